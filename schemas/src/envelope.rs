@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn time_is_rfc3339_with_milliseconds() {
-        assert_eq!(format_time(1_795_000_123_456), "2026-11-18T08:28:43.456Z");
+        assert_eq!(format_time(1_795_000_123_456), "2026-11-18T11:08:43.456Z");
     }
 
     #[test]
