@@ -1,0 +1,48 @@
+# One recipe per daily act; CI calls the same ones.
+
+# List the recipes.
+default:
+    @just --list
+
+# Everything a change must pass before review, except the system tests.
+check: fmt lint unit doc deny typos
+
+# Formatting, without changing anything.
+fmt:
+    cargo fmt --all --check
+
+# Clippy with warnings denied.
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Unit tests and tests beside the crates.
+unit:
+    cargo test --workspace --locked --lib --bins
+
+# Every test, system tests with a real Kafka included.
+test *ARGS:
+    tests/run {{ARGS}}
+
+# API documentation, warnings denied.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# Licences, bans and sources of dependencies. Advisories need the advisory database: `cargo deny check advisories`.
+deny:
+    cargo deny --offline check licenses bans sources
+
+# Spelling.
+typos:
+    typos
+
+# CPU, latency and memory against nginx, on this machine.
+bench *ARGS:
+    tests/bench {{ARGS}}
+
+# A long-running fault drill: `just drill crash --kills 20`.
+drill NAME *ARGS:
+    tests/drill {{NAME}} {{ARGS}}
+
+# Clone to chargeback report: build, run, call, report.
+quickstart *ARGS:
+    deploy/quickstart {{ARGS}}
