@@ -1,0 +1,246 @@
+//! What a type cannot say: references that lead nowhere, values out of range. Every mistake at once.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::load::nearest;
+use super::{BackendConfig, CacheConfig, Config, KeyConfig, ModelConfig, SubscriptionConfig};
+
+/// Most tags of a subscription, and their longest keys and values in bytes (they travel in every event).
+const MAX_TAGS: usize = 32;
+const MAX_TAG_KEY_BYTES: usize = 64;
+const MAX_TAG_VALUE_BYTES: usize = 256;
+
+/// Everything wrong with a configuration, each with its path.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+/// One thing wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where: `models.gpt.targets[0].backend`.
+    pub path: String,
+    /// What, and what to do.
+    pub message: String,
+}
+
+impl Mistakes {
+    /// Notes a mistake.
+    pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Mistake { path: path.into(), message: message.into() });
+    }
+
+    /// `Ok` when there is none.
+    ///
+    /// # Errors
+    /// Itself, when there is any.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n  " };
+            write!(f, "{separator}{}: {}", mistake.path, mistake.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks how the parts of the configuration fit together.
+///
+/// # Errors
+/// Every mistake found.
+pub fn validate(config: &Config) -> Result<(), Mistakes> {
+    let mut mistakes = Mistakes::default();
+    check_server(config, &mut mistakes);
+    for (name, backend) in &config.backends {
+        check_backend(name, backend, &mut mistakes);
+    }
+    for (alias, model) in &config.models {
+        check_model(config, alias, model, &mut mistakes);
+    }
+    for (name, product) in &config.products {
+        for (index, alias) in product.models.iter().enumerate() {
+            refer(&mut mistakes, format!("products.{name}.models[{index}]"), "model", alias, config.models.keys());
+        }
+        for (index, limit) in product.limits.iter().enumerate() {
+            if limit.tokens_per_minute.0 == 0 {
+                let path = format!("products.{name}.limits[{index}].tokens_per_minute");
+                mistakes.add(path, "must be above 0; leave the model out of the product to forbid it");
+            }
+        }
+    }
+    check_subscriptions(config, &mut mistakes);
+    mistakes.into_result()
+}
+
+fn check_server(config: &Config, mistakes: &mut Mistakes) {
+    if !config.base_path.starts_with('/') || config.base_path.ends_with('/') || config.base_path.contains(['{', '}']) {
+        mistakes.add("base_path", "must start with `/` and not end with it, like /llm/v1");
+    }
+    if config.workers == Some(0) {
+        mistakes.add("workers", "must be at least 1; leave it out for one per core");
+    }
+    if config.server.max_body.0 == 0 {
+        mistakes.add("server.max_body", "must be above 0");
+    }
+    if config.gateway_id.is_empty() || config.gateway_id.len() > MAX_TAG_KEY_BYTES {
+        mistakes.add("gateway_id", "must have 1 to 64 bytes");
+    }
+}
+
+fn check_backend(name: &str, backend: &BackendConfig, mistakes: &mut Mistakes) {
+    let path = format!("backends.{name}.url");
+    match backend.url.parse::<http::Uri>() {
+        Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() => {
+            if uri.query().is_some() {
+                mistakes.add(path, "must not have a query");
+            }
+        }
+        _ => mistakes.add(path, format!("`{}` is not an http or https URL", backend.url)),
+    }
+    if let Some(super::CredentialsConfig::Header(header)) = &backend.credentials {
+        let path = format!("backends.{name}.credentials.header");
+        if header.name.parse::<http::HeaderName>().is_err() {
+            mistakes.add(format!("{path}.name"), format!("`{}` is not a header name", header.name));
+        }
+        match header.value.resolve() {
+            Err(error) => mistakes.add(format!("{path}.value"), error.to_string()),
+            Ok(value) => {
+                if http::HeaderValue::from_str(secrecy::ExposeSecret::expose_secret(&value)).is_err() {
+                    mistakes.add(format!("{path}.value"), "the secret has characters that a header cannot hold");
+                }
+            }
+        }
+    }
+}
+
+fn check_model(config: &Config, alias: &str, model: &ModelConfig, mistakes: &mut Mistakes) {
+    let path = format!("models.{alias}");
+    if model.targets.is_empty() {
+        mistakes.add(format!("{path}.targets"), "needs at least one target");
+    }
+    for (index, target) in model.targets.iter().enumerate() {
+        let path = format!("{path}.targets[{index}]");
+        refer(mistakes, format!("{path}.backend"), "backend", &target.backend, config.backends.keys());
+        if target.weight == 0 {
+            mistakes.add(format!("{path}.weight"), "must be above 0; leave the target out to stop using it");
+        }
+    }
+    if let Some(cache) = &model.cache {
+        if config.cache_service.is_none() {
+            mistakes.add(format!("{path}.cache"), "needs `cache_service`");
+        }
+        if let CacheConfig::Semantic(semantic) = cache {
+            if !(semantic.min_similarity > 0.0 && semantic.min_similarity <= 1.0) {
+                mistakes.add(format!("{path}.cache.semantic.min_similarity"), "must be above 0 and up to 1");
+            }
+        }
+    }
+}
+
+fn check_subscriptions(config: &Config, mistakes: &mut Mistakes) {
+    let mut owners: HashMap<[u8; 32], String> = HashMap::new();
+    for (name, subscription) in &config.subscriptions {
+        let path = format!("subscriptions.{name}");
+        refer(mistakes, format!("{path}.product"), "product", &subscription.product, config.products.keys());
+        check_tags(&path, subscription, mistakes);
+        for (index, key) in subscription.keys.iter().enumerate() {
+            let path = format!("{path}.keys[{index}].sha256");
+            match key_hash(key) {
+                None => mistakes.add(path, "must be 64 hexadecimal digits: printf %s KEY | sha256sum"),
+                Some(hash) => {
+                    if let Some(other) = owners.insert(hash, path.clone()) {
+                        mistakes.add(path, format!("is the same key as {other}"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn check_tags(path: &str, subscription: &SubscriptionConfig, mistakes: &mut Mistakes) {
+    if subscription.tags.len() > MAX_TAGS {
+        mistakes.add(format!("{path}.tags"), format!("has more than {MAX_TAGS} tags"));
+    }
+    for (key, value) in &subscription.tags {
+        if key.is_empty() || key.len() > MAX_TAG_KEY_BYTES || value.len() > MAX_TAG_VALUE_BYTES {
+            let message = format!("keys have 1 to {MAX_TAG_KEY_BYTES} bytes, values up to {MAX_TAG_VALUE_BYTES}");
+            mistakes.add(format!("{path}.tags.{key}"), message);
+        }
+    }
+}
+
+/// The hash of a configured key; none when it is not 64 hexadecimal digits.
+#[must_use]
+pub fn key_hash(key: &KeyConfig) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    hex::decode_to_slice(key.sha256.trim(), &mut hash).ok().map(|()| hash)
+}
+
+fn refer<'a>(
+    mistakes: &mut Mistakes,
+    path: String,
+    kind: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a Arc<str>> + Clone,
+) {
+    if known.clone().any(|candidate| &**candidate == name) {
+        return;
+    }
+    let hint = match nearest(name, known.map(|candidate| &**candidate)) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => String::new(),
+    };
+    mistakes.add(path, format!("there is no {kind} `{name}`{hint}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::parse_yaml;
+
+    fn mistakes(text: &str) -> Vec<String> {
+        let config: Config = parse_yaml("t.yaml".as_ref(), text).unwrap();
+        match validate(&config) {
+            Ok(()) => Vec::new(),
+            Err(found) => found.0.into_iter().map(|m| format!("{}: {}", m.path, m.message)).collect(),
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_reported_with_its_path() {
+        let found = mistakes(
+            "backends: { openai: { format: openai, url: 'ftp://x' } }\n\
+             models: { gpt: { targets: [ { backend: opneai, model: m } ] } }\n\
+             products: { gold: { models: [gtp] } }\n\
+             subscriptions: { s: { product: gold, keys: [ { sha256: zz } ] } }\n",
+        );
+        assert_eq!(found.len(), 4, "{found:#?}");
+        assert!(found[1].contains("models.gpt.targets[0].backend: there is no backend `opneai`; did you mean `openai`?"));
+    }
+
+    #[test]
+    fn one_key_cannot_belong_to_two_subscriptions() {
+        let hash = "a".repeat(64);
+        let found = mistakes(&format!(
+            "products: {{ p: {{ models: [] }} }}\n\
+             subscriptions:\n  a: {{ product: p, keys: [ {{ sha256: {hash} }} ] }}\n  \
+             b: {{ product: p, keys: [ {{ sha256: {hash} }} ] }}\n"
+        ));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].contains("is the same key as subscriptions.a.keys[0].sha256"));
+    }
+
+    #[test]
+    fn a_missing_secret_is_a_mistake_of_its_backend() {
+        let found = mistakes(
+            "backends: { b: { format: openai, url: 'http://h/v1', credentials: { header: { name: api-key, value: '${secret:env:TOLLGATE_NOT_SET}' } } } }",
+        );
+        assert!(found[0].starts_with("backends.b.credentials.header.value: environment variable TOLLGATE_NOT_SET"));
+    }
+}

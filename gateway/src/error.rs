@@ -1,0 +1,242 @@
+//! Every way a request can be refused or fail, and the one place that maps it to status, code and text.
+//!
+//! An error has a text for the client (its `Display`), a cause for the log (its source), and a
+//! [`Class`]. Rendering into the caller's API format happens in [`crate::api`], from the class alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::usage::LedgerError;
+
+/// Who has to act on an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The caller: the same request will fail again.
+    Client,
+    /// The operator of the gateway.
+    Gateway,
+    /// The backend.
+    Backend,
+}
+
+/// What an error means on the outside; stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Class {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable machine-readable code.
+    pub code: &'static str,
+    /// OpenAI's `type` of error.
+    pub kind: &'static str,
+    /// Who has to act.
+    pub side: Side,
+}
+
+/// Why a request did not get a model's answer.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// No gateway key was sent.
+    #[error(
+        "no gateway key was sent; send it as `Authorization: Bearer KEY`, `api-key`, `x-api-key` or `Ocp-Apim-Subscription-Key`"
+    )]
+    MissingKey,
+    /// The key is unknown.
+    #[error("the gateway key is not valid")]
+    InvalidKey,
+    /// Nothing is served at this path.
+    #[error("there is nothing at {method} {path}")]
+    UnknownPath {
+        /// HTTP method.
+        method: String,
+        /// Path, cut at 256 bytes.
+        path: String,
+    },
+    /// The path exists for another method.
+    #[error("{path} does not take {method}")]
+    WrongMethod {
+        /// HTTP method.
+        method: String,
+        /// Path, cut at 256 bytes.
+        path: String,
+    },
+    /// The body is not what the API takes.
+    #[error("{message}")]
+    InvalidBody {
+        /// What is wrong, with its place where known.
+        message: String,
+        /// The field at fault.
+        param: Option<&'static str>,
+    },
+    /// The body is too large.
+    #[error("the request body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// The bound in bytes.
+        limit: u64,
+    },
+    /// The body did not arrive.
+    #[error("the request body did not arrive within {} s of silence", idle.as_secs())]
+    BodyTimeout {
+        /// Longest silence allowed.
+        idle: Duration,
+    },
+    /// The alias does not exist or is not allowed; the caller cannot tell which.
+    #[error("the model `{model}` does not exist or you have no access to it{}", near_names(near))]
+    UnknownModel {
+        /// What was asked for, cut at 128 characters.
+        model: String,
+        /// Names the caller may use that are alike.
+        near: Vec<Arc<str>>,
+    },
+    /// A token limit is reached.
+    #[error("token limit of {limit} tokens per minute for this {scope} is exceeded; try again in {} s", seconds_up(*retry_after))]
+    TokenLimit {
+        /// The counter key's scope.
+        scope: &'static str,
+        /// Tokens per minute.
+        limit: u64,
+        /// Tokens left now.
+        remaining: u64,
+        /// When the request would fit.
+        retry_after: Duration,
+    },
+    /// The request can never fit the limit.
+    #[error("the request needs about {tokens} tokens, more than the limit of {limit} tokens per minute for this {scope} ever allows")]
+    LargerThanLimit {
+        /// The counter key's scope.
+        scope: &'static str,
+        /// Tokens per minute.
+        limit: u64,
+        /// What the request needs.
+        tokens: u64,
+    },
+    /// No backend of the alias may be called now.
+    #[error("no backend of the model `{model}` is available now; try again in {} s", seconds_up(*retry_after))]
+    NoBackend {
+        /// The alias.
+        model: Arc<str>,
+        /// Earliest recovery.
+        retry_after: Duration,
+    },
+    /// The backend cannot be reached.
+    #[error("the backend `{backend}` cannot be reached")]
+    Unreachable {
+        /// Name of the backend.
+        backend: Arc<str>,
+        /// What happened, for the log.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The backend did not answer in time.
+    #[error("the backend `{backend}` did not answer in time")]
+    BackendTimeout {
+        /// Name of the backend.
+        backend: Arc<str>,
+    },
+    /// The backend broke off or sent what cannot be read.
+    #[error("the backend `{backend}` gave a broken answer: {message}")]
+    BrokenAnswer {
+        /// Name of the backend.
+        backend: Arc<str>,
+        /// What was wrong.
+        message: String,
+    },
+    /// The backend refuses the gateway's credentials.
+    #[error("the backend `{backend}` refuses the gateway's credentials")]
+    BackendCredentials {
+        /// Name of the backend.
+        backend: Arc<str>,
+    },
+    /// The usage ledger cannot take an intent, so nothing is called.
+    #[error("the usage ledger cannot take records now, so no model is called")]
+    Ledger(#[source] LedgerError),
+    /// A request was still running when the gateway stopped.
+    #[error("the gateway is stopping")]
+    Stopping,
+}
+
+impl GatewayError {
+    /// The one mapping from error to status, code, type and side.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        use Side::{Backend, Client, Gateway};
+        let (status, code, kind, side) = match self {
+            Self::MissingKey => (401, "missing_api_key", "invalid_request_error", Client),
+            Self::InvalidKey => (401, "invalid_api_key", "invalid_request_error", Client),
+            Self::UnknownPath { .. } => (404, "unknown_url", "invalid_request_error", Client),
+            Self::WrongMethod { .. } => (405, "method_not_allowed", "invalid_request_error", Client),
+            Self::InvalidBody { .. } => (400, "invalid_body", "invalid_request_error", Client),
+            Self::BodyTooLarge { .. } => (413, "body_too_large", "invalid_request_error", Client),
+            Self::BodyTimeout { .. } => (408, "body_timeout", "invalid_request_error", Client),
+            Self::UnknownModel { .. } => (404, "model_not_found", "invalid_request_error", Client),
+            Self::TokenLimit { .. } => (429, "rate_limit_exceeded", "rate_limit_error", Client),
+            Self::LargerThanLimit { .. } => (429, "request_exceeds_limit", "rate_limit_error", Client),
+            Self::NoBackend { .. } => (503, "no_backend_available", "server_error", Backend),
+            Self::Unreachable { .. } => (502, "backend_unreachable", "server_error", Backend),
+            Self::BackendTimeout { .. } => (504, "backend_timeout", "server_error", Backend),
+            Self::BrokenAnswer { .. } => (502, "backend_broken_answer", "server_error", Backend),
+            Self::BackendCredentials { .. } => (502, "backend_credentials", "server_error", Gateway),
+            Self::Ledger(_) => (503, "ledger_unavailable", "server_error", Gateway),
+            Self::Stopping => (503, "stopping", "server_error", Gateway),
+        };
+        Class { status, code, kind, side }
+    }
+
+    /// When to try again, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TokenLimit { retry_after, .. } | Self::NoBackend { retry_after, .. } => Some(*retry_after),
+            Self::Ledger(_) | Self::Stopping => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+
+    /// The field of the request at fault.
+    #[must_use]
+    pub const fn param(&self) -> Option<&'static str> {
+        match self {
+            Self::InvalidBody { param, .. } => *param,
+            Self::UnknownModel { .. } => Some("model"),
+            _ => None,
+        }
+    }
+
+    /// A body that is not what the API takes.
+    #[must_use]
+    pub fn invalid_body(message: impl Into<String>, param: Option<&'static str>) -> Self {
+        Self::InvalidBody { message: message.into(), param }
+    }
+}
+
+/// Whole seconds, rounded up, at least 1: the form of `Retry-After`.
+#[must_use]
+pub fn seconds_up(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).clamp(1, u128::from(u32::MAX)) as u64
+}
+
+fn near_names(near: &[Arc<str>]) -> String {
+    if near.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+    format!("; did you mean {}?", names.join(" or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_rounded_up_to_whole_seconds() {
+        assert_eq!(seconds_up(Duration::from_millis(1)), 1);
+        assert_eq!(seconds_up(Duration::from_millis(1001)), 2);
+        assert_eq!(seconds_up(Duration::ZERO), 1);
+    }
+
+    #[test]
+    fn an_unknown_model_names_its_neighbours() {
+        let error = GatewayError::UnknownModel { model: "gtp".into(), near: vec!["gpt".into()] };
+        assert!(error.to_string().ends_with("did you mean `gpt`?"), "{error}");
+        assert_eq!(error.class().status, 404);
+    }
+}
