@@ -25,7 +25,7 @@ pub struct CachePartition {
     pub scope: Arc<str>,
     /// The alias.
     pub model: Arc<str>,
-    /// SHA-256 (hex) over system prompts, tools, response format and sampling parameters.
+    /// SHA-256 (hex) over system prompts, earlier messages, tools, response format and parameters.
     pub context_hash: Arc<str>,
 }
 
@@ -36,7 +36,7 @@ pub struct LookupRequest {
     pub partition: CachePartition,
     /// SHA-256 (hex) of the conversation without what the partition holds already; tried first.
     pub exact_key: Arc<str>,
-    /// The text to embed: the conversation without its system prompts.
+    /// The text to embed: the last message; empty for exact matches only.
     pub text: String,
     /// Lowest cosine similarity of a hit, 0 to 1; none for exact matches only.
     #[serde(default)]

@@ -8,9 +8,10 @@
 //! * a breaking change is a new topic with its own version, published beside the old one for a while.
 //!
 //! Modules in reading order: [`ids`], [`money`], [`tokens`], [`usage`], [`content`], [`cache`],
-//! [`topics`], [`envelope`].
+//! [`cache_key`], [`topics`], [`envelope`].
 
 pub mod cache;
+pub mod cache_key;
 pub mod content;
 pub mod envelope;
 pub mod ids;
