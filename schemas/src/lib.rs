@@ -15,6 +15,7 @@ pub mod cache_key;
 pub mod content;
 pub mod envelope;
 pub mod ids;
+pub mod json_schema;
 pub mod money;
 pub mod tokens;
 pub mod topics;
