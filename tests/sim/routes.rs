@@ -1,0 +1,256 @@
+//! From a request to an answer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use tokio::task::AbortHandle;
+
+use crate::sim::body::{SimBody, Step};
+use crate::sim::faults::Faults;
+use crate::sim::models::{MODELS, Model, find};
+use crate::sim::request::{ChatRequest, EmbeddingsRequest};
+use crate::sim::state::{Seen, State};
+use crate::sim::tokens::{TokenMode, Usage, cached_part};
+use crate::sim::wire::{bytes_response, error, json_response};
+use crate::sim::{answer, render};
+
+/// Largest body that is read, bytes.
+const LARGEST_BODY: usize = 32 << 20;
+/// Bytes of a prompt that its place in the prompt cache depends on.
+const CACHE_PREFIX: usize = 2048;
+
+/// Answers one request. `connection` is the task it runs in, for faults that cut it.
+pub(super) async fn serve(
+    request: Request<Incoming>,
+    state: &Arc<State>,
+    connection: AbortHandle,
+) -> Result<Response<SimBody>, Infallible> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+        return Ok(error(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", "The body is too large."));
+    };
+    let body = body.to_bytes();
+    if let Some(control) = head.uri.path().strip_prefix("/sim/") {
+        return Ok(control_route(&head.method, control, &body, state));
+    }
+    state.count_request();
+    if state.options.record {
+        state.remember(seen(&head, &body));
+    }
+    if !key_fits(&head.headers, state) {
+        state.count_unauthorized();
+        let text = "Incorrect API key provided.";
+        return Ok(error(StatusCode::UNAUTHORIZED, "invalid_api_key", text));
+    }
+    Ok(match (&head.method, head.uri.path()) {
+        (&Method::GET, "/v1/models") => list_models(),
+        (&Method::POST, "/v1/chat/completions") => chat(&body, state, connection).await,
+        (&Method::POST, "/v1/embeddings") => embeddings(&body, state).await,
+        _ => error(StatusCode::NOT_FOUND, "unknown_url", "There is nothing at this address."),
+    })
+}
+
+fn control_route(method: &Method, path: &str, body: &[u8], state: &State) -> Response<SimBody> {
+    match (method, path) {
+        (&Method::GET, "stats") => json_response(StatusCode::OK, &state.stats()),
+        (&Method::GET, "requests") => json_response(StatusCode::OK, &state.seen()),
+        (&Method::GET, "faults") => json_response(StatusCode::OK, &state.faults_json()),
+        (&Method::DELETE, "faults") => {
+            state.clear_faults();
+            json_response(StatusCode::OK, &state.faults_json())
+        }
+        (&Method::POST, "faults") => match serde_json::from_slice::<BTreeMap<String, Faults>>(body) {
+            Ok(faults) => {
+                state.set_faults(faults);
+                json_response(StatusCode::OK, &state.faults_json())
+            }
+            Err(reason) => error(StatusCode::BAD_REQUEST, "invalid_faults", &reason.to_string()),
+        },
+        _ => error(StatusCode::NOT_FOUND, "unknown_url", "Try /sim/stats, /sim/faults or /sim/requests."),
+    }
+}
+
+fn seen(head: &http::request::Parts, body: &[u8]) -> Seen {
+    let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    Seen {
+        path: head.uri.path().to_owned(),
+        headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body: String::from_utf8_lossy(body).into_owned(),
+    }
+}
+
+fn key_fits(headers: &header::HeaderMap, state: &State) -> bool {
+    let Some(key) = &state.options.key else { return true };
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    given.and_then(|value| value.strip_prefix("Bearer ")) == Some(key.as_str())
+}
+
+fn list_models() -> Response<SimBody> {
+    let models = MODELS.iter().map(
+        |model| json!({ "id": model.name, "object": "model", "created": 1_790_000_000, "owned_by": "tollgate-sim" }),
+    );
+    let data = models.collect::<Vec<Value>>();
+    json_response(StatusCode::OK, &json!({ "object": "list", "data": data }))
+}
+
+/// The model, or the refusal of an unknown one.
+fn model_of(name: &str, embeds: bool) -> Result<&'static Model, Box<Response<SimBody>>> {
+    find(name).filter(|model| model.embeds == embeds).ok_or_else(|| {
+        let text = format!("The model `{name}` does not exist or you do not have access to it.");
+        Box::new(error(StatusCode::NOT_FOUND, "model_not_found", &text))
+    })
+}
+
+async fn chat(body: &[u8], state: &Arc<State>, connection: AbortHandle) -> Response<SimBody> {
+    let request: ChatRequest<'_> = match serde_json::from_slice(body) {
+        Ok(request) => request,
+        Err(reason) => return error(StatusCode::BAD_REQUEST, "invalid_json", &reason.to_string()),
+    };
+    let model = match model_of(&request.model, false) {
+        Ok(model) => model,
+        Err(refusal) => return *refusal,
+    };
+    let faults = state.begin(model.name, request.stream);
+    wait(model, &faults).await;
+    if let Some(refusal) = refusal(&faults) {
+        return refusal;
+    }
+    let plan = plan(&request, model, state, &faults);
+    state.count_tokens(model.name, plan.usage.prompt_tokens, plan.usage.completion_tokens);
+    if request.stream {
+        let steps = render::stream(&plan, &faults, &state.options);
+        let mut response = Response::new(
+            SimBody::steps(steps, None, connection).stamped(state.options.stamp).reported(state, model.name),
+        );
+        let kind = header::HeaderValue::from_static("text/event-stream; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        return response;
+    }
+    plain(&plan, &faults, state, connection)
+}
+
+/// An answer to one chat, before it has a form.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) model: &'static Model,
+    pub(super) text: String,
+    pub(super) finish_reason: &'static str,
+    pub(super) usage: Usage,
+    pub(super) wants_usage: bool,
+}
+
+fn plan(request: &ChatRequest<'_>, model: &'static Model, state: &State, faults: &Faults) -> Plan {
+    let tokens = state.options.tokens;
+    let prompt = tokens.count_prompt(request);
+    let cached = if cached_part(prompt) > 0 && state.knows_prompt(prefix_hash(request)) {
+        cached_part(prompt)
+    } else {
+        0
+    };
+    let mut text = match faults.oversized_bytes.or(state.options.answer_bytes) {
+        Some(bytes) => answer::of_length(bytes),
+        None => answer::compose(&request.question(), model),
+    };
+    let mut visible = tokens.count(&text);
+    let mut finish_reason = "stop";
+    if let Some(most) = request.max_tokens.filter(|most| *most < visible) {
+        cut_to(&mut text, most, tokens);
+        visible = tokens.count(&text);
+        finish_reason = "length";
+    }
+    let reasoning = request.reasoning_effort.as_ref().map_or(0, |_| visible / 2 + 8);
+    let usage = Usage::new(prompt, cached, visible, reasoning);
+    Plan { model, text, finish_reason, usage, wants_usage: request.wants_usage() }
+}
+
+/// Drops words from the end until at most `most` tokens are left.
+fn cut_to(text: &mut String, most: u64, tokens: TokenMode) {
+    while tokens.count(text) > most {
+        let end = text.rfind(' ').unwrap_or(0);
+        text.truncate(end);
+    }
+}
+
+fn prefix_hash(request: &ChatRequest<'_>) -> u64 {
+    let mut prefix = Vec::with_capacity(CACHE_PREFIX);
+    for text in request.messages.iter().flat_map(|message| message.texts()) {
+        let room = CACHE_PREFIX - prefix.len();
+        prefix.extend_from_slice(&text.as_bytes()[..room.min(text.len())]);
+    }
+    answer::hash(&prefix)
+}
+
+fn plain(plan: &Plan, faults: &Faults, state: &Arc<State>, connection: AbortHandle) -> Response<SimBody> {
+    let bytes = if faults.malformed_json {
+        Bytes::from_static(b"{\"id\":\"chatcmpl-broken\",\"choices\":[{\"index\":0,")
+    } else {
+        render::whole(plan, faults)
+    };
+    let length = Some(bytes.len() as u64);
+    let steps = if faults.reset_after_chunks.is_some() {
+        let half = bytes.slice(..bytes.len() / 2);
+        VecDeque::from([Step::Send(half, Duration::ZERO), Step::Reset])
+    } else if faults.drip_ms > 0 {
+        render::drip(&bytes, Duration::from_millis(faults.drip_ms))
+    } else {
+        VecDeque::from([Step::Send(bytes, Duration::ZERO)])
+    };
+    let mut response = bytes_response(StatusCode::OK, "application/json", Bytes::new());
+    *response.body_mut() = SimBody::steps(steps, length, connection).reported(state, plan.model.name);
+    response
+}
+
+async fn embeddings(body: &[u8], state: &Arc<State>) -> Response<SimBody> {
+    let request: EmbeddingsRequest<'_> = match serde_json::from_slice(body) {
+        Ok(request) => request,
+        Err(reason) => return error(StatusCode::BAD_REQUEST, "invalid_json", &reason.to_string()),
+    };
+    let model = match model_of(&request.model, true) {
+        Ok(model) => model,
+        Err(refusal) => return *refusal,
+    };
+    let faults = state.begin(model.name, false);
+    wait(model, &faults).await;
+    if let Some(refusal) = refusal(&faults) {
+        return refusal;
+    }
+    let texts = request.input.texts();
+    let tokens: u64 = texts.iter().map(|text| state.options.tokens.count(text)).sum();
+    let data = texts.iter().enumerate().map(
+        |(index, text)| json!({ "object": "embedding", "index": index, "embedding": render::vector(text) }),
+    );
+    let data = data.collect::<Vec<Value>>();
+    let usage = json!({ "prompt_tokens": tokens, "total_tokens": tokens });
+    state.count_tokens(model.name, tokens, 0);
+    state.end(model.name, true);
+    json_response(
+        StatusCode::OK,
+        &json!({ "object": "list", "data": data, "model": model.name, "usage": usage }),
+    )
+}
+
+async fn wait(model: &Model, faults: &Faults) {
+    let pause = model.think + Duration::from_millis(faults.latency_ms);
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn refusal(faults: &Faults) -> Option<Response<SimBody>> {
+    let fault = faults.status.as_ref()?;
+    let status = StatusCode::from_u16(fault.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let code =
+        if status == StatusCode::TOO_MANY_REQUESTS { "rate_limit_exceeded" } else { "simulated_fault" };
+    let mut response = error(status, code, "This fault was switched on at /sim/faults.");
+    if let Some(seconds) = fault.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+    }
+    Some(response)
+}
