@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 something failed at run time, 2 the configuration or the command line is wrong.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -91,13 +92,13 @@ fn entry(key: &Key, id: &KeyId) -> String {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the result of a command goes to standard output")]
+/// Prints the result of a command. A reader that went away is no reason to fail.
 pub(crate) fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "a command without a log says on standard error why it failed")]
+/// Says why a command failed.
 pub(crate) fn fail(code: u8, text: &str) -> ExitCode {
-    eprintln!("tollgate: {text}");
+    let _ = writeln!(std::io::stderr(), "tollgate: {text}");
     ExitCode::from(code)
 }
