@@ -63,12 +63,16 @@ pub fn read_yaml<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
 /// # Errors
 /// As [`read_yaml`].
 pub fn parse_yaml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
-    serde_saphyr::from_str(text).map_err(|error| {
-        let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
-        let message = first_line(&error.without_snippet().to_string());
-        let suggestion = suggest(&message);
-        ConfigError::Malformed { path: path.to_owned(), line, column, message, suggestion }
-    })
+    serde_saphyr::from_str(text).map_err(|error| malformed(path, &error))
+}
+
+/// What is wrong with YAML text that came from `path`, with its place and what was probably meant.
+#[must_use]
+pub fn malformed(path: &Path, error: &serde_saphyr::Error) -> ConfigError {
+    let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
+    let message = first_line(&error.without_snippet().to_string());
+    let suggestion = suggest(&message);
+    ConfigError::Malformed { path: path.to_owned(), line, column, message, suggestion }
 }
 
 fn first_line(text: &str) -> String {
