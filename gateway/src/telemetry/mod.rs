@@ -1,0 +1,3 @@
+//! What the gateway says about itself, and the clock that it measures with.
+
+pub mod clock;
