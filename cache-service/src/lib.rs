@@ -1,1 +1,5 @@
-//! tollgate-cache-service
+//! The semantic cache.
+pub mod guard;
+pub mod index;
+#[cfg(test)]
+mod testing;

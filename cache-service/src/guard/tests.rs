@@ -1,0 +1,105 @@
+//! Pairs of questions: which may share an answer as far as the guard is concerned.
+//!
+//! The guard alone does not make a hit; what it lets pass must still be similar enough.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn same(one: &str, two: &str) -> bool {
+    fingerprint(one, "m") == fingerprint(two, "m")
+}
+
+#[test]
+fn questions_that_differ_in_a_particular_never_share_an_answer() {
+    for (one, two) in [
+        ("What was the revenue in 2023?", "What was the revenue in 2024?"),
+        ("How long does it take to run 10 miles?", "How long does it take to run 25 miles?"),
+        ("How do I enable 2FA?", "How do I disable 2FA?"),
+        ("good morning", "good night"),
+        ("Convert 5 miles to km", "Convert 5 km to inches"),
+        ("Is it safe to mix bleach and vinegar?", "Is it not safe to mix bleach and vinegar?"),
+        ("Why can I log in?", "Why can't I log in?"),
+        ("How do I log in?", "How do I log out?"),
+        ("turn the light on", "turn the light off"),
+        ("capital of france", "capital of germany"),
+        ("What is the capital of France?", "What is the capital of Peru?"),
+        ("Berlin is the capital of what?", "Rome is the capital of what?"),
+        ("Translate 'good' into Spanish", "Translate 'bad' into Spanish"),
+        ("Translate \"cat\" to French", "Translate \"dog\" to French"),
+        ("Translate this to French", "Translate this to Italian"),
+        ("Who is Ada Lovelace?", "Who is Grace Hopper?"),
+        ("open /etc/hosts", "open /etc/passwd"),
+        ("what does get_user do", "what does set_user do"),
+        ("call getUser", "call setUser"),
+        ("install version 1.2.3", "install version 1.2.4"),
+        ("sort in increasing order", "sort in decreasing order"),
+        ("What is the maximum dose?", "What is the minimum dose?"),
+        ("Set it to -5", "Set it to 5"),
+        ("costs $5", "costs €5"),
+        ("is a > b", "is a < b"),
+        ("before lunch", "after lunch"),
+        ("buy shares", "sell shares"),
+        ("Python list sort", "Java list sort"),
+        ("C++ or C#", "C or C#"),
+        ("mail a@b.org", "mail b@b.org"),
+        ("two eggs", "three eggs"),
+        ("meeting on Monday", "meeting on Tuesday"),
+        ("über", "uber"),
+        ("你好吗", "你是谁"),
+        ("I love it 👍", "I love it 👎"),
+        ("1,000 euros", "10,000 euros"),
+        ("summarize the text", "translate the text"),
+        ("open the door", "close the door"),
+        ("Is it legal to own a fox?", "Is it illegal to own a fox?"),
+        ("unlock the account", "lock the account"),
+    ] {
+        assert!(!same(one, two), "{one} / {two}: {:?}", particulars(one));
+    }
+}
+
+#[test]
+fn paraphrases_pass() {
+    for (one, two) in [
+        ("How do I reset my password?", "What is the way to change a forgotten password?"),
+        ("How can I reset my password", "how do I reset the password?"),
+        ("What is the capital of France?", "what's the capital city of France"),
+        ("Which city is the capital of France?", "Tell me the capital of France."),
+        ("How do I enable 2FA?", "How can I activate 2fa on this account?"),
+        ("Why can't I log in?", "Why am I unable to log in?"),
+        ("Explain photosynthesis", "Can you explain how photosynthesis works?"),
+        ("What was the revenue in 2023?", "How much revenue did we make in 2023?"),
+        ("I need 1,000 eggs", "i need 1000 eggs"),
+        ("Please list three ideas for a party", "give me 3 party ideas"),
+        ("I'm hungry", "i am hungry"),
+        ("How do I turn on 2FA?", "How do I enable 2FA?"),
+    ] {
+        assert!(same(one, two), "{one} {:?} / {two} {:?}", particulars(one), particulars(two));
+    }
+}
+
+#[test]
+fn vectors_of_different_models_are_never_compared() {
+    assert_ne!(fingerprint("hello", "one"), fingerprint("hello", "two"));
+}
+
+#[test]
+fn particulars_name_what_was_found() {
+    let found = particulars("Don't receive 5 copies of \"A b\" to Ada, never!");
+    let found: Vec<_> = found.iter().map(|(word, count)| (word.as_str(), *count)).collect();
+    assert_eq!(found, [("\"A b", 1), ("#5", 1), ("not", 2), ("receive", 1), ("~ada", 1)]);
+}
+
+proptest! {
+    #[test]
+    fn hostile_text_never_panics_and_a_text_equals_itself(text in ".{0,200}", marks in "[\"'`“”‘’a-z0-9 .,+#/_-]{0,80}") {
+        prop_assert!(same(&text, &text));
+        prop_assert!(same(&marks, &marks));
+    }
+
+    #[test]
+    fn two_numbers_are_never_confused(one in 0u64..100_000, two in 0u64..100_000) {
+        let ask = |n: u64| format!("how far is {n} miles");
+        prop_assert_eq!(same(&ask(one), &ask(two)), one == two);
+    }
+}
