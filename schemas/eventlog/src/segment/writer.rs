@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::files::{FileHandle, Files};
+use super::files::{FileHandle, Files, parent};
 use super::frame::{Place, toggle_place};
 use super::{HEADER_BYTES, Read, SegmentReader, header, segment_path};
 
@@ -31,13 +31,22 @@ impl SegmentWriter {
     /// # Errors
     /// When the file exists or cannot be made durable; a half-made one is removed where possible.
     pub fn create(files: &dyn Files, dir: &Path, id: u64) -> io::Result<Self> {
-        let path = segment_path(dir, id);
-        let file = files.create(&path)?;
-        let made =
-            file.write_all_at(&header(id), 0).and_then(|()| file.sync()).and_then(|()| files.sync_dir(dir));
+        Self::create_at(files, &segment_path(dir, id), id)
+    }
+
+    /// As [`SegmentWriter::create`], under a temporary name: the caller renames it when it is complete.
+    ///
+    /// # Errors
+    /// As [`SegmentWriter::create`].
+    pub fn create_at(files: &dyn Files, path: &Path, id: u64) -> io::Result<Self> {
+        let file = files.create(path)?;
+        let made = file
+            .write_all_at(&header(id), 0)
+            .and_then(|()| file.sync())
+            .and_then(|()| files.sync_dir(parent(path)));
         if let Err(error) = made {
             // An empty leftover is harmless; the caller goes on with another id.
-            let _ = files.remove(&path);
+            let _ = files.remove(path);
             return Err(error);
         }
         Ok(Self { file, id, end: HEADER_BYTES })
@@ -64,7 +73,7 @@ impl SegmentWriter {
         }
         let end = reader.offset().max(HEADER_BYTES);
         let torn_bytes = size.saturating_sub(reader.offset());
-        if reader.offset() != size {
+        if size < HEADER_BYTES || reader.offset() != size {
             file.set_size(end)?;
             file.write_all_at(&header(id), 0)?;
             file.sync()?;
