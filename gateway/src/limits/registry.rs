@@ -93,8 +93,8 @@ struct Registry {
 impl Limiters {
     /// Starts limiters on a thread of their own. Must be called inside an actix system.
     #[must_use]
-    pub fn start(options: LimiterOptions) -> Self {
-        Self::start_in(&Arbiter::new().handle(), options)
+    pub fn start() -> Self {
+        Self::start_in(&Arbiter::new().handle(), LimiterOptions::default())
     }
 
     /// Starts limiters whose actors live in `arbiter`.

@@ -179,7 +179,7 @@ fn threads_that_share_a_key_are_never_granted_too_much() {
     let system = actix_rt::System::new();
     let clock = Clock::manual();
     let options = LimiterOptions { clock: clock.clone(), ..LimiterOptions::default() };
-    let limiters = system.block_on(async { Limiters::start(options) });
+    let limiters = system.block_on(async { Limiters::start_in(&Arbiter::new().handle(), options) });
     let rule = TokenRule { tokens_per_minute: 60_000 };
     let spend = move |limiters: Limiters, seed: u64| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

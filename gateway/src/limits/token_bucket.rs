@@ -50,8 +50,12 @@ impl TokenBucket {
         self.at_ms = self.at_ms.max(now_ms);
         let top = i128::from(self.limit) * i128::from(GRAINS_PER_TOKEN);
         let returned = i128::from(whole(given_back)) * i128::from(GRAINS_PER_TOKEN);
-        let room = (top - i128::from(self.level) - returned).max(0);
-        let credit = (i128::from(self.limit) * elapsed_ms).min(room);
+        let room = top - i128::from(self.level) - returned;
+        if room < 0 {
+            // The lease may have run over, and the fraction of a token with it.
+            self.level -= self.level.rem_euclid(GRAINS_PER_TOKEN);
+        }
+        let credit = (i128::from(self.limit) * elapsed_ms).min(room.max(0));
         let before = self.tokens();
         self.level = self.level.saturating_add(i64::try_from(credit).unwrap_or(i64::MAX));
         u64::try_from(self.tokens() - before).unwrap_or(0)
