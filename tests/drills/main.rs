@@ -1,1 +1,55 @@
-fn main() {}
+//! `tollgate-drill`: faults on purpose, for longer than a test may take.
+//!
+//! Every drill is bounded in count and time, prints its figures as `key=value` pairs on its last line, and ends
+//! with an exit code other than 0 when a bound is broken. A new drill is one file with a `run` and one line here.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod crash;
+mod figures;
+mod kafka_down;
+mod traffic;
+
+/// Faults on purpose: every drill says what was lost, and ends with an error when something was.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    drill: Drill,
+}
+
+#[derive(Debug, Subcommand)]
+enum Drill {
+    /// kill -9 of the gateway amid mixed requests, and a restart on the same spool, again and again.
+    Crash {
+        /// How many times.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        kills: u32,
+        /// Requests at a time.
+        #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=256))]
+        connections: u32,
+        /// Seed of the moments of the kills.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
+    /// Kafka stops under load, and comes back.
+    KafkaDown {
+        /// How long it is away.
+        #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+        seconds: u64,
+        /// Requests a second.
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+        rate: u32,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    match Args::parse().drill {
+        Drill::Crash { kills, connections, seed } => crash::run(kills, connections, seed).await,
+        Drill::KafkaDown { seconds, rate } => kafka_down::run(Duration::from_secs(seconds), rate).await,
+    }
+}

@@ -1,1 +1,11 @@
-//! Traffic.
+//! Traffic in front of what is measured.
+//!
+//! Written on bare sockets, so that the generator takes less time than what it looks at: [`closed`] keeps every
+//! connection busy, [`paced`] keeps a rate, [`held`] keeps streams open.
+
+pub mod closed;
+pub mod held;
+pub mod paced;
+pub mod request;
+pub mod response;
+pub mod stats;

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 use crate::sim::state::State;
 
 /// One step of sending an answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Step {
     /// Send this, after that pause, as a write of its own.
     Send(Bytes, Duration),
@@ -50,22 +50,28 @@ struct Report {
 impl SimBody {
     /// A body known as a whole.
     pub(super) fn whole(bytes: Bytes) -> Self {
-        let length = Some(bytes.len() as u64);
-        let steps = VecDeque::from([Step::Send(bytes, Duration::ZERO)]);
-        Self { steps, length, pause: None, flush: false, connection: None, stamp: false, report: None }
+        Self::new(VecDeque::from([Step::Send(bytes, Duration::ZERO)]), None).with_length()
     }
 
-    /// A body that is sent step by step. `length` is for answers with a content length.
-    pub(super) fn steps(steps: VecDeque<Step>, length: Option<u64>, connection: AbortHandle) -> Self {
-        Self {
-            steps,
-            length,
-            pause: None,
-            flush: false,
-            connection: Some(connection),
-            stamp: false,
-            report: None,
-        }
+    /// A body of announced length that is sent step by step.
+    pub(super) fn plain(steps: VecDeque<Step>, connection: AbortHandle) -> Self {
+        Self::new(steps, Some(connection)).with_length()
+    }
+
+    /// A body whose end is not announced.
+    pub(super) fn stream(steps: VecDeque<Step>, connection: AbortHandle) -> Self {
+        Self::new(steps, Some(connection))
+    }
+
+    fn new(steps: VecDeque<Step>, connection: Option<AbortHandle>) -> Self {
+        Self { steps, length: None, pause: None, flush: false, connection, stamp: false, report: None }
+    }
+
+    fn with_length(mut self) -> Self {
+        let sizes =
+            self.steps.iter().map(|step| if let Step::Send(bytes, _) = step { bytes.len() } else { 0 });
+        self.length = Some(sizes.sum::<usize>() as u64);
+        self
     }
 
     /// Writes the time into every chunk when it is sent.

@@ -16,8 +16,29 @@ use crate::sim::wire::{AnswerMessage, Choice, Chunk, ChunkChoice, Completion, De
 /// Numbers of an embedding.
 const DIMENSIONS: usize = 384;
 
-/// The answer as one JSON object.
-pub(super) fn whole(plan: &Plan, faults: &Faults) -> Bytes {
+/// The answer as one JSON object, whole or as faults want it.
+pub(super) fn plain(plan: &Plan, faults: &Faults) -> VecDeque<Step> {
+    let bytes = if faults.malformed_json {
+        Bytes::from_static(b"{\"id\":\"chatcmpl-broken\",\"choices\":[{\"index\":0,")
+    } else {
+        whole(plan, faults)
+    };
+    if faults.reset_after_chunks.is_some() {
+        let (half, rest) = (bytes.slice(..bytes.len() / 2), bytes.slice(bytes.len() / 2..));
+        // The rest is never sent, but counts for the length that was announced.
+        return VecDeque::from([
+            Step::Send(half, Duration::ZERO),
+            Step::Reset,
+            Step::Send(rest, Duration::ZERO),
+        ]);
+    }
+    if faults.drip_ms > 0 {
+        return drip(&bytes, Duration::from_millis(faults.drip_ms));
+    }
+    VecDeque::from([Step::Send(bytes, Duration::ZERO)])
+}
+
+fn whole(plan: &Plan, faults: &Faults) -> Bytes {
     let message = AnswerMessage { role: "assistant", content: &plan.text, refusal: None };
     let completion = Completion {
         id: &id(),
@@ -32,7 +53,7 @@ pub(super) fn whole(plan: &Plan, faults: &Faults) -> Bytes {
 }
 
 /// Bytes in pieces of 16, with a pause before each.
-pub(super) fn drip(bytes: &Bytes, pause: Duration) -> VecDeque<Step> {
+fn drip(bytes: &Bytes, pause: Duration) -> VecDeque<Step> {
     let pieces = (0..bytes.len()).step_by(16).map(|at| bytes.slice(at..bytes.len().min(at + 16)));
     pieces.map(|piece| Step::Send(piece, pause)).collect()
 }

@@ -16,7 +16,7 @@ use crate::sim::body::{SimBody, Step};
 use crate::sim::faults::Faults;
 use crate::sim::models::{MODELS, Model, find};
 use crate::sim::request::{ChatRequest, EmbeddingsRequest};
-use crate::sim::state::{Seen, State};
+use crate::sim::state::{AnswerKey, Seen, State};
 use crate::sim::tokens::{TokenMode, Usage, cached_part};
 use crate::sim::wire::{bytes_response, error, json_response};
 use crate::sim::{answer, render};
@@ -125,9 +125,9 @@ async fn chat(body: &[u8], state: &Arc<State>, connection: AbortHandle) -> Respo
     let plan = plan(&request, model, state, &faults);
     state.count_tokens(model.name, plan.usage.prompt_tokens, plan.usage.completion_tokens);
     if request.stream {
-        let steps = render::stream(&plan, &faults, &state.options);
+        let steps = steps(&plan, true, &faults, state, || render::stream(&plan, &faults, &state.options));
         let mut response = Response::new(
-            SimBody::steps(steps, None, connection).stamped(state.options.stamp).reported(state, model.name),
+            SimBody::stream(steps, connection).stamped(state.options.stamp).reported(state, model.name),
         );
         let kind = header::HeaderValue::from_static("text/event-stream; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -187,23 +187,25 @@ fn prefix_hash(request: &ChatRequest<'_>) -> u64 {
     answer::hash(&prefix)
 }
 
+/// The steps of an answer; rendered once for all requests where the options fix them.
+fn steps(
+    plan: &Plan,
+    stream: bool,
+    faults: &Faults,
+    state: &State,
+    render: impl FnOnce() -> VecDeque<Step>,
+) -> VecDeque<Step> {
+    if state.options.answer_bytes.is_none() || *faults != Faults::default() {
+        return render();
+    }
+    let key = AnswerKey { model: plan.model.name, stream, wants_usage: plan.wants_usage, usage: plan.usage };
+    state.rendered(key, render)
+}
+
 fn plain(plan: &Plan, faults: &Faults, state: &Arc<State>, connection: AbortHandle) -> Response<SimBody> {
-    let bytes = if faults.malformed_json {
-        Bytes::from_static(b"{\"id\":\"chatcmpl-broken\",\"choices\":[{\"index\":0,")
-    } else {
-        render::whole(plan, faults)
-    };
-    let length = Some(bytes.len() as u64);
-    let steps = if faults.reset_after_chunks.is_some() {
-        let half = bytes.slice(..bytes.len() / 2);
-        VecDeque::from([Step::Send(half, Duration::ZERO), Step::Reset])
-    } else if faults.drip_ms > 0 {
-        render::drip(&bytes, Duration::from_millis(faults.drip_ms))
-    } else {
-        VecDeque::from([Step::Send(bytes, Duration::ZERO)])
-    };
+    let steps = steps(plan, false, faults, state, || render::plain(plan, faults));
     let mut response = bytes_response(StatusCode::OK, "application/json", Bytes::new());
-    *response.body_mut() = SimBody::steps(steps, length, connection).reported(state, plan.model.name);
+    *response.body_mut() = SimBody::plain(steps, connection).reported(state, plan.model.name);
     response
 }
 

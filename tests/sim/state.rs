@@ -1,15 +1,19 @@
 //! What the backend remembers: counters, faults, prompts seen and, where asked for, requests.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::sim::Options;
+use crate::sim::body::Step;
 use crate::sim::faults::{FaultBook, Faults};
+use crate::sim::tokens::Usage;
 
 /// Requests kept for `/sim/requests`.
 const KEPT: usize = 256;
+/// Rendered answers that are kept.
+const KEPT_ANSWERS: usize = 64;
 /// Beginnings of prompts kept for the prompt cache.
 const KEPT_PROMPTS: usize = 10_000;
 
@@ -27,6 +31,16 @@ struct Inner {
     faults: FaultBook,
     prompts: HashSet<u64>,
     seen: VecDeque<Seen>,
+    rendered: HashMap<AnswerKey, VecDeque<Step>>,
+}
+
+/// What an answer of fixed length depends on besides the options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct AnswerKey {
+    pub(super) model: &'static str,
+    pub(super) stream: bool,
+    pub(super) wants_usage: bool,
+    pub(super) usage: Usage,
 }
 
 /// Counters since the start.
@@ -156,6 +170,15 @@ impl State {
         let stats = stats_of(&mut inner, model);
         stats.prompt_tokens += prompt;
         stats.completion_tokens += completion;
+    }
+
+    /// The answer as it was rendered before, or as `render` does it now. The same bytes, id included.
+    pub(super) fn rendered(&self, key: AnswerKey, render: impl FnOnce() -> VecDeque<Step>) -> VecDeque<Step> {
+        let mut inner = self.inner.lock();
+        if inner.rendered.len() >= KEPT_ANSWERS {
+            inner.rendered.clear();
+        }
+        inner.rendered.entry(key).or_insert_with(render).clone()
     }
 
     /// Whether a prompt with this beginning was seen before; from now on it was.

@@ -16,7 +16,7 @@ pub enum TokenMode {
 }
 
 /// The `usage` object of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Usage {
     /// Tokens of the prompt, those from the prompt cache included.
     pub prompt_tokens: u64,
@@ -31,7 +31,7 @@ pub struct Usage {
 }
 
 /// Parts of [`Usage::prompt_tokens`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct PromptDetails {
     /// Tokens that were served from the prompt cache.
     pub cached_tokens: u64,
@@ -40,7 +40,7 @@ pub struct PromptDetails {
 }
 
 /// Parts of [`Usage::completion_tokens`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct CompletionDetails {
     /// Tokens spent on reasoning.
     pub reasoning_tokens: u64,
