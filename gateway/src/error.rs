@@ -100,7 +100,9 @@ pub enum GatewayError {
         retry_after: Duration,
     },
     /// The request can never fit the limit.
-    #[error("the request needs about {tokens} tokens, more than the limit of {limit} tokens per minute for this {scope} ever allows")]
+    #[error(
+        "the request needs about {tokens} tokens, more than the limit of {limit} tokens per minute for this {scope} ever allows"
+    )]
     LargerThanLimit {
         /// The counter key's scope.
         scope: &'static str,
@@ -140,6 +142,22 @@ pub enum GatewayError {
         /// What was wrong.
         message: String,
     },
+    /// The backend answered with an error of its own.
+    #[error("the backend `{backend}` answered with status {status}")]
+    BackendStatus {
+        /// Name of the backend.
+        backend: Arc<str>,
+        /// Its status.
+        status: u16,
+    },
+    /// The backend takes no more requests now.
+    #[error("the backend `{backend}` takes no more requests now; try again in {} s", seconds_up(*retry_after))]
+    BackendBusy {
+        /// Name of the backend.
+        backend: Arc<str>,
+        /// When it wants to be asked again.
+        retry_after: Duration,
+    },
     /// The backend refuses the gateway's credentials.
     #[error("the backend `{backend}` refuses the gateway's credentials")]
     BackendCredentials {
@@ -174,6 +192,8 @@ impl GatewayError {
             Self::Unreachable { .. } => (502, "backend_unreachable", "server_error", Backend),
             Self::BackendTimeout { .. } => (504, "backend_timeout", "server_error", Backend),
             Self::BrokenAnswer { .. } => (502, "backend_broken_answer", "server_error", Backend),
+            Self::BackendStatus { .. } => (502, "backend_error", "server_error", Backend),
+            Self::BackendBusy { .. } => (429, "backend_rate_limited", "rate_limit_error", Backend),
             Self::BackendCredentials { .. } => (502, "backend_credentials", "server_error", Gateway),
             Self::Ledger(_) => (503, "ledger_unavailable", "server_error", Gateway),
             Self::Stopping => (503, "stopping", "server_error", Gateway),
@@ -185,7 +205,9 @@ impl GatewayError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TokenLimit { retry_after, .. } | Self::NoBackend { retry_after, .. } => Some(*retry_after),
+            Self::TokenLimit { retry_after, .. }
+            | Self::NoBackend { retry_after, .. }
+            | Self::BackendBusy { retry_after, .. } => Some(*retry_after),
             Self::Ledger(_) | Self::Stopping => Some(Duration::from_secs(1)),
             _ => None,
         }

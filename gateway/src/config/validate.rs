@@ -65,7 +65,13 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
     }
     for (name, product) in &config.products {
         for (index, alias) in product.models.iter().enumerate() {
-            refer(&mut mistakes, format!("products.{name}.models[{index}]"), "model", alias, config.models.keys());
+            refer(
+                &mut mistakes,
+                format!("products.{name}.models[{index}]"),
+                "model",
+                alias,
+                config.models.keys(),
+            );
         }
         for (index, limit) in product.limits.iter().enumerate() {
             if limit.tokens_per_minute.0 == 0 {
@@ -79,7 +85,10 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
 }
 
 fn check_server(config: &Config, mistakes: &mut Mistakes) {
-    if !config.base_path.starts_with('/') || config.base_path.ends_with('/') || config.base_path.contains(['{', '}']) {
+    if !config.base_path.starts_with('/')
+        || config.base_path.ends_with('/')
+        || config.base_path.contains(['{', '}'])
+    {
         mistakes.add("base_path", "must start with `/` and not end with it, like /llm/v1");
     }
     if config.workers == Some(0) {
@@ -112,7 +121,8 @@ fn check_backend(name: &str, backend: &BackendConfig, mistakes: &mut Mistakes) {
             Err(error) => mistakes.add(format!("{path}.value"), error.to_string()),
             Ok(value) => {
                 if http::HeaderValue::from_str(secrecy::ExposeSecret::expose_secret(&value)).is_err() {
-                    mistakes.add(format!("{path}.value"), "the secret has characters that a header cannot hold");
+                    mistakes
+                        .add(format!("{path}.value"), "the secret has characters that a header cannot hold");
                 }
             }
         }
@@ -135,10 +145,10 @@ fn check_model(config: &Config, alias: &str, model: &ModelConfig, mistakes: &mut
         if config.cache_service.is_none() {
             mistakes.add(format!("{path}.cache"), "needs `cache_service`");
         }
-        if let CacheConfig::Semantic(semantic) = cache {
-            if !(semantic.min_similarity > 0.0 && semantic.min_similarity <= 1.0) {
-                mistakes.add(format!("{path}.cache.semantic.min_similarity"), "must be above 0 and up to 1");
-            }
+        if let CacheConfig::Semantic(semantic) = cache
+            && !(semantic.min_similarity > 0.0 && semantic.min_similarity <= 1.0)
+        {
+            mistakes.add(format!("{path}.cache.semantic.min_similarity"), "must be above 0 and up to 1");
         }
     }
 }
@@ -169,7 +179,8 @@ fn check_tags(path: &str, subscription: &SubscriptionConfig, mistakes: &mut Mist
     }
     for (key, value) in &subscription.tags {
         if key.is_empty() || key.len() > MAX_TAG_KEY_BYTES || value.len() > MAX_TAG_VALUE_BYTES {
-            let message = format!("keys have 1 to {MAX_TAG_KEY_BYTES} bytes, values up to {MAX_TAG_VALUE_BYTES}");
+            let message =
+                format!("keys have 1 to {MAX_TAG_KEY_BYTES} bytes, values up to {MAX_TAG_VALUE_BYTES}");
             mistakes.add(format!("{path}.tags.{key}"), message);
         }
     }
@@ -221,7 +232,11 @@ mod tests {
              subscriptions: { s: { product: gold, keys: [ { sha256: zz } ] } }\n",
         );
         assert_eq!(found.len(), 4, "{found:#?}");
-        assert!(found[1].contains("models.gpt.targets[0].backend: there is no backend `opneai`; did you mean `openai`?"));
+        assert!(
+            found[1].contains(
+                "models.gpt.targets[0].backend: there is no backend `opneai`; did you mean `openai`?"
+            )
+        );
     }
 
     #[test]
@@ -241,6 +256,9 @@ mod tests {
         let found = mistakes(
             "backends: { b: { format: openai, url: 'http://h/v1', credentials: { header: { name: api-key, value: '${secret:env:TOLLGATE_NOT_SET}' } } } }",
         );
-        assert!(found[0].starts_with("backends.b.credentials.header.value: environment variable TOLLGATE_NOT_SET"));
+        assert!(
+            found[0]
+                .starts_with("backends.b.credentials.header.value: environment variable TOLLGATE_NOT_SET")
+        );
     }
 }

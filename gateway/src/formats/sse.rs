@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn every_cut_gives_the_same_events_and_bytes() {
-        let text = "event: e\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n: comment\n\ndata:x\n\nid: 7\rdata\r\rdata: é\n\n";
+        let text =
+            "event: e\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n: comment\n\ndata:x\n\nid: 7\rdata\r\rdata: é\n\n";
         let whole = run(&[text.as_bytes()], "x");
         assert_eq!(whole.1, ["{\"a\":\n1}", "x", "", "é"]);
         for cut in 0..=text.len() {

@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn a_tool_call_is_not_plain() {
         let plain = r#"{"choices":[{"message":{"content":"hi","tool_calls":null,"refusal":null},"finish_reason":"stop"}]}"#;
-        let tool = r#"{"choices":[{"message":{"content":null,"tool_calls":[{}]},"finish_reason":"tool_calls"}]}"#;
+        let tool =
+            r#"{"choices":[{"message":{"content":null,"tool_calls":[{}]},"finish_reason":"tool_calls"}]}"#;
         assert!(serde_json::from_str::<Answer<'_>>(plain).unwrap().is_plain_and_complete());
         assert!(!serde_json::from_str::<Answer<'_>>(tool).unwrap().is_plain_and_complete());
     }

@@ -10,6 +10,9 @@ use smallvec::SmallVec;
 
 use crate::error::GatewayError;
 
+/// Longest model name that is looked up, bytes; it is repeated in events and errors.
+const MAX_ALIAS_BYTES: usize = 256;
+
 /// What the gateway needs to know of a chat request; everything else passes through unseen.
 #[derive(Debug, Deserialize)]
 pub struct ChatRequest<'a> {
@@ -70,10 +73,15 @@ impl<'a> ChatRequest<'a> {
     /// The alias that is asked for.
     ///
     /// # Errors
-    /// [`GatewayError::InvalidBody`] when it is missing or no text.
-    pub fn model(&self) -> Result<Cow<'a, str>, GatewayError> {
-        let raw = self.model.ok_or_else(|| GatewayError::invalid_body("`model` is missing", Some("model")))?;
-        text_of(raw).ok_or_else(|| GatewayError::invalid_body("`model` must be a text", Some("model")))
+    /// [`GatewayError::InvalidBody`] when it is missing, no text or longer than any name.
+    pub fn alias(&self) -> Result<Cow<'a, str>, GatewayError> {
+        let wrong = |message: &str| GatewayError::invalid_body(message, Some("model"));
+        let raw = self.model.ok_or_else(|| wrong("`model` is missing"))?;
+        let alias = text_of(raw).ok_or_else(|| wrong("`model` must be a text"))?;
+        if alias.len() > MAX_ALIAS_BYTES {
+            return Err(wrong("`model` is longer than any model's name"));
+        }
+        Ok(alias)
     }
 
     /// Whether a stream is asked for.
@@ -103,11 +111,11 @@ impl<'a> ChatRequest<'a> {
     #[must_use]
     pub fn body_for(&self, body: &Bytes, model: &str) -> Bytes {
         let mut splices: SmallVec<[Splice; 2]> = SmallVec::new();
-        if let Some(raw) = self.model {
-            if text_of(raw).as_deref() != Some(model) {
-                let quoted = serde_json::to_string(model).unwrap_or_default();
-                splices.push(Splice { at: range_in(body, raw), with: quoted });
-            }
+        if let Some(raw) = self.model
+            && text_of(raw).as_deref() != Some(model)
+        {
+            let quoted = serde_json::to_string(model).unwrap_or_default();
+            splices.push(Splice { at: range_in(body, raw), with: quoted });
         }
         if self.stream() && !self.wants_usage() {
             splices.push(self.usage_splice(body));
@@ -199,7 +207,10 @@ mod tests {
             r#"{"stream_options":{"include_usage":true},"model":"m","stream":true,"messages":[]}"#
         );
         assert_eq!(
-            for_backend(r#"{"stream_options":{"include_usage":false,"z":1},"model":"a","stream":true,"messages":[]}"#, "m"),
+            for_backend(
+                r#"{"stream_options":{"include_usage":false,"z":1},"model":"a","stream":true,"messages":[]}"#,
+                "m"
+            ),
             r#"{"stream_options":{"include_usage":true,"z":1},"model":"m","stream":true,"messages":[]}"#
         );
         assert_eq!(
@@ -224,7 +235,7 @@ mod tests {
     #[test]
     fn a_model_that_is_no_text_is_refused() {
         let body = br#"{"model":7,"messages":[]}"#;
-        assert!(ChatRequest::parse(body).unwrap().model().is_err());
+        assert!(ChatRequest::parse(body).unwrap().alias().is_err());
     }
 
     proptest! {

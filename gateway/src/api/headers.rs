@@ -1,0 +1,89 @@
+//! Which headers pass between client, gateway and backend.
+//!
+//! Towards backends an allow-list: gateway keys, cookies, addresses and account selectors of the client
+//! never reach a provider. Towards clients only what the gateway says itself.
+
+use actix_web::http::header::HeaderMap as ClientHeaders;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::telemetry::trace_context::TraceContext;
+
+/// Headers of the client that backends see.
+const FORWARDED: [&str; 3] = ["user-agent", "openai-beta", "idempotency-key"];
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The client's headers as a backend sees them.
+#[must_use]
+pub fn for_backend(client: &ClientHeaders, trace: &TraceContext) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    for name in FORWARDED {
+        if let Some(value) = client.get(name).and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok())
+        {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    if let Some(value) = trace.header().and_then(|text| HeaderValue::from_str(&text).ok()) {
+        headers.insert(TRACEPARENT, value);
+    }
+    headers
+}
+
+/// Whether the client wants a fresh answer (`Cache-Control: no-cache` or `no-store`, RFC 9111 §5.2.1).
+#[must_use]
+pub fn opts_out_of_cache(client: &ClientHeaders) -> bool {
+    client
+        .get_all("cache-control")
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|directive| {
+            let directive = directive.trim();
+            directive.eq_ignore_ascii_case("no-cache") || directive.eq_ignore_ascii_case("no-store")
+        })
+}
+
+/// Whether an answer is a stream of events.
+#[must_use]
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.trim_start().starts_with("text/event-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header as h;
+
+    fn client(pairs: &[(&'static str, &'static str)]) -> ClientHeaders {
+        let mut headers = ClientHeaders::new();
+        for (name, value) in pairs {
+            headers.append(h::HeaderName::from_static(name), h::HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn no_credential_or_address_of_the_client_reaches_a_backend() {
+        let headers = client(&[
+            ("authorization", "Bearer gateway-key"),
+            ("x-api-key", "gateway-key"),
+            ("api-key", "gateway-key"),
+            ("ocp-apim-subscription-key", "gateway-key"),
+            ("cookie", "session=1"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("openai-organization", "org-other"),
+            ("user-agent", "sdk/1"),
+        ]);
+        let passed = for_backend(&headers, &TraceContext::from_header(None));
+        let names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
+        assert!(names.iter().all(|name| ["user-agent", "traceparent"].contains(name)), "{names:?}");
+    }
+
+    #[test]
+    fn a_client_can_ask_for_a_fresh_answer() {
+        assert!(opts_out_of_cache(&client(&[("cache-control", "max-age=0, No-Store")])));
+        assert!(!opts_out_of_cache(&client(&[("cache-control", "max-age=0")])));
+    }
+}

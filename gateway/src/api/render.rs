@@ -1,0 +1,160 @@
+//! Answers and errors in the OpenAI format.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use bytes::Bytes;
+use serde::Serialize;
+use tollgate_schemas::ids::RequestId;
+
+use crate::error::{GatewayError, seconds_up};
+use crate::request::pipeline::{Answer, Facts};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CACHE: HeaderName = HeaderName::from_static("x-tollgate-cache");
+const SIMILARITY: HeaderName = HeaderName::from_static("x-tollgate-cache-similarity");
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-tokens");
+/// Tells proxies in front not to collect a stream before they pass it on.
+const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// The body of an error (OpenAI API reference, "Error codes"), with the request's id.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorText<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorText<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: &'a str,
+    request_id: RequestId,
+}
+
+/// An answer of the pipeline as a response.
+#[must_use]
+pub fn answer(answer: Answer, id: RequestId) -> HttpResponse {
+    match answer {
+        Answer::Whole { status, body, facts } => {
+            let mut response = HttpResponse::build(status_of(status.as_u16()));
+            response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+            let mut response = response.body(body);
+            add_facts(&mut response, &facts, id);
+            response
+        }
+        Answer::Stream { relay, facts } => {
+            let mut response = HttpResponse::Ok();
+            response
+                .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")));
+            response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")));
+            response.insert_header((NO_BUFFERING, HeaderValue::from_static("no")));
+            let mut response = response.streaming(relay);
+            add_facts(&mut response, &facts, id);
+            response
+        }
+    }
+}
+
+/// An error as a response.
+#[must_use]
+pub fn error(error: &GatewayError, id: RequestId) -> HttpResponse {
+    let class = error.class();
+    let mut response = HttpResponse::build(status_of(class.status));
+    response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    let mut response = response.body(error_json(error, id));
+    let mut facts = Facts { retry_after: error.retry_after(), ..Facts::default() };
+    if let GatewayError::TokenLimit { limit, remaining, retry_after, .. } = error {
+        facts.limit =
+            Some(crate::limits::Balance { limit: *limit, remaining: *remaining, reset: *retry_after });
+    }
+    add_facts(&mut response, &facts, id);
+    response
+}
+
+/// An error as the last event of a stream that has begun.
+#[must_use]
+pub fn stream_error(error: &GatewayError, id: RequestId) -> Bytes {
+    let json = error_json(error, id);
+    let mut event = Vec::with_capacity(json.len() + 10);
+    event.extend_from_slice(b"data: ");
+    event.extend_from_slice(&json);
+    event.extend_from_slice(b"\n\n");
+    event.into()
+}
+
+fn error_json(error: &GatewayError, id: RequestId) -> Vec<u8> {
+    let class = error.class();
+    let message = error.to_string();
+    let text = ErrorText {
+        message: &message,
+        kind: class.kind,
+        param: error.param(),
+        code: class.code,
+        request_id: id,
+    };
+    serde_json::to_vec(&ErrorBody { error: text }).unwrap_or_default()
+}
+
+fn add_facts(response: &mut HttpResponse, facts: &Facts, id: RequestId) {
+    let headers = response.headers_mut();
+    let mut put = |name: HeaderName, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    };
+    put(REQUEST_ID, id.to_string());
+    if let Some(cache) = facts.cache {
+        put(CACHE, cache.as_str().to_owned());
+    }
+    if let Some(similarity) = facts.similarity {
+        put(SIMILARITY, format!("{similarity:.4}"));
+    }
+    if let Some(limit) = facts.limit {
+        put(LIMIT, limit.limit.to_string());
+        put(REMAINING, limit.remaining.to_string());
+        put(RESET, format!("{}ms", limit.reset.as_millis()));
+    }
+    if let Some(wait) = facts.retry_after {
+        put(RETRY_AFTER, seconds_up(wait).to_string());
+    }
+}
+
+fn status_of(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_refusal_by_a_limit_says_when_to_come_back() {
+        let refusal = GatewayError::TokenLimit {
+            scope: "subscription",
+            limit: 100,
+            remaining: 3,
+            retry_after: Duration::from_millis(1500),
+        };
+        let response = error(&refusal, RequestId::now());
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers().get("retry-after").unwrap(), "2");
+        assert_eq!(response.headers().get("x-ratelimit-remaining-tokens").unwrap(), "3");
+    }
+
+    #[test]
+    fn a_stream_error_is_one_event() {
+        let id = RequestId::now();
+        let event = stream_error(&GatewayError::Stopping, id);
+        let text = std::str::from_utf8(&event).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(text.strip_prefix("data: ").unwrap().trim_end()).unwrap();
+        assert_eq!(json["error"]["code"], "stopping");
+        assert_eq!(json["error"]["request_id"], id.to_string());
+        assert!(text.ends_with("\n\n"));
+    }
+}

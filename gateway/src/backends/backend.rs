@@ -1,0 +1,68 @@
+//! One configured backend, resolved: where it is, what it speaks, how long it may take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+
+use super::credentials::{Credentials, CredentialsError};
+use crate::config::{BackendConfig, BackendFormat};
+
+/// A backend that can be called.
+#[derive(Debug)]
+pub struct Backend {
+    /// Configured name.
+    pub name: Arc<str>,
+    /// Company that serves it; part of the price key.
+    pub provider: Arc<str>,
+    /// Region label.
+    pub region: Arc<str>,
+    /// API format it speaks.
+    pub format: BackendFormat,
+    /// Where chat completions are served.
+    pub chat_url: Uri,
+    /// How the gateway identifies itself.
+    pub credentials: Credentials,
+    /// TCP and TLS handshake.
+    pub connect_timeout: Duration,
+    /// To the first byte of the answer.
+    pub first_byte_timeout: Duration,
+    /// Longest silence within an answer.
+    pub idle_timeout: Duration,
+    /// The whole call.
+    pub total_timeout: Duration,
+}
+
+/// Why a backend cannot be made from its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// Its URL cannot be read.
+    #[error("`{0}` is not a URL")]
+    Url(String),
+    /// Its credentials cannot be resolved.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+}
+
+impl Backend {
+    /// Resolves a configured backend.
+    ///
+    /// # Errors
+    /// When its URL or credentials cannot be resolved.
+    pub fn resolve(name: &Arc<str>, config: &BackendConfig) -> Result<Self, BackendError> {
+        let chat_url = format!("{}/chat/completions", config.url.trim_end_matches('/'));
+        let provider = config.provider.clone().unwrap_or_else(|| config.format.as_str().into());
+        Ok(Self {
+            name: Arc::clone(name),
+            provider,
+            region: config.region.clone().unwrap_or_default(),
+            format: config.format,
+            chat_url: chat_url.parse().map_err(|_| BackendError::Url(chat_url))?,
+            credentials: Credentials::resolve(config.credentials.as_ref())?,
+            connect_timeout: config.timeouts.connect.0,
+            first_byte_timeout: config.timeouts.first_byte.0,
+            idle_timeout: config.timeouts.idle.0,
+            total_timeout: config.timeouts.total.0,
+        })
+    }
+}

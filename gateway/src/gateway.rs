@@ -1,0 +1,49 @@
+//! What all workers share, and what each has for itself.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::backends::Backends;
+use crate::backends::call::Caller;
+use crate::limits::Limiters;
+use crate::policies::semantic_cache::CacheLookup;
+use crate::snapshot::Snapshot;
+use crate::telemetry::metrics::Metrics;
+use crate::usage::Ledger;
+
+/// Shared by all workers of the process.
+pub struct Gateway {
+    /// The current configuration; a request loads it once.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Health and circuits of the deployments.
+    pub backends: Backends,
+    /// Token limits.
+    pub limiters: Limiters,
+    /// Where every attempt is written down.
+    pub ledger: Ledger,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    /// Set while the gateway drains.
+    pub stopping: AtomicBool,
+}
+
+impl Gateway {
+    /// Whether the gateway takes no new requests.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// What one worker thread works with.
+pub struct Worker {
+    /// Shared by all workers.
+    pub gateway: Arc<Gateway>,
+    /// This thread's connections to backends.
+    pub caller: Rc<Caller>,
+    /// Asks the cache; none without a cache service.
+    pub cache: Option<Rc<dyn CacheLookup>>,
+}

@@ -1,0 +1,55 @@
+//! The cache service over HTTP.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use tollgate_schemas::cache::{LookupRequest, LookupResponse};
+
+use super::semantic_cache::{CacheLookup, LookupError, LookupFuture};
+use crate::backends::call::{Caller, collect, post_request};
+
+/// Largest answer of the cache service, bytes.
+const MAX_ANSWER: usize = 1 << 20;
+/// Tells the service when nobody waits any more, ms.
+const DEADLINE_HEADER: HeaderName = HeaderName::from_static("x-tollgate-deadline-ms");
+
+/// Asks a cache service over HTTP, with the connections of one worker thread.
+pub struct HttpCache {
+    caller: Rc<Caller>,
+    lookup_url: Uri,
+}
+
+impl HttpCache {
+    /// A client for the service at `base`.
+    ///
+    /// # Errors
+    /// When that is not a URL.
+    pub fn new(caller: Rc<Caller>, base: &str) -> Result<Self, http::uri::InvalidUri> {
+        let lookup_url = format!("{}/v1/lookup", base.trim_end_matches('/')).parse()?;
+        Ok(Self { caller, lookup_url })
+    }
+
+    async fn ask(&self, request: LookupRequest, deadline: Duration) -> Result<LookupResponse, LookupError> {
+        let fail = |error: &dyn std::error::Error| LookupError(error.to_string());
+        let body = serde_json::to_vec(&request).map_err(|error| fail(&error))?;
+        let mut headers = HeaderMap::with_capacity(2);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(DEADLINE_HEADER, HeaderValue::from(u64::try_from(deadline.as_millis()).unwrap_or(0)));
+        let post = post_request(self.lookup_url.clone(), headers, Bytes::from(body));
+        let response = self.caller.send(post, deadline, deadline).await.map_err(|error| fail(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(LookupError(format!("status {}", response.status())));
+        }
+        let body = collect(response.into_body(), MAX_ANSWER, deadline).await.map_err(|error| fail(&error))?;
+        serde_json::from_slice(&body).map_err(|error| fail(&error))
+    }
+}
+
+impl CacheLookup for HttpCache {
+    fn lookup(&self, request: LookupRequest, deadline: Duration) -> LookupFuture<'_> {
+        Box::pin(self.ask(request, deadline))
+    }
+}

@@ -1,0 +1,212 @@
+//! The books of one upstream attempt: intent before the call, one ending after it, whatever happens.
+//!
+//! An attempt ends exactly once: by [`Attempt::end`], or, when the request is dropped because the client
+//! went away, by its `Drop`. Ending settles the ledger, the token limits, the circuit and the metrics
+//! together, so that they can never disagree.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tollgate_schemas::ids::EventId;
+use tollgate_schemas::usage::{Outcome, UsageEvent, VERSION_FINAL};
+
+use super::event::now_ms;
+use super::measure::{Measure, Produced, Prompt, measure};
+use crate::backends::{AttemptClass, AttemptOutcome, FailureKind, InFlight};
+use crate::gateway::Gateway;
+use crate::policies::token_limit::Reserved;
+use crate::usage::{IntentTicket, LedgerError};
+
+/// One call of one backend, from its intent to its settlement.
+pub struct Attempt {
+    gateway: Arc<Gateway>,
+    event: Box<UsageEvent>,
+    open: Option<Open>,
+    prompt: Prompt,
+    started: Instant,
+    first_byte: Option<Duration>,
+}
+
+/// What must be given back when the attempt ends.
+struct Open {
+    ticket: IntentTicket,
+    in_flight: InFlight,
+    reserved: Reserved,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending<'a> {
+    /// For the ledger.
+    pub outcome: Outcome,
+    /// Status the client saw; 0 where none was sent.
+    pub status: u16,
+    /// Stable code of the error, where there was one.
+    pub error_code: Option<&'static str>,
+    /// For the circuit.
+    pub class: AttemptClass,
+    /// How long the backend asked to be left alone.
+    pub retry_after: Option<Duration>,
+    /// What it produced.
+    pub produced: Produced<'a>,
+}
+
+impl<'a> Ending<'a> {
+    /// The answer reached its end.
+    #[must_use]
+    pub fn ok(status: u16, produced: Produced<'a>) -> Self {
+        Self {
+            outcome: Outcome::Ok,
+            status,
+            error_code: None,
+            class: AttemptClass::Success,
+            retry_after: None,
+            produced,
+        }
+    }
+
+    /// The backend failed.
+    #[must_use]
+    pub fn failed(kind: FailureKind, status: u16, code: &'static str, produced: Produced<'a>) -> Self {
+        Self {
+            outcome: Outcome::UpstreamError,
+            status,
+            error_code: Some(code),
+            class: AttemptClass::Failure(kind),
+            retry_after: None,
+            produced,
+        }
+    }
+
+    /// The client went away.
+    #[must_use]
+    pub fn client_abort(status: u16, produced: Produced<'a>) -> Self {
+        Self {
+            outcome: Outcome::ClientAbort,
+            status,
+            error_code: None,
+            class: AttemptClass::Neutral,
+            retry_after: None,
+            produced,
+        }
+    }
+}
+
+impl Attempt {
+    /// Opens the books: the intent is in the spool when this returns. Gives the reservation back when the
+    /// ledger refuses.
+    ///
+    /// # Errors
+    /// When the ledger cannot take the intent; nothing may be called then.
+    pub fn open(
+        gateway: Arc<Gateway>,
+        event: UsageEvent,
+        prompt: Prompt,
+        in_flight: InFlight,
+        reserved: Reserved,
+        traceparent: Option<&str>,
+    ) -> Result<Self, LedgerError> {
+        let ticket = gateway.ledger.intent(&event, traceparent)?;
+        let open = Open { ticket, in_flight, reserved };
+        Ok(Self {
+            gateway,
+            event: Box::new(event),
+            open: Some(open),
+            prompt,
+            started: Instant::now(),
+            first_byte: None,
+        })
+    }
+
+    /// The id of its usage event.
+    #[must_use]
+    pub fn event_id(&self) -> EventId {
+        self.event.event_id
+    }
+
+    /// The event as it stands.
+    #[must_use]
+    pub fn event(&self) -> &UsageEvent {
+        &self.event
+    }
+
+    /// Time spent in the gateway before the call, for the event.
+    pub fn set_gateway_time(&mut self, spent: Duration) {
+        self.event.timing.gateway_us = u32::try_from(spent.as_micros()).unwrap_or(u32::MAX);
+    }
+
+    /// Notes that the first byte of the answer's body has come.
+    pub fn mark_first_byte(&mut self) {
+        self.first_byte.get_or_insert_with(|| self.started.elapsed());
+    }
+
+    /// Forgets the prompt: the provider has reported.
+    pub fn release_prompt(&mut self) {
+        self.prompt.release();
+    }
+
+    /// The limit with the least left, for the client's headers.
+    #[must_use]
+    pub fn tightest_limit(&self) -> Option<crate::limits::Balance> {
+        self.open.as_ref().and_then(|open| open.reserved.tightest())
+    }
+
+    /// Ends an attempt that is followed by another one: the reservation goes on to that.
+    #[must_use]
+    pub fn end_for_next(mut self, ending: Ending<'_>) -> Reserved {
+        self.close(ending).map(|(reserved, _)| reserved).unwrap_or_default()
+    }
+
+    /// Ends the attempt; later calls do nothing.
+    pub fn end(&mut self, ending: Ending<'_>) {
+        if let Some((reserved, charged)) = self.close(ending) {
+            reserved.settle(charged);
+        }
+    }
+
+    fn close(&mut self, ending: Ending<'_>) -> Option<(Reserved, u64)> {
+        let Open { ticket, in_flight, reserved } = self.open.take()?;
+        let measured = measure(&self.prompt, &self.event.call.model, ending.produced);
+        let charged = measured.total();
+        let latency = self.started.elapsed();
+        self.write_ending(&ending, measured, latency);
+        if let Err(error) = self.gateway.ledger.settle(ticket, &self.event) {
+            // The ledger keeps the event and writes it as soon as it can.
+            tracing::error!(event_id = %self.event.event_id, error = %error, "settle record is delayed");
+        }
+        in_flight.report(AttemptOutcome {
+            class: ending.class,
+            latency,
+            first_byte: self.first_byte,
+            retry_after: ending.retry_after,
+        });
+        self.gateway.metrics.attempt_ended(&self.event);
+        Some((reserved, charged))
+    }
+
+    fn write_ending(&mut self, ending: &Ending<'_>, measured: Measure, latency: Duration) {
+        let event = &mut *self.event;
+        event.version = VERSION_FINAL;
+        event.lines = measured.lines;
+        event.usage_source = measured.source;
+        event.outcome = ending.outcome;
+        event.http_status = ending.status;
+        event.error_code = ending.error_code.map(Into::into);
+        event.ended_at_ms = now_ms().max(event.event_time_ms);
+        event.timing.latency_ms = millis(latency);
+        event.timing.ttft_ms = self.first_byte.map_or(0, millis);
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.open.is_some() {
+            // Dropped while waiting for the backend: the client went away, or the handler panicked.
+            self.end(Ending::client_abort(0, Produced { prompt_sent: true, ..Produced::default() }));
+        }
+    }
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,24 @@
+//! Facts about one request, written once when it arrives.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tollgate_schemas::ids::RequestId;
+
+use crate::snapshot::Snapshot;
+use crate::telemetry::trace_context::TraceContext;
+
+/// What is known of a request before its body is read.
+#[derive(Debug)]
+pub struct RequestContext {
+    /// Its id: in every event, error, log line and the `x-request-id` header.
+    pub id: RequestId,
+    /// When its head was read.
+    pub received: Instant,
+    /// The caller's trace, or a new one.
+    pub trace: TraceContext,
+    /// The API format it speaks, by the names of the usage event.
+    pub api_format: &'static str,
+    /// The configuration it runs under, to its end.
+    pub snapshot: Arc<Snapshot>,
+}

@@ -1,0 +1,109 @@
+//! Usage events from what is known of a request and how it ended.
+
+use std::sync::Arc;
+
+use tollgate_schemas::ids::{EventId, RequestId};
+use tollgate_schemas::tokens::{TokenClass, UsageLine};
+use tollgate_schemas::usage::{
+    Call, LedgerPosition, Operation, Outcome, Payer, Timing, UsageEvent, UsageSource, VERSION_FINAL,
+    VERSION_RECOVERED,
+};
+
+use crate::snapshot::Target;
+
+/// What every event of one request has in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The request.
+    pub request_id: RequestId,
+    /// Who pays.
+    pub payer: &'a Payer,
+    /// The alias asked for.
+    pub alias: &'a str,
+    /// API format of the client.
+    pub api_format: &'static str,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+}
+
+/// Milliseconds since the Unix epoch.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The intent of an attempt: the event as it will stand in the ledger if the gateway dies now.
+#[must_use]
+pub fn intent(
+    subject: Subject<'_>,
+    target: &Target,
+    attempt: u8,
+    ledger: LedgerPosition,
+    prompt_estimate: u64,
+) -> UsageEvent {
+    let backend = &target.backend;
+    let call = Call {
+        operation: Operation::Chat,
+        provider: Arc::clone(&backend.provider),
+        backend: Arc::clone(&backend.name),
+        region: Arc::clone(&backend.region),
+        model_requested: subject.alias.into(),
+        model: Arc::clone(&target.model),
+        api_format: subject.api_format.into(),
+        stream: subject.stream,
+        variant: None,
+    };
+    UsageEvent {
+        attempt,
+        version: VERSION_RECOVERED,
+        lines: vec![UsageLine { class: TokenClass::Input, qty: prompt_estimate }],
+        usage_source: UsageSource::Estimated,
+        outcome: Outcome::Recovered,
+        ..empty(subject, call, ledger)
+    }
+}
+
+/// The event of a request for which no backend was called.
+#[must_use]
+pub fn without_attempt(
+    subject: Subject<'_>,
+    ledger: LedgerPosition,
+    outcome: Outcome,
+    http_status: u16,
+) -> UsageEvent {
+    let call = Call {
+        operation: Operation::Chat,
+        provider: "".into(),
+        backend: "".into(),
+        region: "".into(),
+        model_requested: subject.alias.into(),
+        model: "".into(),
+        api_format: subject.api_format.into(),
+        stream: subject.stream,
+        variant: None,
+    };
+    UsageEvent { outcome, http_status, ..empty(subject, call, ledger) }
+}
+
+fn empty(subject: Subject<'_>, call: Call, ledger: LedgerPosition) -> UsageEvent {
+    let event_time_ms = now_ms();
+    UsageEvent {
+        event_id: EventId::at_ms(event_time_ms),
+        request_id: subject.request_id,
+        attempt: 0,
+        version: VERSION_FINAL,
+        ledger,
+        payer: subject.payer.clone(),
+        call,
+        lines: Vec::new(),
+        usage_source: UsageSource::None,
+        outcome: Outcome::Rejected,
+        event_time_ms,
+        ended_at_ms: event_time_ms,
+        timing: Timing::default(),
+        http_status: 0,
+        cached_from: None,
+        error_code: None,
+    }
+}

@@ -1,0 +1,235 @@
+//! Starts and stops the gateway: state, listeners, workers, drain.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::KeepAlive;
+use actix_web::{App, HttpServer, web};
+use arc_swap::ArcSwap;
+use tollgate_eventlog::{EventLog, LogError};
+
+use crate::admin;
+use crate::backends::Backends;
+use crate::backends::call::Caller;
+use crate::backends::tls;
+use crate::config::validate::{Mistakes, validate};
+use crate::config::{Config, FsyncConfig, OnFullConfig};
+use crate::gateway::{Gateway, Worker};
+use crate::limits::Limiters;
+use crate::policies::cache_client::HttpCache;
+use crate::policies::semantic_cache::CacheLookup;
+use crate::routes;
+use crate::snapshot::{self, Snapshot, SnapshotError};
+use crate::telemetry::metrics::Metrics;
+use crate::usage::{self, FsyncPolicy, Ledger, LedgerError, LedgerOptions, OnFull, UsageHandle};
+
+/// Spool segment size; small enough to be deleted soon after it is published.
+const SEGMENT_BYTES: u64 = 64 << 20;
+/// Longest wait of a record for its fsync under the group policy.
+const FSYNC_EVERY: Duration = Duration::from_millis(5);
+/// How long the publisher may flush at the end; the rest stays in the spool.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
+/// How long connections that are idle or finishing may hold up a stop.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration does not fit together.
+    #[error("{0}")]
+    Config(Mistakes),
+    /// The configuration cannot be resolved.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The spool cannot be opened.
+    #[error("spool {path}: {source}")]
+    Ledger {
+        /// Its folder.
+        path: String,
+        /// Why.
+        source: LedgerError,
+    },
+    /// The event log cannot be opened.
+    #[error(transparent)]
+    EventLog(#[from] LogError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// TLS towards backends cannot be set up.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The cache service's URL cannot be read.
+    #[error("cache_service.url: {0}")]
+    CacheUrl(#[from] http::uri::InvalidUri),
+}
+
+/// A running gateway.
+pub struct Handle {
+    gateway: Arc<Gateway>,
+    addr: SocketAddr,
+    admin_addr: SocketAddr,
+    model_server: ServerHandle,
+    admin_server: ServerHandle,
+    usage: UsageHandle,
+    drain: Duration,
+}
+
+/// Starts a gateway inside a running actix system. Requests are served when this returns.
+///
+/// # Errors
+/// When the configuration, the spool or an address is not usable. An unreachable broker or backend is no
+/// error: events wait in the spool, and circuits open.
+pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartError> {
+    validate(config).map_err(StartError::Config)?;
+    let backends = Backends::start(snapshot::deployments(config));
+    let snapshot = Snapshot::build(config, &backends)?;
+    if snapshot.keys.is_empty() {
+        tracing::warn!("no subscription has a key: every call will be refused");
+    }
+    let ledger = open_ledger(config)?;
+    let usage = usage::start(ledger.clone(), log);
+    let gateway = Arc::new(Gateway {
+        snapshot: ArcSwap::from_pointee(snapshot),
+        backends,
+        limiters: Limiters::start(),
+        ledger,
+        metrics: Arc::new(Metrics::new()),
+        stopping: AtomicBool::new(false),
+    });
+    let (model_server, addr) = serve_model_api(config, &gateway)?;
+    let (admin_server, admin_addr) = serve_admin(config, &gateway)?;
+    tracing::info!(%addr, admin = %admin_addr, "listening");
+    Ok(Handle { gateway, addr, admin_addr, model_server, admin_server, usage, drain: config.server.drain.0 })
+}
+
+fn open_ledger(config: &Config) -> Result<Ledger, StartError> {
+    let dir = config.data_dir.join("spool");
+    let options = LedgerOptions {
+        dir: dir.clone(),
+        gateway_id: Arc::clone(&config.gateway_id),
+        fsync: match config.spool.fsync {
+            FsyncConfig::None => FsyncPolicy::None,
+            FsyncConfig::Group => FsyncPolicy::Group { every: FSYNC_EVERY },
+            FsyncConfig::Each => FsyncPolicy::Each,
+        },
+        max_bytes: config.spool.max_size.0,
+        on_full: match config.spool.on_full {
+            OnFullConfig::Reject => OnFull::Reject,
+            OnFullConfig::AllowUnmetered => OnFull::AllowUnmetered,
+        },
+        segment_bytes: SEGMENT_BYTES,
+    };
+    let (ledger, recovered) = Ledger::open(options)
+        .map_err(|source| StartError::Ledger { path: dir.display().to_string(), source })?;
+    tracing::info!(?recovered, "spool opened");
+    Ok(ledger)
+}
+
+fn serve_model_api(
+    config: &Config,
+    gateway: &Arc<Gateway>,
+) -> Result<(ServerHandle, SocketAddr), StartError> {
+    let (listener, addr) = listen(config.listen)?;
+    let tls = tls::client_config()?;
+    let cache_url = config.cache_service.as_ref().map(|cache| cache.url.clone());
+    if let Some(url) = &cache_url {
+        url.parse::<http::Uri>()?;
+    }
+    let (gateway, base_path) = (Arc::clone(gateway), config.base_path.clone());
+    let factory = move || {
+        let caller = Rc::new(Caller::new(tls.clone()));
+        let cache = cache_url.as_ref().and_then(|url| {
+            let client = HttpCache::new(Rc::clone(&caller), url).ok()?;
+            Some(Rc::new(client) as Rc<dyn CacheLookup>)
+        });
+        let worker = Worker { gateway: Arc::clone(&gateway), caller, cache };
+        App::new().app_data(web::Data::new(worker)).configure(|app| routes::model_api(app, &base_path))
+    };
+    let limits = &config.server;
+    let mut server = HttpServer::new(factory)
+        // Without it small writes wait for delayed acknowledgements: tens of milliseconds.
+        .tcp_nodelay(true)
+        // A client that closes its side wants no more: the request is dropped and the backend called off.
+        .h1_allow_half_closed(false)
+        .keep_alive(KeepAlive::Timeout(limits.keep_alive.0))
+        .client_request_timeout(limits.header_timeout.0)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .max_connections(limits.max_connections)
+        .shutdown_timeout(LINGER.as_secs())
+        .disable_signals();
+    if let Some(workers) = config.workers {
+        server = server.workers(workers);
+    }
+    let server = server.listen(listener).map_err(|source| StartError::Listen { addr, source })?.run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok((handle, addr))
+}
+
+fn serve_admin(config: &Config, gateway: &Arc<Gateway>) -> Result<(ServerHandle, SocketAddr), StartError> {
+    let (listener, addr) = listen(config.admin_listen)?;
+    let gateway = web::Data::from(Arc::clone(gateway));
+    let server = HttpServer::new(move || App::new().app_data(gateway.clone()).configure(admin::routes))
+        .workers(1)
+        .tcp_nodelay(true)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(listener)
+        .map_err(|source| StartError::Listen { addr, source })?
+        .run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok((handle, addr))
+}
+
+fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+impl Handle {
+    /// Address of the model API; the real one where port 0 was asked for.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Address of health, metrics and admin pages.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// What is shared by the workers.
+    #[must_use]
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Stops in good order: no new requests, running ones to their end within the drain time, then the
+    /// last events to the log. What cannot be published stays in the spool.
+    pub async fn shutdown(self) {
+        self.gateway.stopping.store(true, Ordering::SeqCst);
+        self.model_server.pause().await;
+        let deadline = tokio::time::Instant::now() + self.drain;
+        while self.gateway.ledger.status().open_intents > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.model_server.stop(true).await;
+        self.usage.shutdown(FLUSH_DEADLINE);
+        self.admin_server.stop(false).await;
+        tracing::info!("stopped");
+    }
+}
