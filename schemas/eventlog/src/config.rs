@@ -1,9 +1,15 @@
 //! Settings of the event log, shared by all services' configuration files.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::embedded::EmbeddedLog;
+use crate::kafka::KafkaLog;
+use crate::{EventLog, LogError};
 
 /// Where events go: exactly one of the two.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -15,8 +21,21 @@ pub enum EventLogConfig {
     Embedded(EmbeddedConfig),
 }
 
-/// A Kafka cluster.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+impl EventLogConfig {
+    /// Opens the log. A Kafka cluster need not be reachable yet.
+    ///
+    /// # Errors
+    /// When the settings are wrong, or the embedded log's folder cannot be used.
+    pub fn open(&self) -> Result<Arc<dyn EventLog>, LogError> {
+        Ok(match self {
+            Self::Kafka(config) => Arc::new(KafkaLog::new(config)?),
+            Self::Embedded(config) => Arc::new(EmbeddedLog::open(config)?),
+        })
+    }
+}
+
+/// A Kafka cluster. Its `Debug` output names the properties and hides their values.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
     /// Bootstrap servers, `host:port` each.
@@ -31,6 +50,17 @@ pub struct KafkaConfig {
     /// references and resolved before they come here.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaConfig")
+            .field("brokers", &self.brokers)
+            .field("topic_prefix", &self.topic_prefix)
+            .field("replication_factor", &self.replication_factor)
+            .field("properties", &self.properties.keys().collect::<Vec<_>>())
+            .finish()
+    }
 }
 
 /// Segment files of this process.

@@ -18,6 +18,8 @@ pub mod embedded;
 pub mod kafka;
 pub mod segment;
 
+pub use embedded::partition_of;
+
 /// A connection to the log, shared by everything in a process.
 pub trait EventLog: Send + Sync + fmt::Debug {
     /// Creates the topics that do not exist yet.

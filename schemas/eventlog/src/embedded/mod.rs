@@ -30,6 +30,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use self::murmur::partition_of;
+
 use self::consumer::EmbeddedConsumer;
 use self::core::Core;
 use self::producer::EmbeddedProducer;

@@ -6,7 +6,7 @@ const MULTIPLIER: u32 = 0x5bd1_e995;
 
 /// The partition of `key` among `partitions` (at least 1).
 #[must_use]
-pub(super) fn partition_of(key: &[u8], partitions: u16) -> u16 {
+pub fn partition_of(key: &[u8], partitions: u16) -> u16 {
     let positive = murmur2(key) & 0x7fff_ffff;
     (positive % u32::from(partitions.max(1))) as u16
 }

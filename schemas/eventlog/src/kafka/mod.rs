@@ -1,1 +1,61 @@
-//! Kafka.
+//! The event log on a Kafka cluster, through librdkafka.
+//!
+//! Invariants:
+//!
+//! * the producer is idempotent and waits for all in-sync replicas; a record is reported exactly once, by
+//!   librdkafka's delivery callback, with the caller's token as its opaque (no future per record);
+//! * librdkafka's queue is a bounded window, never the buffer: what is not delivered stays with the caller;
+//! * offsets are committed only when told to, synchronously;
+//! * values of settings are never logged: only their names are.
+//!
+//! Modules in reading order: `settings`, `producer`, `consumer`, `admin`.
+
+mod admin;
+mod consumer;
+mod producer;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use self::consumer::KafkaConsumer;
+use self::producer::KafkaProducer;
+use self::settings::Settings;
+use crate::config::KafkaConfig;
+use crate::{Consumer, EventLog, LogError, Producer, Topic, TopicSpec};
+
+/// A Kafka cluster.
+pub struct KafkaLog {
+    settings: Settings,
+}
+
+impl KafkaLog {
+    /// Checks the settings. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When no broker is named.
+    pub fn new(config: &KafkaConfig) -> Result<Self, LogError> {
+        Ok(Self { settings: Settings::new(config)? })
+    }
+}
+
+impl EventLog for KafkaLog {
+    fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), LogError> {
+        admin::ensure_topics(&self.settings, topics)
+    }
+
+    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
+        Ok(Box::new(KafkaProducer::new(&self.settings)?))
+    }
+
+    fn consumer(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
+        Ok(Box::new(KafkaConsumer::join(&self.settings, group, topics)?))
+    }
+}
+
+impl fmt::Debug for KafkaLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KafkaLog").field(&self.settings).finish()
+    }
+}

@@ -1,0 +1,225 @@
+//! Reads as a member of a Kafka consumer group, synchronously.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Headers as _, Message};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::settings::{Reporter, Settings, config_error};
+use crate::{Consumer, Headers, InRecord, LogError, Polled, Position, Topic, TopicPartition};
+
+/// Most that one poll returns.
+const MAX_RECORDS: usize = 1_000;
+const MAX_BYTES: usize = 4 << 20;
+
+pub(super) struct KafkaConsumer {
+    client: BaseConsumer<Events>,
+    events: Arc<Shared>,
+    names: Vec<(Topic, String)>,
+    /// Records that came although delivery was paused, or behind a rebalance.
+    stash: VecDeque<InRecord>,
+    paused: bool,
+}
+
+/// What librdkafka's callbacks (they run inside `poll`) have to tell.
+#[derive(Debug, Default)]
+struct Shared {
+    rebalances: Mutex<VecDeque<Polled>>,
+    lag: AtomicI64,
+    reporter: Reporter,
+}
+
+struct Events {
+    shared: Arc<Shared>,
+    names: Vec<(Topic, String)>,
+}
+
+impl Events {
+    fn partitions(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
+        let known = |name: &str| self.names.iter().find(|(_, own)| own == name).map(|(topic, _)| *topic);
+        let elements = list.elements();
+        let all = elements.iter().filter_map(|element| {
+            let partition = u16::try_from(element.partition()).ok()?;
+            Some(TopicPartition { topic: known(element.topic())?, partition })
+        });
+        all.collect()
+    }
+}
+
+impl ClientContext for Events {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        Reporter::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.shared.reporter.error(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        let lag = partitions.map(|partition| partition.consumer_lag.max(0)).sum();
+        self.shared.lag.store(lag, Ordering::Relaxed);
+    }
+}
+
+impl ConsumerContext for Events {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let polled = match rebalance {
+            Rebalance::Assign(list) => Polled::Assigned(self.partitions(list)),
+            Rebalance::Revoke(list) => Polled::Revoked(self.partitions(list)),
+            Rebalance::Error(error) => {
+                tracing::warn!(%error, "rebalance failed");
+                return;
+            }
+        };
+        self.shared.rebalances.lock().push_back(polled);
+    }
+}
+
+impl KafkaConsumer {
+    pub(super) fn join(settings: &Settings, group: &str, topics: &[Topic]) -> Result<Self, LogError> {
+        let names: Vec<(Topic, String)> =
+            topics.iter().map(|topic| (*topic, settings.name(*topic))).collect();
+        let events = Arc::new(Shared { lag: AtomicI64::new(-1), ..Shared::default() });
+        let context = Events { shared: Arc::clone(&events), names: names.clone() };
+        let client: BaseConsumer<Events> =
+            settings.consumer(group).create_with_context(context).map_err(config_error)?;
+        let subscription: Vec<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
+        client.subscribe(&subscription).map_err(config_error)?;
+        Ok(Self { client, events, names, stash: VecDeque::new(), paused: false })
+    }
+
+    /// A rebalance that happened. Records that were read ahead for lost partitions are dropped here.
+    fn next_rebalance(&mut self) -> Result<Option<Polled>, LogError> {
+        let polled = self.events.rebalances.lock().pop_front();
+        match &polled {
+            Some(Polled::Revoked(lost)) => self.stash.retain(|record| !lost.contains(&at(record))),
+            Some(Polled::Assigned(_)) if self.paused => self.apply_pause()?,
+            _ => {}
+        }
+        Ok(polled)
+    }
+
+    /// Polls until something came, the batch is full, or a rebalance happened; that one is told first.
+    fn fetch(&mut self, timeout: Duration) -> Result<(), LogError> {
+        let mut bytes = 0;
+        let mut wait = timeout;
+        while self.stash.len() < MAX_RECORDS && bytes < MAX_BYTES {
+            let Some(result) = self.client.poll(wait) else { break };
+            wait = Duration::ZERO;
+            match result {
+                Ok(message) => {
+                    self.events.reporter.reached();
+                    bytes += message.payload_len();
+                    let topic = self.names.iter().find(|(_, name)| name == message.topic());
+                    let record = topic.and_then(|(topic, _)| in_record(*topic, &message));
+                    self.stash.extend(record);
+                }
+                Err(error) => return self.explain(error),
+            }
+            if !self.events.rebalances.lock().is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Transient errors are librdkafka's business; it tries again by itself.
+    fn explain(&self, error: KafkaError) -> Result<(), LogError> {
+        self.events.reporter.error(&error, "while consuming");
+        match error.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::UnknownTopicOrPartition,
+            ) => Ok(()),
+            _ => Err(LogError::Other(error.to_string())),
+        }
+    }
+
+    fn apply_pause(&self) -> Result<(), LogError> {
+        let assignment = self.client.assignment().map_err(other)?;
+        let result =
+            if self.paused { self.client.pause(&assignment) } else { self.client.resume(&assignment) };
+        result.map_err(other)
+    }
+}
+
+impl Consumer for KafkaConsumer {
+    fn poll(&mut self, timeout: Duration) -> Result<Polled, LogError> {
+        if let Some(rebalance) = self.next_rebalance()? {
+            return Ok(rebalance);
+        }
+        let ready = !self.stash.is_empty() && !self.paused;
+        self.fetch(if ready { Duration::ZERO } else { timeout })?;
+        if let Some(rebalance) = self.next_rebalance()? {
+            return Ok(rebalance);
+        }
+        if self.paused || self.stash.is_empty() {
+            return Ok(Polled::Idle);
+        }
+        Ok(Polled::Records(self.stash.drain(..).collect()))
+    }
+
+    fn commit(&mut self, partition: TopicPartition, next_offset: u64) -> Result<(), LogError> {
+        let name = self.names.iter().find(|(topic, _)| *topic == partition.topic).map(|(_, name)| name);
+        let Some(name) = name else {
+            return Err(LogError::Other(format!("{} is not read here", partition.topic.name())));
+        };
+        let offset = Offset::Offset(i64::try_from(next_offset).unwrap_or(i64::MAX));
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(name, i32::from(partition.partition), offset).map_err(other)?;
+        self.client.commit(&list, CommitMode::Sync).map_err(other)
+    }
+
+    fn pause(&mut self, paused: bool) -> Result<(), LogError> {
+        if self.paused != paused {
+            self.paused = paused;
+            self.apply_pause()?;
+        }
+        Ok(())
+    }
+
+    fn lag(&self) -> Option<u64> {
+        u64::try_from(self.events.lag.load(Ordering::Relaxed)).ok()
+    }
+}
+
+fn at(record: &InRecord) -> TopicPartition {
+    TopicPartition { topic: record.at.topic, partition: record.at.partition }
+}
+
+fn other(error: KafkaError) -> LogError {
+    LogError::Other(error.to_string())
+}
+
+fn in_record(topic: Topic, message: &rdkafka::message::BorrowedMessage<'_>) -> Option<InRecord> {
+    let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+    let headers: Headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|h| (h.key.to_owned(), h.value.map_or_else(Bytes::new, copy))).collect()
+    });
+    Some(InRecord {
+        at: Position {
+            topic,
+            partition: u16::try_from(message.partition()).ok()?,
+            offset: u64::try_from(message.offset()).ok()?,
+        },
+        key: message.key().map_or_else(Bytes::new, copy),
+        headers,
+        payload: message.payload().map(copy),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+    })
+}

@@ -1,0 +1,232 @@
+//! librdkafka settings: Tollgate's own, then the operator's over them. Topic names with their prefix.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::config::KafkaConfig;
+use crate::{LogError, Topic};
+
+/// Every client.
+const COMMON: &[(&str, &str)] = &[
+    ("client.id", "tollgate"),
+    ("socket.keepalive.enable", "true"),
+    ("reconnect.backoff.max.ms", "2000"),
+    ("topic.metadata.refresh.interval.ms", "60000"),
+    ("allow.auto.create.topics", "false"),
+];
+
+/// Producers: no loss, order per key, a bounded window.
+const PRODUCER: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    ("compression.type", "zstd"),
+    ("partitioner", "murmur2_random"),
+    ("linger.ms", "20"),
+    ("batch.size", "1000000"),
+    ("message.max.bytes", "1200000"),
+    ("message.timeout.ms", "300000"),
+    ("queue.buffering.max.messages", "20000"),
+    ("queue.buffering.max.kbytes", "65536"),
+];
+
+/// Consumers: nothing is committed behind our back, memory is bounded.
+const CONSUMER: &[(&str, &str)] = &[
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("auto.offset.reset", "earliest"),
+    ("partition.assignment.strategy", "cooperative-sticky"),
+    ("isolation.level", "read_committed"),
+    ("max.poll.interval.ms", "300000"),
+    ("queued.max.messages.kbytes", "16384"),
+    ("statistics.interval.ms", "5000"),
+];
+
+/// Largest batch that topics must accept, bytes: the broker's limit is per batch, not per record.
+pub(super) const MAX_BATCH_BYTES: u32 = 1_200_000;
+
+/// What all clients of one cluster have in common.
+pub(super) struct Settings {
+    brokers: String,
+    topic_prefix: String,
+    pub(super) replication_factor: Option<u16>,
+    properties: BTreeMap<String, String>,
+}
+
+impl Settings {
+    pub(super) fn new(config: &KafkaConfig) -> Result<Self, LogError> {
+        if config.brokers.is_empty() {
+            return Err(LogError::Config("kafka.brokers is empty; name at least one host:port".to_owned()));
+        }
+        Ok(Self {
+            brokers: config.brokers.join(","),
+            topic_prefix: config.topic_prefix.clone(),
+            replication_factor: config.replication_factor,
+            properties: config.properties.clone(),
+        })
+    }
+
+    pub(super) fn producer(&self) -> ClientConfig {
+        self.client(PRODUCER, is_consumer_only)
+    }
+
+    pub(super) fn consumer(&self, group: &str) -> ClientConfig {
+        let mut config = self.client(CONSUMER, is_producer_only);
+        config.set("group.id", group);
+        config
+    }
+
+    pub(super) fn admin(&self) -> ClientConfig {
+        self.client(&[], |name| is_consumer_only(name) || is_producer_only(name))
+    }
+
+    fn client(&self, own: &[(&str, &str)], foreign: fn(&str) -> bool) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config.set("bootstrap.servers", &self.brokers);
+        for (name, value) in COMMON.iter().chain(own) {
+            config.set(*name, *value);
+        }
+        for (name, value) in self.properties.iter().filter(|(name, _)| !foreign(name)) {
+            config.set(name, value);
+        }
+        config
+    }
+
+    /// The topic's name in the cluster.
+    pub(super) fn name(&self, topic: Topic) -> String {
+        format!("{}{}", self.topic_prefix, topic.name())
+    }
+}
+
+/// Settings that librdkafka refuses or warns about in a producer.
+fn is_consumer_only(name: &str) -> bool {
+    CONSUMER.iter().any(|(own, _)| *own == name && name != "statistics.interval.ms")
+        || ["session.timeout.ms", "heartbeat.interval.ms", "group.protocol", "group.instance.id"]
+            .contains(&name)
+        || name.starts_with("fetch.")
+}
+
+/// Settings that librdkafka refuses or warns about in a consumer.
+fn is_producer_only(name: &str) -> bool {
+    PRODUCER.iter().any(|(own, _)| *own == name && name != "message.max.bytes")
+        || ["retries", "message.send.max.retries", "request.timeout.ms", "delivery.timeout.ms"]
+            .contains(&name)
+        || name.starts_with("queue.buffering.")
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("brokers", &self.brokers)
+            .field("topic_prefix", &self.topic_prefix)
+            .field("replication_factor", &self.replication_factor)
+            .field("properties", &self.properties.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// Passes librdkafka's words on to the log: once when the cluster goes away, once when it is back.
+#[derive(Debug, Default)]
+pub(super) struct Reporter {
+    away: AtomicBool,
+}
+
+impl Reporter {
+    pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if (level as i32) <= RDKafkaLogLevel::Critical as i32 {
+            tracing::error!(target: "librdkafka", facility, message);
+        } else {
+            tracing::debug!(target: "librdkafka", facility, message);
+        }
+    }
+
+    /// librdkafka repeats connection errors for as long as they last.
+    pub(super) fn error(&self, error: &KafkaError, reason: &str) {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                if !self.away.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(reason, "no Kafka broker can be reached");
+                }
+            }
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
+                tracing::debug!(reason, "connection to a Kafka broker failed");
+            }
+            _ => tracing::warn!(%error, reason, "Kafka client error"),
+        }
+    }
+
+    pub(super) fn reached(&self) {
+        if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
+            tracing::info!("Kafka can be reached again");
+        }
+    }
+}
+
+/// Context of clients that need nothing but logging.
+#[derive(Debug, Default)]
+pub(super) struct QuietContext(Reporter);
+
+impl ClientContext for QuietContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        Reporter::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(&error, reason);
+    }
+}
+
+pub(super) fn config_error(error: KafkaError) -> LogError {
+    LogError::Config(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(properties: &[(&str, &str)]) -> Settings {
+        Settings::new(&KafkaConfig {
+            brokers: vec!["a:1".to_owned(), "b:2".to_owned()],
+            topic_prefix: "team.".to_owned(),
+            replication_factor: None,
+            properties: properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn the_operator_has_the_last_word() {
+        let settings = settings(&[("linger.ms", "5"), ("security.protocol", "ssl")]);
+        let producer = settings.producer();
+        assert_eq!(producer.get("linger.ms"), Some("5"));
+        assert_eq!(producer.get("acks"), Some("all"));
+        assert_eq!(producer.get("bootstrap.servers"), Some("a:1,b:2"));
+        assert_eq!(settings.consumer("g").get("linger.ms"), None);
+        assert_eq!(settings.consumer("g").get("security.protocol"), Some("ssl"));
+    }
+
+    #[test]
+    fn all_own_settings_are_known_to_librdkafka() {
+        let settings = settings(&[]);
+        settings.producer().create_native_config().unwrap();
+        settings.consumer("g").create_native_config().unwrap();
+        settings.admin().create_native_config().unwrap();
+    }
+
+    #[test]
+    fn values_of_properties_are_not_printed() {
+        let settings = settings(&[("sasl.password", "hunter2")]);
+        let text = format!("{settings:?}");
+        assert!(text.contains("sasl.password") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn topic_names_carry_the_prefix() {
+        assert_eq!(settings(&[]).name(Topic::Usage), "team.llm.usage.v1");
+    }
+}
