@@ -3,22 +3,20 @@
 //! Bounds: every request whose client got its whole answer has exactly one final row; no row appears twice; there
 //! are no more recovered rows than requests were under way at the kills.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tollgate_schemas::ids::RequestId;
-use tollgate_schemas::usage::{Outcome, VERSION_FINAL, VERSION_RECOVERED};
 use tollgate_tests::harness::gateway::{BACKEND_KEY, GatewayConfig};
 use tollgate_tests::harness::kafka::Kafka;
-use tollgate_tests::harness::topic::{Records, UsageTopic};
+use tollgate_tests::harness::tally::Tally;
+use tollgate_tests::harness::topic::UsageTopic;
+use tollgate_tests::load::mixed::Traffic;
 use tollgate_tests::sim::{Options, Sim};
 
 use crate::figures::{Figures, progress};
-use crate::traffic::Traffic;
 
 /// Topic prefix of this drill.
 const PREFIX: &str = "crash.";
@@ -56,9 +54,10 @@ pub(crate) async fn run(kills: u32, connections: u32, seed: u64) -> Result<()> {
 
     let complete = notebook.complete();
     let topic = UsageTopic::new(&kafka.broker(), PREFIX);
-    let settled = |records: &Records| missing_final(records, &complete) == 0;
     // What is still missing after this is lost: the count below says so.
-    let records = match topic.read_until(Duration::from_secs(30), settled).await {
+    let settled =
+        topic.read_until(Duration::from_secs(30), |records| Tally::of(records, &complete).lost == 0);
+    let records = match settled.await {
         Ok(records) => records,
         Err(_) => topic.read().await?,
     };
@@ -78,50 +77,4 @@ pub(crate) async fn run(kills: u32, connections: u32, seed: u64) -> Result<()> {
         .put("slowest_restart_ms", slowest.as_millis())
         .put("seconds", began.elapsed().as_secs())
         .finish()
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Tally {
-    /// Complete requests without a final row.
-    lost: u64,
-    /// Complete requests with more final rows than one.
-    duplicates: u64,
-    /// Rows that were written from an intent.
-    recovered: u64,
-    /// Events whose versions disagree on what may not change.
-    contradictions: u64,
-}
-
-impl Tally {
-    fn of(records: &Records, complete: &[RequestId]) -> Self {
-        let finals = finals_by_request(records);
-        let count = |request: &RequestId| finals.get(request).copied().unwrap_or(0);
-        let rows = records.rows();
-        let contradicting = records.by_id().into_values().filter(|versions| {
-            versions.iter().any(|event| {
-                event.request_id != versions[0].request_id || event.event_time_ms != versions[0].event_time_ms
-            })
-        });
-        Self {
-            lost: complete.iter().filter(|request| count(request) == 0).count() as u64,
-            duplicates: complete.iter().filter(|request| count(request) > 1).count() as u64,
-            recovered: rows.iter().filter(|row| row.version == VERSION_RECOVERED).count() as u64,
-            contradictions: contradicting.count() as u64,
-        }
-    }
-}
-
-fn missing_final(records: &Records, complete: &[RequestId]) -> u64 {
-    Tally::of(records, complete).lost
-}
-
-/// Final rows that went well, by request.
-fn finals_by_request(records: &Records) -> BTreeMap<RequestId, u64> {
-    let mut finals = BTreeMap::new();
-    for row in records.rows() {
-        if row.version >= VERSION_FINAL && row.outcome == Outcome::Ok {
-            *finals.entry(row.request_id).or_default() += 1;
-        }
-    }
-    finals
 }

@@ -9,11 +9,10 @@ use anyhow::Result;
 use tollgate_tests::harness::gateway::{BACKEND_KEY, GatewayConfig};
 use tollgate_tests::harness::kafka::Kafka;
 use tollgate_tests::harness::topic::UsageTopic;
+use tollgate_tests::load::mixed::Traffic;
 use tollgate_tests::sim::{Options, Sim};
 
 use crate::figures::{Figures, progress};
-use crate::traffic::Traffic;
-
 /// Topic prefix of this drill.
 const PREFIX: &str = "kafka-down.";
 /// Load before and after the outage.

@@ -11,7 +11,6 @@ use clap::{Parser, Subcommand};
 mod crash;
 mod figures;
 mod kafka_down;
-mod traffic;
 
 /// Faults on purpose: every drill says what was lost, and ends with an error when something was.
 #[derive(Debug, Parser)]

@@ -14,6 +14,7 @@ pub mod ports;
 pub mod process;
 pub mod service;
 pub mod sse;
+pub mod tally;
 pub mod topic;
 pub mod wait;
 pub mod watchdog;

@@ -1,20 +1,20 @@
-//! Mixed requests of a drill, each with a notebook entry of what its client saw.
+//! Mixed chat requests, plain and streamed, with a notebook of what their clients saw.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::harness::gateway::{chat, chat_stream};
+use crate::harness::http::Client;
+use crate::harness::keys;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tollgate_schemas::ids::RequestId;
-use tollgate_tests::harness::gateway::{chat, chat_stream};
-use tollgate_tests::harness::http::Client;
-use tollgate_tests::harness::keys;
 
 /// What clients saw.
 #[derive(Debug, Default)]
-pub(crate) struct Notebook {
+pub struct Notebook {
     /// Requests begun.
     begun: AtomicU64,
     /// Requests that ended, one way or the other.
@@ -29,42 +29,49 @@ pub(crate) struct Notebook {
 
 impl Notebook {
     /// Requests begun so far.
-    pub(crate) fn begun(&self) -> u64 {
+    #[must_use]
+    pub fn begun(&self) -> u64 {
         self.begun.load(Ordering::Relaxed)
     }
 
     /// Requests that ended so far, one way or the other.
-    pub(crate) fn ended(&self) -> u64 {
+    #[must_use]
+    pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
 
     /// Requests that got no whole answer so far.
-    pub(crate) fn failed(&self) -> u64 {
+    #[must_use]
+    pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
 
     /// Requests whose client has the whole answer.
-    pub(crate) fn complete(&self) -> Vec<RequestId> {
+    #[must_use]
+    pub fn complete(&self) -> Vec<RequestId> {
         self.complete.lock().clone()
     }
 
     /// The first failure.
-    pub(crate) fn first_failure(&self) -> Option<String> {
+    #[must_use]
+    pub fn first_failure(&self) -> Option<String> {
         self.first_failure.lock().clone()
     }
 }
 
 /// Running traffic.
 #[derive(Debug)]
-pub(crate) struct Traffic {
+pub struct Traffic {
     notebook: Arc<Notebook>,
     stop: Arc<AtomicBool>,
     senders: JoinSet<()>,
 }
 
 impl Traffic {
-    /// Keeps `connections` requests under way, each `pause` after the last, with the keys of `subscribers` in turn.
-    pub(crate) fn start(addr: SocketAddr, subscribers: &[&str], connections: u32, pause: Duration) -> Self {
+    /// Keeps `connections` requests under way, each `pause` after the last, with the keys of `subscribers` in
+    /// turn. The gateway needs the aliases `chat` and `large`.
+    #[must_use]
+    pub fn start(addr: SocketAddr, subscribers: &[&str], connections: u32, pause: Duration) -> Self {
         let notebook = Arc::new(Notebook::default());
         let stop = Arc::new(AtomicBool::new(false));
         let mut senders = JoinSet::new();
@@ -77,12 +84,13 @@ impl Traffic {
     }
 
     /// What clients saw so far.
-    pub(crate) fn notebook(&self) -> &Notebook {
+    #[must_use]
+    pub fn notebook(&self) -> &Notebook {
         &self.notebook
     }
 
     /// Lets the requests under way end.
-    pub(crate) async fn stop(mut self) -> Arc<Notebook> {
+    pub async fn stop(mut self) -> Arc<Notebook> {
         self.stop.store(true, Ordering::Relaxed);
         while self.senders.join_next().await.is_some() {}
         self.notebook
