@@ -61,6 +61,5 @@ async fn ledger(gateway: web::Data<Gateway>) -> impl Responder {
 }
 
 fn ledger_gauges(gateway: &Gateway) -> LedgerGauges {
-    let status = gateway.ledger.status();
-    LedgerGauges::from(&status)
+    LedgerGauges::from(&gateway.ledger.status())
 }

@@ -23,7 +23,7 @@ pub fn for_backend(client: &ClientHeaders, trace: &TraceContext) -> HeaderMap {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
-    if let Some(value) = trace.header().and_then(|text| HeaderValue::from_str(&text).ok()) {
+    if let Ok(value) = HeaderValue::from_str(&trace.header()) {
         headers.insert(TRACEPARENT, value);
     }
     headers

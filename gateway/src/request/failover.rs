@@ -125,7 +125,7 @@ fn open_attempt(
         event::intent(order.subject, target, number, gateway.ledger.next_position(), prompt.estimate());
     let trace = order.context.trace.header();
     let mut attempt =
-        Attempt::open(Arc::clone(gateway), event, prompt, in_flight, reserved, trace.as_deref())
+        Attempt::open(Arc::clone(gateway), event, prompt, in_flight, reserved, Some(&trace))
             .map_err(GatewayError::Ledger)?;
     attempt.set_gateway_time(order.context.received.elapsed());
     Ok(attempt)

@@ -1,3 +1,6 @@
 //! What the gateway says about itself, and the clock that it measures with.
 
 pub mod clock;
+pub mod metrics;
+pub mod trace_context;
+pub mod tracing;

@@ -1,0 +1,435 @@
+//! Every metric of the gateway: its name, labels and buckets stand here and nowhere else.
+//!
+//! Labels come from closed sets: aliases, backends and subscriptions of the configuration, outcomes and
+//! codes of enums. Whatever would grow beyond [`MAX_SERIES`] is counted under `overflow`. The series of an
+//! attempt are looked up once for all its metrics.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use serde::Serialize;
+use tollgate_schemas::tokens::TokenClass;
+use tollgate_schemas::usage::{Outcome, UsageEvent};
+
+use crate::backends::DeploymentSnapshot;
+
+/// Most label combinations of one family of metrics.
+const MAX_SERIES: usize = 2_000;
+/// Label value of everything beyond.
+const OVERFLOW: &str = "overflow";
+/// Durations in seconds (OpenTelemetry GenAI conventions, server request duration: 0.01 … 81.92, doubling).
+const DURATION_BUCKETS: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// Time to first token in seconds (OpenTelemetry GenAI conventions).
+const FIRST_BYTE_BUCKETS: [f64; 16] =
+    [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// The gateway's own time in seconds.
+const OVERHEAD_BUCKETS: [f64; 10] = [2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 5e-3, 1e-2, 1e-1, 1.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    alias: Arc<str>,
+    backend: Arc<str>,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    alias: Arc<str>,
+    backend: Arc<str>,
+    class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    alias: Arc<str>,
+    backend: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConsumerLabels {
+    tenant: Arc<str>,
+    team: Arc<str>,
+    subscription: Arc<str>,
+    direction: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabels {
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeploymentLabels {
+    backend: Arc<str>,
+    model: Arc<str>,
+}
+
+/// Numbers of the ledger at the moment of a scrape.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LedgerGauges {
+    /// Bytes on the disk.
+    pub spool_bytes: u64,
+    /// Records that the log has not confirmed.
+    pub backlog_records: u64,
+    /// Age of the oldest of them, ms.
+    pub backlog_age_ms: u64,
+    /// Attempts under way.
+    pub open_intents: u64,
+    /// Records that the log confirmed.
+    pub published: u64,
+    /// Attempts written down for a gateway that died.
+    pub recovered: u64,
+    /// Content events given up for lack of room.
+    pub shed: u64,
+    /// Requests refused because the spool could not take them.
+    pub refused: u64,
+    /// Failed writes or fsyncs.
+    pub failures: u64,
+    /// Last sequence number.
+    pub seq: u64,
+}
+
+type Buckets = fn() -> Histogram;
+
+/// All metrics of one gateway.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<CodeLabels, Counter>,
+    attempts: Family<AttemptLabels, Counter>,
+    tokens: Family<TokenLabels, Counter>,
+    consumer_tokens: Family<ConsumerLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, Buckets>,
+    first_bytes: Family<RouteLabels, Histogram, Buckets>,
+    overhead: Histogram,
+    cache_lookup_failures: Counter,
+    circuit_open: Family<DeploymentLabels, Gauge>,
+    in_flight: Family<DeploymentLabels, Gauge>,
+    ledger: LedgerMetrics,
+    routes: SeriesCache<RouteSeries>,
+    consumers: SeriesCache<ConsumerSeries>,
+}
+
+/// The metrics of one alias at one backend, resolved.
+struct RouteSeries {
+    labels: RouteLabels,
+    duration: Histogram,
+    first_byte: Histogram,
+    outcomes: [RwLock<Option<Counter>>; 8],
+    classes: [RwLock<Option<Counter>>; 13],
+}
+
+/// The metrics of one subscription, resolved.
+struct ConsumerSeries {
+    input: Counter,
+    output: Counter,
+}
+
+impl Metrics {
+    /// Fresh metrics, all zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("tollgate");
+        let metrics = Self {
+            requests: Family::default(),
+            attempts: Family::default(),
+            tokens: Family::default(),
+            consumer_tokens: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            first_bytes: Family::new_with_constructor(|| Histogram::new(FIRST_BYTE_BUCKETS)),
+            overhead: Histogram::new(OVERHEAD_BUCKETS),
+            cache_lookup_failures: Counter::default(),
+            circuit_open: Family::default(),
+            in_flight: Family::default(),
+            ledger: LedgerMetrics::register(&mut registry),
+            routes: SeriesCache::default(),
+            consumers: SeriesCache::default(),
+            registry: Registry::default(),
+        };
+        metrics.register(&mut registry);
+        Self { registry, ..metrics }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("requests", "Requests by stable error code, `ok` for none", self.requests.clone());
+        registry.register(
+            "attempts",
+            "Upstream attempts, cache answers and refusals by outcome",
+            self.attempts.clone(),
+        );
+        registry.register("tokens", "Tokens by class", self.tokens.clone());
+        registry.register(
+            "consumer_tokens",
+            "Tokens by consumer and direction",
+            self.consumer_tokens.clone(),
+        );
+        registry.register_with_unit(
+            "attempt_duration",
+            "Start of an attempt to its last byte",
+            Unit::Seconds,
+            self.durations.clone(),
+        );
+        registry.register_with_unit(
+            "time_to_first_byte",
+            "Start of an attempt to the first byte of its answer",
+            Unit::Seconds,
+            self.first_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "gateway_overhead",
+            "Time in the gateway before the first upstream call",
+            Unit::Seconds,
+            self.overhead.clone(),
+        );
+        registry.register(
+            "cache_lookup_failures",
+            "Cache lookups that failed or took too long",
+            self.cache_lookup_failures.clone(),
+        );
+        registry.register(
+            "circuit_open",
+            "1 while the circuit of a deployment is open",
+            self.circuit_open.clone(),
+        );
+        registry.register(
+            "deployment_in_flight",
+            "Attempts under way at a deployment",
+            self.in_flight.clone(),
+        );
+    }
+
+    /// A request got its answer, or its error of this code.
+    pub fn request_ended(&self, code: Option<&'static str>, _elapsed: Duration) {
+        self.requests.get_or_create(&CodeLabels { code: code.unwrap_or("ok") }).inc();
+    }
+
+    /// An event was settled.
+    pub fn attempt_ended(&self, event: &UsageEvent) {
+        let route = self.route(event);
+        let index = event.outcome as usize;
+        counter(
+            &route.outcomes[index],
+            || {
+                let RouteLabels { alias, backend } = route.labels.clone();
+                self.attempts.get_or_create_owned(&AttemptLabels {
+                    alias,
+                    backend,
+                    outcome: outcome_name(event.outcome),
+                })
+            },
+            1,
+        );
+        for line in &event.lines {
+            counter(
+                &route.classes[line.class as usize],
+                || {
+                    let RouteLabels { alias, backend } = route.labels.clone();
+                    self.tokens.get_or_create_owned(&TokenLabels {
+                        alias,
+                        backend,
+                        class: line.class.as_str(),
+                    })
+                },
+                line.qty,
+            );
+        }
+        if event.attempt > 0 {
+            route.duration.observe(f64::from(event.timing.latency_ms) / 1_000.0);
+            self.overhead.observe(f64::from(event.timing.gateway_us) / 1_000_000.0);
+            if event.timing.ttft_ms > 0 {
+                route.first_byte.observe(f64::from(event.timing.ttft_ms) / 1_000.0);
+            }
+        }
+        if !event.lines.is_empty() {
+            let consumer = self.consumer(event);
+            consumer.input.inc_by(event.input_tokens());
+            consumer.output.inc_by(event.output_tokens());
+        }
+    }
+
+    /// A cache lookup failed or took too long.
+    pub fn cache_lookup_failed(&self) {
+        self.cache_lookup_failures.inc();
+    }
+
+    /// Everything in the OpenMetrics text format.
+    #[must_use]
+    pub fn encode(&self, ledger: &LedgerGauges, deployments: &[DeploymentSnapshot]) -> String {
+        self.ledger.set(ledger);
+        for deployment in deployments {
+            let labels = DeploymentLabels {
+                backend: Arc::clone(&deployment.id.backend),
+                model: Arc::clone(&deployment.id.model),
+            };
+            self.circuit_open.get_or_create(&labels).set(i64::from(deployment.is_open()));
+            self.in_flight.get_or_create(&labels).set(i64::from(deployment.in_flight));
+        }
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            tracing::error!("metrics cannot be written");
+        }
+        text
+    }
+
+    fn route(&self, event: &UsageEvent) -> Arc<RouteSeries> {
+        // The alias of a refused request may be anything the client made up.
+        let known = event.error_code.as_deref() != Some("model_not_found");
+        let alias = if known { &*event.call.model_requested } else { "unknown" };
+        self.routes.get(&[alias, &event.call.backend], |names| {
+            let labels = RouteLabels { alias: names[0].into(), backend: names[1].into() };
+            RouteSeries {
+                duration: self.durations.get_or_create_owned(&labels),
+                first_byte: self.first_bytes.get_or_create_owned(&labels),
+                outcomes: Default::default(),
+                classes: Default::default(),
+                labels,
+            }
+        })
+    }
+
+    fn consumer(&self, event: &UsageEvent) -> Arc<ConsumerSeries> {
+        let payer = &event.payer;
+        self.consumers.get(&[&payer.tenant, &payer.team, &payer.subscription], |names| {
+            let direction = |direction| {
+                let [tenant, team, subscription] = [0, 1, 2].map(|index| Arc::<str>::from(names[index]));
+                self.consumer_tokens.get_or_create_owned(&ConsumerLabels {
+                    tenant,
+                    team,
+                    subscription,
+                    direction,
+                })
+            };
+            ConsumerSeries { input: direction("input"), output: direction("output") }
+        })
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Adds to a counter that is resolved on first use.
+fn counter(slot: &RwLock<Option<Counter>>, resolve: impl FnOnce() -> Counter, amount: u64) {
+    if let Some(known) = slot.read().as_ref() {
+        known.inc_by(amount);
+        return;
+    }
+    let counter = resolve();
+    counter.inc_by(amount);
+    *slot.write() = Some(counter);
+}
+
+const fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::ClientAbort => "client_abort",
+        Outcome::UpstreamError => "upstream_error",
+        Outcome::GatewayError => "gateway_error",
+        Outcome::LimitCutoff => "limit_cutoff",
+        Outcome::CacheHit => "cache_hit",
+        Outcome::Recovered => "recovered",
+        Outcome::Rejected => "rejected",
+    }
+}
+
+/// Resolved series by their label values, bounded.
+struct SeriesCache<T> {
+    known: RwLock<HashMap<Box<str>, Arc<T>, ahash::RandomState>>,
+}
+
+impl<T> Default for SeriesCache<T> {
+    fn default() -> Self {
+        Self { known: RwLock::default() }
+    }
+}
+
+impl<T> SeriesCache<T> {
+    fn get(&self, names: &[&str], make: impl Fn(&[&str]) -> T) -> Arc<T> {
+        thread_local!(static KEY: RefCell<String> = const { RefCell::new(String::new()) });
+        KEY.with_borrow_mut(|key| {
+            key.clear();
+            for name in names {
+                // Writing to a `String` cannot fail.
+                let _ = write!(key, "{name}\0");
+            }
+            if let Some(series) = self.known.read().get(key.as_str()) {
+                return Arc::clone(series);
+            }
+            let mut known = self.known.write();
+            if known.len() < MAX_SERIES {
+                return Arc::clone(known.entry(key.as_str().into()).or_insert_with(|| Arc::new(make(names))));
+            }
+            let overflow: Vec<&str> = names.iter().map(|_| OVERFLOW).collect();
+            Arc::clone(known.entry(OVERFLOW.into()).or_insert_with(|| Arc::new(make(&overflow))))
+        })
+    }
+}
+
+/// Gauges that are set when somebody asks.
+#[derive(Default)]
+struct LedgerMetrics {
+    gauges: [Gauge; 10],
+}
+
+impl LedgerMetrics {
+    const NAMES: [(&'static str, &'static str); 10] = [
+        ("spool_bytes", "Bytes of usage records on the disk"),
+        ("spool_backlog_records", "Usage records that the event log has not confirmed"),
+        ("spool_backlog_age_ms", "Age of the oldest of them, ms"),
+        ("spool_open_intents", "Attempts under way"),
+        ("spool_published", "Usage records confirmed by the event log since the start"),
+        ("spool_recovered", "Attempts of gateways that died, written down at the start"),
+        ("spool_content_shed", "Content events given up for lack of room"),
+        ("spool_refused", "Requests refused because the spool could not take them"),
+        ("spool_failures", "Failed writes or fsyncs of the spool"),
+        ("ledger_seq", "Last sequence number of this boot"),
+    ];
+
+    fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        for ((name, help), gauge) in Self::NAMES.into_iter().zip(&metrics.gauges) {
+            registry.register(name, help, gauge.clone());
+        }
+        metrics
+    }
+
+    fn set(&self, now: &LedgerGauges) {
+        let values = [
+            now.spool_bytes,
+            now.backlog_records,
+            now.backlog_age_ms,
+            now.open_intents,
+            now.published,
+            now.recovered,
+            now.shed,
+            now.refused,
+            now.failures,
+            now.seq,
+        ];
+        for (gauge, value) in self.gauges.iter().zip(values) {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// Class and outcome are used as indexes; this fails to compile when a variant outgrows the arrays.
+const _: () = assert!(
+    TokenClass::ALL.len() == 13 && Outcome::Rejected as usize == 7 && TokenClass::PtuSecond as usize == 12
+);
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

@@ -1,0 +1,86 @@
+//! What a scrape shows.
+
+use tollgate_schemas::ids::{BootId, EventId, RequestId};
+use tollgate_schemas::tokens::{TokenClass, UsageLine};
+use tollgate_schemas::usage::{
+    Call, LedgerPosition, Operation, Outcome, Payer, Timing, UsageEvent, UsageSource,
+};
+
+use super::*;
+
+fn event(alias: &str) -> UsageEvent {
+    UsageEvent {
+        event_id: EventId::now(),
+        request_id: RequestId::now(),
+        attempt: 1,
+        version: 1,
+        ledger: LedgerPosition { gateway_id: "g".into(), boot_id: BootId::now(), seq: 1 },
+        payer: Payer {
+            tenant: "acme".into(),
+            team: "t".into(),
+            subscription: "s".into(),
+            ..Payer::default()
+        },
+        call: Call {
+            operation: Operation::Chat,
+            provider: "p".into(),
+            backend: "b".into(),
+            region: "".into(),
+            model_requested: alias.into(),
+            model: "m".into(),
+            api_format: "openai.chat".into(),
+            stream: false,
+            variant: None,
+        },
+        lines: vec![UsageLine { class: TokenClass::Input, qty: 7 }],
+        usage_source: UsageSource::ProviderFinal,
+        outcome: Outcome::Ok,
+        event_time_ms: 0,
+        ended_at_ms: 0,
+        timing: Timing { latency_ms: 30, ttft_ms: 20, gateway_us: 40 },
+        http_status: 200,
+        cached_from: None,
+        error_code: None,
+    }
+}
+
+fn scrape(metrics: &Metrics) -> String {
+    metrics.encode(&LedgerGauges { backlog_records: 3, ..LedgerGauges::default() }, &[])
+}
+
+#[test]
+fn an_attempt_shows_in_counts_tokens_and_durations() {
+    let metrics = Metrics::new();
+    metrics.attempt_ended(&event("chat"));
+    metrics.attempt_ended(&event("chat"));
+    let text = scrape(&metrics);
+    for line in [
+        r#"tollgate_attempts_total{alias="chat",backend="b",outcome="ok"} 2"#,
+        r#"tollgate_tokens_total{alias="chat",backend="b",class="input"} 14"#,
+        r#"tollgate_consumer_tokens_total{tenant="acme",team="t",subscription="s",direction="input"} 14"#,
+        r#"tollgate_attempt_duration_seconds_count{alias="chat",backend="b"} 2"#,
+        "tollgate_spool_backlog_records 3",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn names_that_clients_make_up_share_one_series() {
+    let metrics = Metrics::new();
+    for name in ["x1", "x2"] {
+        metrics.attempt_ended(&UsageEvent { error_code: Some("model_not_found".into()), ..event(name) });
+    }
+    let text = scrape(&metrics);
+    assert!(text.contains(r#"alias="unknown",backend="b",outcome="ok"} 2"#), "{text}");
+    assert!(!text.contains("x1"));
+}
+
+#[test]
+fn series_beyond_the_bound_are_counted_as_overflow() {
+    let metrics = Metrics::new();
+    for index in 0..MAX_SERIES + 5 {
+        metrics.attempt_ended(&event(&format!("alias-{index}")));
+    }
+    assert!(scrape(&metrics).contains(r#"alias="overflow",backend="overflow",outcome="ok"} 5"#));
+}
