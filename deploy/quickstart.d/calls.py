@@ -204,6 +204,19 @@ def wait_for(what: str, condition) -> None:
     raise Unexpected(f"{what} did not happen within {SETTLE_TIMEOUT_S} s{problem}")
 
 
+def stored(run: dict) -> int:
+    """Records of the cache topic that the cache service has dealt with."""
+    lines = fetch(run["cache"] + "/metrics").decode().splitlines()
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith("tollgate_cache_records_total"))
+
+
+def rows(run: dict) -> int:
+    """Requests in this month's chargeback report."""
+    month = time.strftime("%Y-%m", time.gmtime())
+    report = json.loads(fetch(f"{run['accounting']}/v1/reports/chargeback?month={month}&by=team&format=json"))
+    return sum(int(line["requests"]) for line in report["rows"])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", required=True, help="the run folder")

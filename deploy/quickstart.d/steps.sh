@@ -168,7 +168,8 @@ start_backends() {
         backend_url="${OPENAI_BASE_URL:-https://api.openai.com/v1}" backend_model="${OPENAI_MODEL:-gpt-4o-mini}"
         say "models: $backend_model at $backend_url, with OPENAI_API_KEY"
     else
-        background tollgate-sim "$bin_dir/tollgate-sim" --listen 127.0.0.1:0
+        background tollgate-sim "$bin_dir/tollgate-sim" --listen 127.0.0.1:0 --tokens exact \
+            --chunk-delay-ms 10
         wait_until tollgate-sim 20 grep -qE '127\.0\.0\.1:[0-9]+' "$dir/logs/tollgate-sim.log"
         local address
         address="$(grep -oE '127\.0\.0\.1:[0-9]+' "$dir/logs/tollgate-sim.log" | head -n 1)"

@@ -1,0 +1,210 @@
+//! The standalone configuration: one file with a section for each service.
+//!
+//! ```yaml
+//! data_dir: ./data            # everything on disk is below it
+//! gateway: { … }              # as in the gateway's own file
+//! accounting: { … }           # optional
+//! cache_service: { … }        # optional; on by itself when a model has a `cache`
+//! ```
+//!
+//! What ties the services together (`events`, addresses of each other, folders) is filled in. `events` is one
+//! setting for all of them and stands at the top, not in the sections.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
+use serde_json::json;
+use tollgate_cache_service::config::{EmbedderConfig, MiniLmConfig};
+use tollgate_eventlog::config::{EmbeddedConfig, EventLogConfig};
+use tollgate_gateway::config::load::{ConfigError, malformed, parse_yaml};
+use tollgate_gateway::config::validate::{Mistakes, validate};
+
+use crate::engines;
+use crate::section::{Additions, Fields, Section};
+
+/// Size at which a segment of the embedded log is closed, bytes.
+const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// Where the gateway looks for the cache service unless told otherwise.
+const CACHE_SERVICE: &str = "127.0.0.1:8092";
+
+/// What the process runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The log that all services share.
+    pub events: EventLogConfig,
+    /// The gateway.
+    pub gateway: tollgate_gateway::Config,
+    /// Accounting.
+    pub accounting: tollgate_accounting::Config,
+    /// The cache service; none when no model caches its answers and there is no section for it.
+    pub cache_service: Option<tollgate_cache_service::Config>,
+    /// Whether the gateway asks the cache service of this process and not one that the file names.
+    pub own_cache: bool,
+}
+
+/// The file's outer shape, read first: what is there decides what has to be filled in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Outline {
+    #[serde(default = "Outline::default_data_dir")]
+    data_dir: PathBuf,
+    #[serde(default)]
+    events: Option<EventLogConfig>,
+    #[serde(default)]
+    gateway: Fields,
+    #[serde(default)]
+    accounting: Option<Fields>,
+    #[serde(default)]
+    cache_service: Option<Fields>,
+}
+
+impl Outline {
+    fn default_data_dir() -> PathBuf {
+        "./data".into()
+    }
+
+    fn events(&self) -> EventLogConfig {
+        self.events.clone().unwrap_or_else(|| {
+            EventLogConfig::Embedded(EmbeddedConfig { path: self.data_dir.join("log"), segment_bytes: SEGMENT_BYTES })
+        })
+    }
+
+    /// `events` in a section would split the log in two.
+    fn check(&self) -> Result<(), Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let none = Fields::default();
+        let sections = [
+            ("gateway", &self.gateway),
+            ("accounting", self.accounting.as_ref().unwrap_or(&none)),
+            ("cache_service", self.cache_service.as_ref().unwrap_or(&none)),
+        ];
+        for (section, given) in sections {
+            if given.contains("events") {
+                mistakes.add(
+                    format!("{section}.events"),
+                    "all services of this process share one log: set `events` at the top of the file",
+                );
+            }
+        }
+        mistakes.into_result()
+    }
+}
+
+/// Reads and checks the file.
+///
+/// # Errors
+/// When it cannot be read, has unknown fields, or its parts do not fit together: every mistake with its place.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), reason: error.to_string() })?;
+    parse(path, &text)
+}
+
+/// Reads and checks text that came from `path`.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let invalid = |mistakes| ConfigError::Invalid { path: path.to_owned(), mistakes };
+    let outline: Outline = parse_yaml(path, text)?;
+    outline.check().map_err(invalid)?;
+    let config = serde_saphyr::with_deserializer_from_str(text, |yaml| Sections { outline: &outline }.deserialize(yaml))
+        .map_err(|error| malformed(path, &error))?;
+    validate(&config.gateway).map_err(|mistakes| invalid(within("gateway", mistakes)))?;
+    Ok(config)
+}
+
+/// The same mistakes with their place in this file.
+fn within(section: &str, mistakes: Mistakes) -> Mistakes {
+    let mut moved = Mistakes::default();
+    for mistake in mistakes.0 {
+        moved.add(format!("{section}.{}", mistake.path), mistake.message);
+    }
+    moved
+}
+
+/// Reads the sections, completed with what the outline says.
+struct Sections<'a> {
+    outline: &'a Outline,
+}
+
+impl<'de> DeserializeSeed<'de> for Sections<'_> {
+    type Value = Config;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Config, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Sections<'_> {
+    type Value = Config;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the sections of a standalone configuration")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
+        use serde::de::Error as _;
+        let (mut gateway, mut accounting, mut cache_service) = (None, None, None);
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "gateway" => gateway = Some(map.next_value_seed(Section::new(self.outline.for_gateway()))?),
+                "accounting" => accounting = Some(map.next_value_seed(Section::new(self.outline.for_accounting()))?),
+                "cache_service" => {
+                    cache_service = Some(map.next_value_seed(Section::new(self.outline.for_cache_service()))?);
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let alone = |error: serde_json::Error| A::Error::custom(error);
+        let gateway: tollgate_gateway::Config = match gateway {
+            Some(gateway) => gateway,
+            None => self.outline.for_gateway().alone().map_err(alone)?,
+        };
+        let accounting = match accounting {
+            Some(accounting) => accounting,
+            None => self.outline.for_accounting().alone().map_err(alone)?,
+        };
+        if cache_service.is_none() && gateway.models.values().any(|model| model.cache.is_some()) {
+            cache_service = Some(self.outline.for_cache_service().alone().map_err(alone)?);
+        }
+        let own_cache = !self.outline.gateway.contains("cache_service");
+        Ok(Config { events: self.outline.events(), gateway, accounting, cache_service, own_cache })
+    }
+}
+
+impl Outline {
+    fn for_gateway(&self) -> Additions {
+        let mut additions = self.shared(&self.gateway);
+        additions.add(&self.gateway, "data_dir", json!(self.data_dir.join("gateway")));
+        // Its address is known once it listens; see `host`.
+        additions.add(&self.gateway, "cache_service", json!({ "url": format!("http://{CACHE_SERVICE}") }));
+        additions
+    }
+
+    fn for_accounting(&self) -> Additions {
+        let given = self.accounting.clone().unwrap_or_default();
+        let mut additions = self.shared(&given);
+        let store = json!({ "embedded": { "path": self.data_dir.join("ledger") } });
+        additions.add(&given, "store", store);
+        additions
+    }
+
+    fn for_cache_service(&self) -> Additions {
+        let given = self.cache_service.clone().unwrap_or_default();
+        let mut additions = self.shared(&given);
+        additions.add(&given, "index", json!({ "embedded": { "path": self.data_dir.join("cache") } }));
+        additions.add(&given, "embedder", json!(EmbedderConfig::Minilm(MiniLmConfig::installed_in(&engines::home()))));
+        additions
+    }
+
+    fn shared(&self, given: &Fields) -> Additions {
+        let mut additions = Additions::default();
+        additions.add(given, "events", json!(self.events()));
+        additions
+    }
+}
