@@ -7,13 +7,13 @@
 //! * once [`VectorIndex::upsert`] is done, its entries survive a crash of the process;
 //! * writing the same entry again changes nothing.
 
-//pub mod breaker;
+pub mod breaker;
 pub mod embedded;
 mod journal;
 mod memory;
 mod partition;
-//pub mod qdrant;
-//mod qdrant_points;
+pub mod qdrant;
+mod qdrant_points;
 mod quantize;
 
 use std::fmt;

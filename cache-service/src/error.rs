@@ -1,0 +1,56 @@
+//! Why the service does not start.
+
+use std::error::Error as StdError;
+use std::io;
+use std::net::SocketAddr;
+
+use tollgate_eventlog::LogError;
+
+use crate::embed::minilm::LoadError;
+use crate::embed::openai::OpenAiError;
+use crate::index::IndexError;
+use crate::secret::SecretError;
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken or not this machine's.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The index cannot be opened.
+    #[error("the cache index cannot be opened")]
+    Index(#[from] IndexError),
+    /// The local model cannot be loaded.
+    #[error("the embedding model cannot be loaded")]
+    Model(#[from] LoadError),
+    /// The embeddings endpoint cannot be used.
+    #[error("the embeddings endpoint cannot be used")]
+    Endpoint(#[from] OpenAiError),
+    /// The event log refuses its configuration.
+    #[error("the event log cannot be read")]
+    Events(#[from] LogError),
+    /// A secret is not there.
+    #[error("a secret is missing")]
+    Secret(#[from] SecretError),
+    /// A thread could not be started or ended badly.
+    #[error("a thread of the cache service failed: {0}")]
+    Thread(String),
+}
+
+/// An error and its causes on one line, for logs.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
