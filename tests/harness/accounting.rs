@@ -36,6 +36,7 @@ impl Accounting {
         let config = json!({
             "listen": listen.to_string(),
             "events": events,
+            "group": format!("accounting-{listen}"),
             "store": { "embedded": { "path": folder.join("store") } },
             "price_book": price_book,
         });

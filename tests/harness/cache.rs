@@ -32,12 +32,16 @@ impl Cache {
     /// When it does not become healthy.
     pub async fn start(folder: &Path, events: Value) -> Result<Self> {
         let listen = ports::free()?;
-        let folder = folder.join("cache");
+        let (folder, home) = (folder.join("cache"), install::home());
         let config = json!({
             "listen": listen.to_string(),
             "events": events,
             "index": { "embedded": { "path": folder.join("index") } },
-            "embedder": { "minilm": {} },
+            "group": format!("cache-{listen}"),
+            "embedder": { "minilm": {
+                "model_dir": home.join("models/all-MiniLM-L6-v2"),
+                "onnxruntime": home.join("lib/libonnxruntime.so"),
+            } },
         });
         let service = Service::start("tollgate-cache", &folder, &config, listen, &[]).await?;
         Ok(Self { service, listen })

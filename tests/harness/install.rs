@@ -1,5 +1,6 @@
 //! Where engines are installed, and what happens when one is missing.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -51,7 +52,7 @@ fn beside_this_program() -> Result<PathBuf> {
 /// # Panics
 /// When the engine is missing and required.
 #[must_use]
-#[expect(clippy::print_stderr, clippy::panic, reason = "it reports to the person who runs the tests")]
+#[expect(clippy::panic, reason = "it reports to the person who runs the tests")]
 pub fn available(engine: &str, found: bool, how: &str) -> bool {
     if found {
         return true;
@@ -59,8 +60,13 @@ pub fn available(engine: &str, found: bool, how: &str) -> bool {
     if std::env::var_os(REQUIRE).is_some_and(|value| value == "1") {
         panic!("{engine} is required and not installed: {how}");
     }
-    eprintln!("SKIPPED: {engine} is not installed: {how}");
+    announce(&format!("SKIPPED: {engine} is not installed: {how}"));
     false
+}
+
+/// Says something that must be seen even when the test passes: past the capture of test output.
+pub fn announce(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Whether a Kafka can be started.

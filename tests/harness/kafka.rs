@@ -66,7 +66,9 @@ impl Kafka {
         if kind == Kind::Apache {
             kafka.format()?;
         } else {
-            warn_of_stand_in();
+            install::announce(
+                "WARNING: Apache Kafka is not installed; this run uses the broker of noida-db instead.",
+            );
         }
         kafka.start_again().await?;
         Ok(kafka)
@@ -217,9 +219,4 @@ fn answers(broker: &str) -> bool {
             .fetch_metadata(None, Duration::from_secs(2))
             .is_ok_and(|metadata| !metadata.brokers().is_empty())
     })
-}
-
-#[expect(clippy::print_stderr, reason = "the person who runs the tests must know what they ran against")]
-fn warn_of_stand_in() {
-    eprintln!("WARNING: Apache Kafka is not installed; this run uses the broker of noida-db instead.");
 }

@@ -1,1 +1,19 @@
-fn main() {}
+//! System tests: one binary, one module a promise. The services run as processes, as operators run them.
+//!
+//! Every test has ports, topics and folders of its own; only one Kafka is shared.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod bad_config;
+mod bad_input;
+mod cache;
+mod chargeback;
+mod crash;
+mod drain;
+mod local_model;
+mod real_sdk;
+mod streaming;
+mod support;
+mod tidy;
+mod token_limit;
+mod unified_api;
