@@ -69,7 +69,11 @@ impl RateHeaders {
         let windows =
             [(self.remaining_requests, self.reset_requests), (self.remaining_tokens, self.reset_tokens)];
         let silent = windows.iter().all(|(remaining, _)| remaining.is_none());
-        windows.iter().filter(|(remaining, _)| silent || *remaining == Some(0)).filter_map(|(_, reset)| *reset).max()
+        windows
+            .iter()
+            .filter(|(remaining, _)| silent || *remaining == Some(0))
+            .filter_map(|(_, reset)| *reset)
+            .max()
     }
 }
 
@@ -120,7 +124,9 @@ fn parse_duration(value: &str) -> Option<Duration> {
 /// A non-negative decimal number of `unit`s.
 fn parse_number(value: &str, unit: Duration) -> Option<Duration> {
     let value = value.trim();
-    if !value.starts_with(|c: char| c.is_ascii_digit()) || !value.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+    if !value.starts_with(|c: char| c.is_ascii_digit())
+        || !value.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    {
         return None;
     }
     let number: f64 = value.parse().ok()?;
@@ -144,7 +150,9 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pairs = pairs.iter();
-        pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect()
+        pairs
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .collect()
     }
 
     #[test]
@@ -185,11 +193,8 @@ mod tests {
 
     #[test]
     fn the_most_precise_form_wins() {
-        let all = headers(&[
-            ("retry-after-ms", "1500"),
-            ("retry-after", "2"),
-            ("x-ratelimit-reset-tokens", "9s"),
-        ]);
+        let all =
+            headers(&[("retry-after-ms", "1500"), ("retry-after", "2"), ("x-ratelimit-reset-tokens", "9s")]);
         assert_eq!(from_headers(&all, NOW_MS), Some(Duration::from_millis(1500)));
         assert_eq!(from_headers(&headers(&[]), NOW_MS), None);
     }

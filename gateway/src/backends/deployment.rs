@@ -1,0 +1,395 @@
+//! One model at one backend, as requests see it: may I go there, and how did it end.
+//!
+//! Admission reads the gate and counts; it takes no lock and sends no message. A success changes counters
+//! only; the actor hears of failures and probes, because only those can move the circuit.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use actix_rt::ArbiterHandle;
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use super::backend_actor::{BackendActor, Report};
+use super::circuit::{Cause, Circuit, CircuitRules};
+use super::ewma::PeakEwma;
+use super::gate::{Gate, Pass, Position, Ticket};
+use super::outcome::{AttemptClass, AttemptOutcome, FailureKind};
+use super::rates::{RateCells, RateSnapshot};
+use super::retry_after::RateHeaders;
+use crate::telemetry::clock::{Clock, millis};
+
+/// What a caller is told while a probe is under way, and while an operator holds the circuit open.
+const PROBE_WAIT: Duration = Duration::from_secs(1);
+const HELD_WAIT: Duration = Duration::from_secs(60);
+
+/// Reports that may wait for the actor; further ones are dropped and counted.
+const MAX_WAITING_REPORTS: u32 = 1_024;
+
+/// Names a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct DeploymentId {
+    /// Configured name of the backend.
+    pub backend: Arc<str>,
+    /// The model's name there.
+    pub model: Arc<str>,
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.backend, self.model)
+    }
+}
+
+/// One deployment; clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Deployment(Arc<Cell>);
+
+/// The deployment may not be called now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the circuit is open for another {} ms", retry_after.as_millis())]
+pub struct NotAdmitted {
+    /// When it may be.
+    pub retry_after: Duration,
+}
+
+/// State of a circuit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CircuitState {
+    /// All requests pass.
+    Closed,
+    /// None passes.
+    Open,
+    /// One probe at a time passes.
+    HalfOpen,
+    /// None passes until an operator closes it.
+    Held,
+}
+
+/// One deployment as operators see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeploymentSnapshot {
+    /// Which one.
+    #[serde(flatten)]
+    pub id: DeploymentId,
+    /// State of its circuit.
+    pub circuit: CircuitState,
+    /// Why it is not closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// When it may be tried again, ms from now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
+    /// Times the circuit opened.
+    pub trips: u64,
+    /// Attempts under way.
+    pub in_flight: u32,
+    /// Attempts that succeeded.
+    pub succeeded: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Attempts of the last while that succeeded, as the ratio rule counts.
+    pub recently_succeeded: u32,
+    /// Attempts of the last while that failed.
+    pub recently_failed: u32,
+    /// Moving average of the whole attempt, peak-sensitive, µs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_us: Option<u64>,
+    /// Moving average to the first byte, peak-sensitive, µs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u64>,
+    /// What the provider last said about its rate limits.
+    pub rate: RateSnapshot,
+    /// Outcomes that the actor was too busy to hear of.
+    pub outcomes_dropped: u64,
+    /// Times its actor died and was replaced.
+    pub respawned: u64,
+}
+
+impl DeploymentSnapshot {
+    /// Whether requests are kept away, all of them or all but a probe.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.circuit != CircuitState::Closed
+    }
+}
+
+/// What the actor publishes after each look: the part that only it knows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Published {
+    pub(super) cause: Option<Cause>,
+    pub(super) trips: u64,
+    pub(super) recently_succeeded: u32,
+    pub(super) recently_failed: u32,
+}
+
+/// State of a deployment that outlives its actors.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) id: DeploymentId,
+    pub(super) gate: Gate,
+    pub(super) clock: Clock,
+    /// The circuit as its actor last left it. Written by the actor, read when there is a new one.
+    pub(super) checkpoint: Mutex<Circuit>,
+    pub(super) published: ArcSwap<Published>,
+    pub(super) succeeded: AtomicU64,
+    /// Set when the configuration has dropped the deployment: its actor is not replaced any more.
+    pub(super) retired: AtomicBool,
+    pub(super) probe_timeout_ms: AtomicU64,
+    /// Reports sent and not yet handled.
+    pub(super) waiting_reports: AtomicU32,
+    failed: AtomicU64,
+    in_flight: AtomicU32,
+    latency: PeakEwma,
+    first_byte: PeakEwma,
+    rates: RateCells,
+    outcomes_dropped: AtomicU64,
+    respawned: AtomicU64,
+    actor: Mutex<Option<Addr<BackendActor>>>,
+    arbiter: ArbiterHandle,
+}
+
+impl Deployment {
+    pub(super) fn new(id: DeploymentId, rules: CircuitRules, arbiter: &ArbiterHandle, clock: &Clock) -> Self {
+        let deployment = Self(Arc::new(Cell {
+            id,
+            gate: Gate::default(),
+            clock: clock.clone(),
+            probe_timeout_ms: AtomicU64::new(millis(rules.probe_timeout)),
+            checkpoint: Mutex::new(Circuit::new(rules)),
+            published: ArcSwap::default(),
+            succeeded: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+            waiting_reports: AtomicU32::new(0),
+            failed: AtomicU64::new(0),
+            in_flight: AtomicU32::new(0),
+            latency: PeakEwma::default(),
+            first_byte: PeakEwma::default(),
+            rates: RateCells::default(),
+            outcomes_dropped: AtomicU64::new(0),
+            respawned: AtomicU64::new(0),
+            actor: Mutex::new(None),
+            arbiter: arbiter.clone(),
+        }));
+        deployment.actor();
+        deployment
+    }
+
+    /// Which one.
+    #[must_use]
+    pub fn id(&self) -> &DeploymentId {
+        &self.0.id
+    }
+
+    /// Lets a request pass or not. An admitted one must report how it ended.
+    ///
+    /// # Errors
+    /// While the circuit is open, held, or waits for its probe.
+    pub fn admit(&self) -> Result<InFlight, NotAdmitted> {
+        let cell = &self.0;
+        let timeout_ms = cell.probe_timeout_ms.load(Ordering::Relaxed);
+        match cell.gate.admit(|| cell.clock.now_ms(), timeout_ms) {
+            Ok(pass) => {
+                cell.in_flight.fetch_add(1, Ordering::Relaxed);
+                Ok(InFlight { deployment: self.clone(), pass, ended: false })
+            }
+            Err(position) => Err(NotAdmitted { retry_after: self.wait(position).unwrap_or(PROBE_WAIT) }),
+        }
+    }
+
+    /// Whether a request would be admitted now. The clock is read only when the circuit is not closed.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.gate.is_passable(|| self.0.clock.now_ms())
+    }
+
+    /// When a request may be admitted; none when it would be now.
+    #[must_use]
+    pub fn recovers_in(&self) -> Option<Duration> {
+        if self.is_ready() { None } else { self.wait(self.0.gate.position()) }
+    }
+
+    /// Attempts under way.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.0.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Moving average to the first byte, else of the whole attempt; none before the first success.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.0.first_byte.get().or_else(|| self.0.latency.get())
+    }
+
+    /// The deployment as operators see it.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<DeploymentSnapshot> {
+        let cell = &*self.0;
+        let position = cell.gate.position();
+        let published = cell.published.load();
+        let as_us = |average: Option<Duration>| {
+            average.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+        };
+        let now_ms = cell.clock.now_ms();
+        Arc::new(DeploymentSnapshot {
+            id: cell.id.clone(),
+            circuit: state(position, now_ms),
+            cause: published.cause.filter(|_| position != Position::Closed),
+            retry_in_ms: self.wait(position).map(millis),
+            trips: published.trips,
+            in_flight: self.in_flight(),
+            succeeded: cell.succeeded.load(Ordering::Relaxed),
+            failed: cell.failed.load(Ordering::Relaxed),
+            recently_succeeded: published.recently_succeeded,
+            recently_failed: published.recently_failed,
+            latency_us: as_us(cell.latency.get()),
+            first_byte_us: as_us(cell.first_byte.get()),
+            rate: cell.rates.snapshot(now_ms),
+            outcomes_dropped: cell.outcomes_dropped.load(Ordering::Relaxed),
+            respawned: cell.respawned.load(Ordering::Relaxed),
+        })
+    }
+
+    /// The living actor; a new one if there is none, unless the deployment is retired.
+    pub(super) fn actor(&self) -> Addr<BackendActor> {
+        let mut slot = self.0.actor.lock();
+        if let Some(actor) = slot.as_ref() {
+            if actor.connected() || self.0.retired.load(Ordering::Relaxed) {
+                return actor.clone();
+            }
+            self.0.respawned.fetch_add(1, Ordering::Relaxed);
+            self.0.waiting_reports.store(0, Ordering::Relaxed);
+            tracing::error!(deployment = %self.0.id, "the backend's actor died and is replaced");
+        }
+        let cell = Arc::clone(&self.0);
+        let actor = BackendActor::start_in_arbiter(&self.0.arbiter, move |_| BackendActor::new(cell));
+        slot.insert(actor).clone()
+    }
+
+    pub(super) fn cell(&self) -> &Cell {
+        &self.0
+    }
+
+    fn wait(&self, position: Position) -> Option<Duration> {
+        let left = |at_ms: u64| Duration::from_millis(at_ms.saturating_sub(self.0.clock.now_ms()));
+        match position {
+            Position::Closed => None,
+            Position::Open { until_ms } => Some(left(until_ms)),
+            Position::Probing { expires_ms } => Some(left(expires_ms).min(PROBE_WAIT)),
+            Position::Held => Some(HELD_WAIT),
+        }
+    }
+
+    /// Sends without waiting. A mailbox does not keep its bound against senders that are made anew, so the
+    /// reports under way are counted here.
+    fn tell(&self, report: Report) {
+        let cell = &*self.0;
+        if cell.waiting_reports.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING_REPORTS {
+            cell.waiting_reports.fetch_sub(1, Ordering::Relaxed);
+            // A lost outcome of a probe costs its time limit, any other one a count.
+            cell.outcomes_dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.actor().do_send(report);
+    }
+
+    fn ended(&self, pass: Pass, outcome: &AttemptOutcome) {
+        let cell = &*self.0;
+        let ticket = match pass {
+            Pass::Normal => None,
+            Pass::Probe(ticket) => Some(ticket),
+        };
+        match outcome.class {
+            AttemptClass::Success => {
+                cell.succeeded.fetch_add(1, Ordering::Relaxed);
+                self.time(outcome);
+                if let Some(ticket) = ticket {
+                    self.tell(Report { failure: None, retry_after: None, ticket: Some(ticket) });
+                }
+            }
+            AttemptClass::Failure(kind) => self.failed(kind, outcome, ticket),
+            AttemptClass::Neutral => {
+                if let Some(ticket) = ticket {
+                    cell.gate.abandon(ticket, cell.clock.now_ms());
+                }
+            }
+        }
+    }
+
+    fn failed(&self, kind: FailureKind, outcome: &AttemptOutcome, ticket: Option<Ticket>) {
+        self.0.failed.fetch_add(1, Ordering::Relaxed);
+        if kind == FailureKind::Timeout {
+            self.time(outcome);
+        }
+        self.tell(Report { failure: Some(kind), retry_after: outcome.retry_after, ticket });
+    }
+
+    fn time(&self, outcome: &AttemptOutcome) {
+        let now_ms = self.0.clock.now_ms();
+        self.0.latency.record(now_ms, outcome.latency);
+        if let Some(first_byte) = outcome.first_byte {
+            self.0.first_byte.record(now_ms, first_byte);
+        }
+    }
+}
+
+fn state(position: Position, now_ms: u64) -> CircuitState {
+    match position {
+        Position::Closed => CircuitState::Closed,
+        Position::Open { until_ms } if now_ms < until_ms => CircuitState::Open,
+        Position::Open { .. } | Position::Probing { .. } => CircuitState::HalfOpen,
+        Position::Held => CircuitState::Held,
+    }
+}
+
+/// An admitted attempt. Dropped without a report it counts for nothing and frees its place.
+#[derive(Debug)]
+#[must_use = "an attempt that is dropped says nothing about its backend"]
+pub struct InFlight {
+    deployment: Deployment,
+    pass: Pass,
+    ended: bool,
+}
+
+impl InFlight {
+    /// Whether this attempt decides about the circuit.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        matches!(self.pass, Pass::Probe(_))
+    }
+
+    /// Notes what the provider said about its rate limits.
+    pub fn note_rates(&self, rates: &RateHeaders) {
+        let cell = self.deployment.cell();
+        cell.rates.note(rates, cell.clock.now_ms());
+    }
+
+    /// Says how the attempt ended. Never waits.
+    pub fn report(mut self, outcome: AttemptOutcome) {
+        self.end(&outcome);
+    }
+
+    fn end(&mut self, outcome: &AttemptOutcome) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.deployment.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+            self.deployment.ended(self.pass, outcome);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let nothing = AttemptOutcome {
+            class: AttemptClass::Neutral,
+            latency: Duration::ZERO,
+            first_byte: None,
+            retry_after: None,
+        };
+        self.end(&nothing);
+    }
+}

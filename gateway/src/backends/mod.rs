@@ -1,0 +1,35 @@
+//! One room per model endpoint that the gateway calls: its health, its circuit and how it is reached.
+//!
+//! A *deployment* is one model at one backend; each has a circuit of its own, so that a model without
+//! capacity does not take its neighbours down. Modules in reading order: [`outcome`] says what an ended
+//! attempt means, [`retry_after`] when a backend wants to be asked again, [`circuit`] when the circuit
+//! opens (pure, counting in `window`), `gate` is the word that requests are admitted by, [`deployment`]
+//! what they hold, [`backend_actor`] owns the circuit, [`registry`] keeps all of them. [`backend`] is a
+//! configured endpoint, [`credentials`] what it is shown, [`call`] one HTTP call of it over [`tls`].
+//!
+//! Invariants:
+//! * no request is admitted before an open period is over, and then one probe at a time;
+//! * every trip has a cause;
+//! * admission and reports never wait, neither for a lock nor for an actor;
+//! * the death of an actor changes neither gate nor circuit.
+
+pub mod backend;
+pub mod backend_actor;
+pub mod call;
+pub mod circuit;
+pub mod credentials;
+pub mod deployment;
+mod ewma;
+mod gate;
+pub mod outcome;
+mod rates;
+pub mod registry;
+pub mod retry_after;
+pub mod tls;
+mod window;
+
+pub use backend_actor::ManualAction;
+pub use deployment::{CircuitState, Deployment, DeploymentId, DeploymentSnapshot, InFlight, NotAdmitted};
+pub use outcome::{AttemptClass, AttemptOutcome, FailureKind};
+pub use rates::RateSnapshot;
+pub use registry::{Backends, DeploymentSpec, ManualError};

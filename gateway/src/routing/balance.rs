@@ -1,0 +1,184 @@
+//! The order in which targets are tried: pure.
+//!
+//! 1. Targets that are ready come before those that are not, whatever their priority.
+//! 2. Among them lower priority numbers come first.
+//! 3. Within a priority group the order is a weighted draw without replacement: of all orders that agree
+//!    with the weights, the pick decides for one.
+//!
+//! The pick may be random or a counter. It is multiplied by the golden ratio of 2^64: that permutes random
+//! numbers among themselves, and spreads consecutive ones as evenly as possible, so that a counter gives a
+//! smooth round robin in proportion to the weights.
+
+use smallvec::SmallVec;
+
+/// Indexes of targets, best first.
+pub type Order = SmallVec<[usize; 8]>;
+
+/// What decides about one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Lower numbers are tried first.
+    pub priority: u32,
+    /// Share of the traffic within the group; one of 0 is only tried after all others of the group.
+    pub weight: u32,
+}
+
+const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Indexes of `members` in the order to be tried. `members` must be sorted by priority.
+pub fn order(members: &[Member], ready: impl Fn(usize) -> bool, pick: u64) -> Order {
+    let (mut order, mut unready) = (Order::new(), Order::new());
+    for index in 0..members.len() {
+        if ready(index) { order.push(index) } else { unready.push(index) }
+    }
+    let ready_count = order.len();
+    order.extend(unready);
+    let (ready, unready) = order.split_at_mut(ready_count);
+    for half in [ready, unready] {
+        for group in half.chunk_by_mut(|a, b| members[*a].priority == members[*b].priority) {
+            draw(group, members, pick);
+        }
+    }
+    order
+}
+
+/// Puts one group into the order of a weighted draw without replacement.
+fn draw(group: &mut [usize], members: &[Member], pick: u64) {
+    let mut left: u64 = group.iter().map(|index| u64::from(members[*index].weight)).sum();
+    let mut number = pick.wrapping_mul(GOLDEN_RATIO);
+    for place in 0..group.len().saturating_sub(1) {
+        if left == 0 {
+            return;
+        }
+        let mut at = scale(number, left);
+        let drawn = (place..group.len()).find(|candidate| {
+            let weight = u64::from(members[group[*candidate]].weight);
+            let hit = at < weight;
+            at = at.saturating_sub(weight);
+            hit
+        });
+        let Some(drawn) = drawn else { return };
+        left -= u64::from(members[group[drawn]].weight);
+        // Rotating keeps the configured order of the others, which decides among weights of 0.
+        group[place..=drawn].rotate_right(1);
+        number = mix(number);
+    }
+}
+
+/// A number below `bound`, in proportion to `number` of all `u64`.
+fn scale(number: u64, bound: u64) -> u64 {
+    ((u128::from(number) * u128::from(bound)) >> 64) as u64
+}
+
+/// The next number of the draw, unrelated to the last one (finalizer of SplitMix64).
+const fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    const PICKS: usize = 100_000;
+
+    fn group(weights: &[u32]) -> Vec<Member> {
+        weights.iter().map(|weight| Member { priority: 1, weight: *weight }).collect()
+    }
+
+    /// Share of the picks for which each target comes at `place`.
+    fn shares(members: &[Member], place: usize, picks: impl Iterator<Item = u64>) -> Vec<f64> {
+        let mut counts = vec![0_u32; members.len()];
+        for pick in picks.take(PICKS) {
+            counts[order(members, |_| true, pick)[place]] += 1;
+        }
+        counts.into_iter().map(|count| f64::from(count) / PICKS as f64).collect()
+    }
+
+    fn check_within_a_percent(actual: &[f64], expected: &[f64]) {
+        for (actual, expected) in actual.iter().zip(expected) {
+            assert!((actual - expected).abs() < 0.01, "{actual} is not about {expected}");
+        }
+    }
+
+    #[test]
+    fn first_places_are_split_by_weight_within_a_percent() {
+        let members = group(&[80, 15, 5]);
+        let mut random = StdRng::seed_from_u64(1);
+        check_within_a_percent(
+            &shares(&members, 0, std::iter::from_fn(|| Some(random.random()))),
+            &[0.80, 0.15, 0.05],
+        );
+        check_within_a_percent(&shares(&members, 0, 0..), &[0.80, 0.15, 0.05]);
+    }
+
+    #[test]
+    fn second_places_are_split_by_weight_too() {
+        let mut random = StdRng::seed_from_u64(2);
+        let second = shares(&group(&[60, 30, 10]), 1, std::iter::from_fn(|| Some(random.random())));
+        // P(second = a) = Σ over first b of w_b · w_a / (1 − w_b)
+        let expected = [
+            0.3 * 0.6 / 0.7 + 0.1 * 0.6 / 0.9,
+            0.6 * 0.3 / 0.4 + 0.1 * 0.3 / 0.9,
+            0.6 * 0.1 / 0.4 + 0.3 * 0.1 / 0.7,
+        ];
+        check_within_a_percent(&second, &expected);
+    }
+
+    #[test]
+    fn a_counter_as_pick_gives_a_smooth_round_robin() {
+        let members = group(&[1, 1]);
+        let firsts: Vec<usize> = (0..1_000).map(|pick| order(&members, |_| true, pick)[0]).collect();
+        let longest = firsts.chunk_by(|a, b| a == b).map(<[usize]>::len).max();
+        assert!(longest <= Some(2), "{longest:?} times the same in a row");
+    }
+
+    #[test]
+    fn an_unready_target_comes_last_and_its_share_goes_to_its_group() {
+        let members = group(&[50, 25, 25]);
+        let mut random = StdRng::seed_from_u64(3);
+        let mut counts = [0_u32; 3];
+        for _ in 0..PICKS {
+            let order = order(&members, |index| index != 0, random.random());
+            assert_eq!(order[2], 0);
+            counts[order[0]] += 1;
+        }
+        check_within_a_percent(&counts.map(|count| f64::from(count) / PICKS as f64), &[0.0, 0.5, 0.5]);
+    }
+
+    #[test]
+    fn a_weight_of_nothing_is_tried_after_all_others_of_its_group() {
+        for pick in 0..1_000 {
+            assert_eq!(order(&group(&[0, 5, 0]), |_| true, pick).as_slice(), [1, 0, 2]);
+        }
+        assert_eq!(order(&group(&[0, 0]), |_| true, 7).as_slice(), [0, 1]);
+    }
+
+    #[test]
+    fn eight_targets_need_no_heap() {
+        assert!(!order(&group(&[1; 8]), |index| index % 2 == 0, 5).spilled());
+    }
+
+    proptest! {
+        #[test]
+        fn every_target_appears_once_ready_ones_first_and_priorities_in_order(
+            mut members in proptest::collection::vec((0_u32..4, 0_u32..100), 0..20),
+            ready in any::<u32>(),
+            pick in any::<u64>(),
+        ) {
+            members.sort_by_key(|(priority, _)| *priority);
+            let members: Vec<_> =
+                members.into_iter().map(|(priority, weight)| Member { priority, weight }).collect();
+            let is_ready = |index: usize| ready >> index & 1 == 1;
+            let order = order(&members, is_ready, pick);
+            let mut sorted = order.to_vec();
+            sorted.sort_unstable();
+            prop_assert_eq!(sorted, (0..members.len()).collect::<Vec<_>>());
+            let rank = |index: &usize| (!is_ready(*index), members[*index].priority);
+            prop_assert!(order.is_sorted_by_key(rank));
+        }
+    }
+}
