@@ -1,0 +1,382 @@
+//! The consumer thread: read, price, store, commit, in this order.
+//!
+//! Invariants: an offset is committed only after everything below it is stored; the group member is polled
+//! all the time, also while an insert is being repeated; at most one insert is in flight, and at most one
+//! batch more is collected meanwhile. What each failure costs is said at its step.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tollgate_eventlog::{Consumer, EventLog, InRecord, LogError, Polled, Topic, TopicPartition};
+
+use crate::batch::{Batcher, Item, Limits, PartitionBatch};
+use crate::dead_letter::{DeadLetter, Reason};
+use crate::dead_letter_topic::DeadLetterTopic;
+use crate::decode::{Decoded, decode};
+use crate::price_book::PriceBook;
+use crate::row::{BootRow, UsageRow};
+use crate::store::{Block, LedgerStore};
+use crate::telemetry::{Health, Metrics};
+
+/// Longest poll; also how late a stop is noticed at worst.
+const POLL: Duration = Duration::from_millis(100);
+/// Poll while an insert is in flight, so that its end is noticed soon.
+const POLL_IN_FLIGHT: Duration = Duration::from_millis(10);
+/// Pause after a failed poll.
+const POLL_FAILED: Duration = Duration::from_secs(1);
+/// How long a stop waits for the insert in flight.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+/// First and longest pause between two tries of an insert.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// What the consumer thread works with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Where events come from.
+    pub log: Arc<dyn EventLog>,
+    /// Consumer group.
+    pub group: String,
+    /// Where rows go.
+    pub store: LedgerStore,
+    /// What they cost.
+    pub book: Arc<PriceBook>,
+    /// When a batch is due.
+    pub limits: Limits,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whether the service is ready.
+    pub health: Arc<Health>,
+    /// Where inserts run.
+    pub runtime: Handle,
+}
+
+/// A running consumer thread.
+#[derive(Debug)]
+pub struct ConsumerThread {
+    stop: Arc<Stop>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl ConsumerThread {
+    /// Joins the group and begins to read.
+    ///
+    /// # Errors
+    /// When the log refuses the configuration, or no thread can be made.
+    pub fn start(parts: Parts) -> Result<Self, LogError> {
+        if let Err(error) = parts.log.ensure_topics(&[Topic::Usage.spec(), Topic::UsageDeadLetter.spec()]) {
+            // Costs nothing: whoever produces first makes the topics too.
+            tracing::warn!(%error, "topics could not be made; going on");
+        }
+        let consumer = parts.log.consumer(&parts.group, &[Topic::Usage])?;
+        let stop = Arc::new(Stop::default());
+        let reader = Reader {
+            consumer,
+            dead_letters: DeadLetterTopic::new(Arc::clone(&parts.log), parts.metrics.clone()),
+            batcher: Batcher::new(parts.limits),
+            flight: None,
+            paused: false,
+            stop: Arc::clone(&stop),
+            parts,
+        };
+        let thread = std::thread::Builder::new()
+            .name("accounting-consumer".to_owned())
+            .spawn(move || reader.run())
+            .map_err(LogError::from)?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Stores and commits what has been read, within a few seconds, then leaves the group. Blocks.
+    pub fn stop(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        self.stop.request();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the consumer thread panicked");
+        }
+    }
+}
+
+impl Drop for ConsumerThread {
+    fn drop(&mut self) {
+        self.stop.request();
+    }
+}
+
+/// The wish to stop, and a way to sleep that ends with it.
+#[derive(Debug, Default)]
+struct Stop {
+    requested: AtomicBool,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Stop {
+    fn request(&self) {
+        let _guard = self.lock.lock();
+        self.requested.store(true, Ordering::Release);
+        self.changed.notify_all();
+    }
+
+    fn requested(&self) -> bool {
+        self.requested.load(Ordering::Acquire)
+    }
+
+    fn sleep(&self, time: Duration) {
+        let mut guard = self.lock.lock();
+        if !self.requested() {
+            self.changed.wait_for(&mut guard, time);
+        }
+    }
+}
+
+/// The insert in flight and what to commit after it.
+struct Flight {
+    offsets: Vec<(TopicPartition, u64)>,
+    done: oneshot::Receiver<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+struct Reader {
+    parts: Parts,
+    consumer: Box<dyn Consumer>,
+    dead_letters: DeadLetterTopic,
+    batcher: Batcher,
+    flight: Option<Flight>,
+    paused: bool,
+    stop: Arc<Stop>,
+}
+
+impl Reader {
+    fn run(mut self) {
+        while !self.stop.requested() {
+            self.land();
+            self.launch(Instant::now());
+            self.apply_back_pressure();
+            self.dead_letters.poll();
+            self.read();
+        }
+        self.finish();
+    }
+
+    /// Waits for records for a moment and takes in what comes.
+    fn read(&mut self) {
+        match self.consumer.poll(self.poll_time(Instant::now())) {
+            Ok(polled) => {
+                self.parts.health.log_answered();
+                self.handle(polled);
+            }
+            Err(error) => {
+                // Costs time only: nothing was taken over, the same records come later.
+                tracing::warn!(%error, "the event log could not be read");
+                self.parts.health.log_failed(&error);
+                self.parts.metrics.poll_failures.inc();
+                self.stop.sleep(POLL_FAILED);
+            }
+        }
+        self.parts.metrics.set_lag(self.consumer.lag());
+    }
+
+    fn poll_time(&self, now: Instant) -> Duration {
+        match (&self.flight, self.batcher.due_in(now)) {
+            (Some(_), _) => POLL_IN_FLIGHT,
+            (None, Some(due)) => due.min(POLL),
+            (None, None) => POLL,
+        }
+    }
+
+    fn handle(&mut self, polled: Polled) {
+        match polled {
+            Polled::Idle => {}
+            Polled::Records(records) => records.into_iter().for_each(|record| self.take_in(record)),
+            Polled::Assigned(partitions) => {
+                tracing::info!(count = partitions.len(), "partitions assigned");
+                self.lead(&partitions, true);
+            }
+            Polled::Revoked(partitions) => {
+                // Their records are read again by the next owner. What is in flight may be stored twice
+                // then, which the ledger's key makes harmless; its offset is not ours to commit any more.
+                tracing::info!(count = partitions.len(), "partitions revoked");
+                self.lead(&partitions, false);
+                self.batcher.revoke(&partitions);
+                if let Some(flight) = &mut self.flight {
+                    flight.offsets.retain(|(partition, _)| !partitions.contains(partition));
+                }
+            }
+        }
+    }
+
+    /// The member that reads partition 0 does the group's common work.
+    fn lead(&self, partitions: &[TopicPartition], leads: bool) {
+        if partitions.iter().any(|at| at.topic == Topic::Usage && at.partition == 0) {
+            self.parts.health.set_leader(leads);
+        }
+    }
+
+    fn take_in(&mut self, record: InRecord) {
+        let at = record.at;
+        if at.partition == 0 {
+            self.parts.health.set_leader(true);
+        }
+        let item = read_item(record, &self.parts.book);
+        match &item {
+            Item::Usage(row) => self.parts.metrics.usage_read(row, now_ms()),
+            Item::Boot(_) => self.parts.metrics.boot_read(),
+            Item::DeadLetter(letter) => {
+                // The ledger's row is the durable one. The copy on the topic is for replay tools; when it
+                // cannot be sent, a metric says so and the row remains.
+                tracing::warn!(
+                    reason = letter.reason.as_str(),
+                    detail = letter.detail,
+                    partition = at.partition,
+                    offset = at.offset,
+                    "record set aside as a dead letter"
+                );
+                self.parts.metrics.dead_letter_read(letter.reason);
+                self.dead_letters.send(letter);
+            }
+        }
+        self.batcher.push(at, item, Instant::now());
+    }
+
+    /// Starts the insert of what is due, unless one is in flight.
+    fn launch(&mut self, now: Instant) {
+        if self.flight.is_none()
+            && let Some(batches) = self.batcher.take_due(now)
+        {
+            self.insert(batches);
+        }
+    }
+
+    fn insert(&mut self, batches: Vec<PartitionBatch>) {
+        let offsets = batches.iter().map(|batch| (batch.partition, batch.next_offset())).collect();
+        let blocks = batches.into_iter().flat_map(PartitionBatch::into_blocks).collect();
+        let (report, done) = oneshot::channel();
+        let parts = self.parts.clone();
+        let task = self.parts.runtime.spawn(async move {
+            insert_until_known(&parts.store, blocks, &parts.metrics, &parts.health).await;
+            let _ = report.send(());
+        });
+        self.flight = Some(Flight { offsets, done, task });
+    }
+
+    /// Commits what has been stored.
+    fn land(&mut self) {
+        let Some(mut flight) = self.flight.take() else { return };
+        match flight.done.try_recv() {
+            Ok(()) => self.commit(&flight.offsets),
+            Err(oneshot::error::TryRecvError::Empty) => self.flight = Some(flight),
+            Err(oneshot::error::TryRecvError::Closed) => {
+                // The task was cancelled with its runtime: nothing is committed, all of it is read again.
+                tracing::error!("an insert ended without an outcome; its records are read again later");
+                self.stop.request();
+            }
+        }
+    }
+
+    fn commit(&mut self, offsets: &[(TopicPartition, u64)]) {
+        for (partition, next_offset) in offsets {
+            if let Err(error) = self.consumer.commit(*partition, *next_offset) {
+                // Costs a second delivery of stored records after a restart, which the ledger's key absorbs.
+                tracing::warn!(%error, partition = partition.partition, next_offset, "offset not committed");
+                self.parts.metrics.commit_failures.inc();
+            }
+        }
+    }
+
+    /// Stops reading while a full batch waits for the insert in flight; goes on when it has left.
+    fn apply_back_pressure(&mut self) {
+        let wanted = self.flight.is_some() && self.batcher.is_full();
+        if wanted == self.paused {
+            return;
+        }
+        match self.consumer.pause(wanted) {
+            Ok(()) => self.paused = wanted,
+            // Costs memory while it lasts; tried again in the next round.
+            Err(error) => tracing::warn!(%error, wanted, "the consumer could not be paused or resumed"),
+        }
+    }
+
+    /// Stores and commits what was read, if that works within the grace time; else it is read again.
+    fn finish(mut self) {
+        let deadline = Instant::now() + STOP_GRACE;
+        self.wait_for_flight(deadline);
+        if self.flight.is_none() {
+            let rest = self.batcher.take();
+            if !rest.is_empty() {
+                self.insert(rest);
+                self.wait_for_flight(deadline);
+            }
+        }
+        if let Some(flight) = self.flight.take() {
+            flight.task.abort();
+        }
+        self.dead_letters.close();
+    }
+
+    fn wait_for_flight(&mut self, deadline: Instant) {
+        while self.flight.is_some() && Instant::now() < deadline {
+            self.land();
+            if self.flight.is_some() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+/// Reads and prices one record.
+fn read_item(record: InRecord, book: &PriceBook) -> Item {
+    // An event whose cost does not fit is set aside with its bytes, so they are kept until it is priced.
+    let original = record.clone();
+    match decode(record) {
+        Ok(Decoded::Usage(event)) => match UsageRow::price(*event, original.at, book) {
+            Ok(row) => Item::Usage(Box::new(row)),
+            Err(error) => {
+                Item::DeadLetter(Box::new(DeadLetter::new(original, Reason::OutOfRange, error.to_string())))
+            }
+        },
+        Ok(Decoded::BootClosed(closed)) => Item::Boot(BootRow(closed)),
+        Err(letter) => Item::DeadLetter(letter),
+    }
+}
+
+/// Inserts every block, repeating each until the store has said yes. An error leaves it open whether the
+/// rows are in: the same bytes with the same token are sent again, and the ledger's key absorbs what was
+/// stored twice.
+async fn insert_until_known(store: &LedgerStore, blocks: Vec<Block>, metrics: &Metrics, health: &Health) {
+    for block in blocks {
+        let mut pause = BACK_OFF.0;
+        loop {
+            let began = Instant::now();
+            match store.insert(&block).await {
+                Ok(()) => {
+                    metrics.inserted(block.table, block.rows, began.elapsed());
+                    health.store_answered();
+                    break;
+                }
+                Err(error) => {
+                    let (table, rows) = (block.table, block.rows);
+                    tracing::warn!(%error, table, rows, retry_in_ms = pause.as_millis(), "insert failed");
+                    metrics.insert_failures.inc();
+                    health.store_failed(&error);
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(BACK_OFF.1);
+                }
+            }
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Records that could not be read as an event: kept with the reason and the raw bytes, never dropped.
+
+use bytes::Bytes;
+use tollgate_eventlog::{Headers, InRecord, OutRecord, Position, Topic};
+
+use crate::store::rowbinary::{Column, LedgerRow, RowWriter};
+
+/// Longest `detail`, bytes.
+const MAX_DETAIL: usize = 1024;
+
+/// Why a record is not an event. A closed set: it is a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The headers are not a CloudEvents envelope.
+    Envelope,
+    /// The envelope names a type that this topic does not carry.
+    UnknownType,
+    /// There is no data.
+    NoPayload,
+    /// The data is not JSON of the type's shape.
+    Data,
+    /// A value is outside of what the ledger can hold.
+    OutOfRange,
+}
+
+impl Reason {
+    /// The name in the ledger and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Envelope => "envelope",
+            Self::UnknownType => "unknown_type",
+            Self::NoPayload => "no_payload",
+            Self::Data => "data",
+            Self::OutOfRange => "out_of_range",
+        }
+    }
+}
+
+/// A record that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Where the record stood.
+    pub at: Position,
+    /// Why it is here.
+    pub reason: Reason,
+    /// The same in more words.
+    pub detail: String,
+    /// The record's key.
+    pub key: Bytes,
+    /// The record's headers.
+    pub headers: Headers,
+    /// The record's data as it came.
+    pub payload: Bytes,
+    /// The record's time, ms since the Unix epoch.
+    pub timestamp_ms: i64,
+}
+
+impl DeadLetter {
+    /// Sets a record aside.
+    #[must_use]
+    pub fn new(record: InRecord, reason: Reason, mut detail: String) -> Self {
+        detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
+        Self {
+            at: record.at,
+            reason,
+            detail,
+            key: record.key,
+            headers: record.headers,
+            payload: record.payload.unwrap_or_default(),
+            timestamp_ms: record.timestamp_ms,
+        }
+    }
+
+    /// The record for the dead letter topic: as it came, with headers that say where from and why.
+    #[must_use]
+    pub fn to_record(&self) -> OutRecord {
+        let mut headers = self.headers.clone();
+        let mut put = |name: &str, value: String| headers.push((name.to_owned(), Bytes::from(value)));
+        put("tollgate_dlq_reason", self.reason.as_str().to_owned());
+        put("tollgate_dlq_detail", self.detail.clone());
+        put("tollgate_dlq_topic", self.at.topic.name().to_owned());
+        put("tollgate_dlq_partition", self.at.partition.to_string());
+        put("tollgate_dlq_offset", self.at.offset.to_string());
+        OutRecord {
+            topic: Topic::UsageDeadLetter,
+            key: self.key.clone(),
+            headers,
+            payload: Some(self.payload.clone()),
+            timestamp_ms: self.timestamp_ms,
+        }
+    }
+}
+
+impl LedgerRow for DeadLetter {
+    const TABLE: &'static str = "dead_letters";
+    const COLUMNS: &'static [Column] = &[
+        ("topic", "LowCardinality(String)"),
+        ("log_partition", "UInt16"),
+        ("log_offset", "UInt64"),
+        ("reason", "LowCardinality(String)"),
+        ("detail", "String"),
+        ("headers", "Map(String, String)"),
+        ("key", "String"),
+        ("payload", "String"),
+    ];
+
+    fn write(&self, out: &mut RowWriter) {
+        out.text(self.at.topic.name());
+        out.u16(self.at.partition);
+        out.u64(self.at.offset);
+        out.text(self.reason.as_str());
+        out.text(&self.detail);
+        out.map(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())));
+        out.blob(&self.key);
+        out.blob(&self.payload);
+    }
+}

@@ -1,0 +1,71 @@
+//! Everything that can go wrong, for the people who run the service.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tollgate_eventlog::LogError;
+
+use crate::price_book::PriceBookError;
+use crate::reports::ReportError;
+use crate::secret::SecretError;
+use crate::store::StoreError;
+
+/// Why accounting did not start or did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error("{}: {message}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Every mistake, one a line.
+        message: String,
+    },
+    /// The price book cannot be read.
+    #[error("the price book {} cannot be read: {error}", path.display())]
+    PriceBookFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The price book has mistakes.
+    #[error("the price book {} has mistakes:\n{error}", path.display())]
+    PriceBook {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        error: PriceBookError,
+    },
+    /// A secret is not available.
+    #[error("store password: {0}")]
+    Secret(#[from] SecretError),
+    /// The ledger store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The event log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A report was asked for in a way that cannot be answered.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A running service, asked with `--url`, gave no usable answer.
+    #[error("{url}: {message}")]
+    Remote {
+        /// What was asked.
+        url: String,
+        /// What came.
+        message: String,
+    },
+    /// A thread or the runtime failed.
+    #[error("internal: {0}")]
+    Internal(String),
+}

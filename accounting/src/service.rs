@@ -1,0 +1,248 @@
+//! The running service: store, consumer thread, periodic jobs and HTTP server, started and stopped in order.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tollgate_eventlog::EventLog;
+
+use crate::api;
+use crate::config::{Config, EmbeddedStoreConfig, StoreConfig};
+use crate::consumer::{ConsumerThread, Parts};
+use crate::error::Error;
+use crate::price_book::PriceBook;
+use crate::reconcile::reconcile;
+use crate::rollup::Rollup;
+use crate::store::LedgerStore;
+use crate::store::clickhouse::{ServerEngine, ServerOptions};
+use crate::store::embedded::{EmbeddedEngine, EmbeddedOptions};
+use crate::store::http_shim::{self, Access, Loopback};
+use crate::telemetry::{Health, Metrics};
+
+/// Statements that the embedded engine runs at the same time.
+const EMBEDDED_CONNECTIONS: usize = 4;
+
+/// A started service; dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct Handle {
+    addr: SocketAddr,
+    ledger_addr: Option<SocketAddr>,
+    http: api::Server,
+    loopback: Option<Loopback>,
+    consumer: Option<ConsumerThread>,
+    stop: watch::Sender<bool>,
+    jobs: Vec<JoinHandle<()>>,
+}
+
+/// An open ledger.
+#[derive(Debug)]
+pub struct OpenLedger {
+    /// The ledger, with its schema up to date.
+    pub store: LedgerStore,
+    /// The embedded engine, where the ledger is in this process.
+    pub embedded: Option<EmbeddedEngine>,
+}
+
+/// Opens the ledger and brings its schema up to date.
+///
+/// # Errors
+/// When the store cannot be reached or opened, or a secret is missing.
+pub async fn open_ledger(config: &StoreConfig) -> Result<OpenLedger, Error> {
+    let ledger = match config {
+        StoreConfig::Clickhouse(server) => {
+            let password = server.password.as_ref().map(|secret| secret.resolve()).transpose()?;
+            let options = ServerOptions {
+                url: server.url.clone(),
+                database: server.database.clone(),
+                user: server.user.clone(),
+                timeout: server.timeout,
+            };
+            let engine = ServerEngine::open(&options, password.as_deref()).await?;
+            OpenLedger { store: LedgerStore::new(Arc::new(engine)), embedded: None }
+        }
+        StoreConfig::Embedded(embedded) => {
+            let engine = open_embedded(embedded).await?;
+            OpenLedger { store: LedgerStore::new(Arc::new(engine.clone())), embedded: Some(engine) }
+        }
+    };
+    ledger.store.migrate().await?;
+    Ok(ledger)
+}
+
+async fn open_embedded(config: &EmbeddedStoreConfig) -> Result<EmbeddedEngine, Error> {
+    let options = EmbeddedOptions {
+        path: config.path.clone(),
+        library: config.library.clone(),
+        database: config.database.clone(),
+        max_memory_mib: config.max_memory_mib,
+        connections: EMBEDDED_CONNECTIONS,
+    };
+    let opened = spawn_blocking(move || EmbeddedEngine::open(&options)).await;
+    Ok(opened.map_err(|error| Error::Internal(error.to_string()))??)
+}
+
+/// Reads and checks a price book.
+///
+/// # Errors
+/// When the file cannot be read, or with every mistake in it.
+pub fn load_price_book(path: &Path) -> Result<PriceBook, Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::PriceBookFile { path: path.into(), error })?;
+    PriceBook::parse(&text).map_err(|error| Error::PriceBook { path: path.into(), error })
+}
+
+/// Starts the service on this event log. Everything that can be wrong with the configuration is found
+/// before anything runs.
+///
+/// # Errors
+/// When the price book is wrong, the store or an address is not available, or the log refuses.
+pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Error> {
+    let book = Arc::new(load_price_book(&config.price_book)?);
+    let listener = listen(config.listen)?;
+    let ledger = open_ledger(&config.store).await?;
+    let loopback = open_loopback(&config.store, ledger.embedded.as_ref())?;
+    let (metrics, health) = (Metrics::default(), Health::new());
+    let rollup = Arc::new(Rollup::new(ledger.store.clone()));
+    let app = api::App {
+        store: ledger.store.clone(),
+        rollup: Arc::clone(&rollup),
+        metrics: metrics.clone(),
+        health: Arc::clone(&health),
+        grace: config.reconcile_grace,
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let http = api::serve(listener, app.clone())?;
+    let parts = Parts {
+        log,
+        group: config.group.clone(),
+        store: ledger.store,
+        book: Arc::clone(&book),
+        limits: config.batch.into(),
+        metrics,
+        health,
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let consumer = spawn_blocking(move || ConsumerThread::start(parts)).await;
+    let consumer = consumer.map_err(|error| Error::Internal(error.to_string()))??;
+    let (stop, stopped) = watch::channel(false);
+    let jobs = vec![
+        tokio::spawn(rollup_job(app.clone(), config.rollup_interval, stopped.clone())),
+        tokio::spawn(reconcile_job(app, config.reconcile_interval, stopped)),
+    ];
+    let addr = http.addr();
+    let ledger_addr = loopback.as_ref().map(Loopback::addr);
+    tracing::info!(%addr, group = config.group, prices = book.len(), "accounting started");
+    Ok(Handle { addr, ledger_addr, http, loopback, consumer: Some(consumer), stop, jobs })
+}
+
+impl Handle {
+    /// Address of the HTTP server.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Address on which SQL clients may read the embedded ledger, where that is switched on.
+    #[must_use]
+    pub fn ledger_addr(&self) -> Option<SocketAddr> {
+        self.ledger_addr
+    }
+
+    /// Stores and commits what has been read, then stops everything. Takes a few seconds at most.
+    pub async fn shutdown(mut self) {
+        if let Some(consumer) = self.consumer.take()
+            && spawn_blocking(move || consumer.stop()).await.is_err()
+        {
+            tracing::error!("the consumer did not stop in good order");
+        }
+        let _ = self.stop.send(true);
+        for job in self.jobs.drain(..) {
+            let _ = job.await;
+        }
+        self.http.stop().await;
+        if let Some(loopback) = self.loopback.take() {
+            loopback.stop().await;
+        }
+        tracing::info!("accounting stopped");
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        self.jobs.iter().for_each(JoinHandle::abort);
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).map_err(|error| Error::Listen { address, error })
+}
+
+fn open_loopback(config: &StoreConfig, engine: Option<&EmbeddedEngine>) -> Result<Option<Loopback>, Error> {
+    let StoreConfig::Embedded(EmbeddedStoreConfig { http_listen: Some(address), .. }) = config else {
+        return Ok(None);
+    };
+    engine.map(|engine| http_shim::serve(engine, *address, Access::ReadOnly)).transpose()
+}
+
+/// Runs `work` every `interval` until told to stop; a run is finished before the stop.
+async fn every<F: Future<Output = ()>>(
+    interval: Duration,
+    mut stopped: watch::Receiver<bool>,
+    work: impl Fn() -> F,
+) {
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => return,
+            () = tokio::time::sleep(interval) => work().await,
+        }
+    }
+}
+
+async fn rollup_job(app: api::App, interval: Duration, stopped: watch::Receiver<bool>) {
+    every(interval, stopped, || refresh_rollup(&app)).await;
+}
+
+/// Only the member that reads partition 0 does it: two at a time would disturb each other's stage table.
+async fn refresh_rollup(app: &api::App) {
+    if !app.health.is_leader() {
+        return;
+    }
+    match app.rollup.refresh().await {
+        Ok(days) => {
+            app.metrics.rollup_days.inc_by(days as u64);
+        }
+        // Costs freshness: the next run starts from the same watermark.
+        Err(error) => {
+            tracing::warn!(%error, "the rollup was not refreshed");
+            app.metrics.rollup_failures.inc();
+        }
+    }
+}
+
+async fn reconcile_job(app: api::App, interval: Duration, stopped: watch::Receiver<bool>) {
+    every(interval, stopped, || reconcile_once(&app)).await;
+}
+
+async fn reconcile_once(app: &api::App) {
+    match reconcile(&app.store, jiff::Timestamp::now(), app.grace).await {
+        Ok(found) => {
+            app.metrics.reconciled(&found);
+            if !found.is_clean() {
+                tracing::error!(
+                    missing = found.missing,
+                    split = found.split,
+                    rollup_difference = %found.rollup_difference,
+                    "the ledger does not reconcile"
+                );
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the ledger was not reconciled");
+            app.metrics.reconcile_failures.inc();
+        }
+    }
+}
