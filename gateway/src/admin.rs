@@ -61,5 +61,20 @@ async fn ledger(gateway: web::Data<Gateway>) -> impl Responder {
 }
 
 fn ledger_gauges(gateway: &Gateway) -> LedgerGauges {
-    LedgerGauges::from(&gateway.ledger.status())
+    let status = gateway.ledger.status();
+    LedgerGauges {
+        spool_bytes: status.spool_bytes,
+        backlog_records: status.backlog_records,
+        backlog_age_ms: status.oldest_unpublished_ms,
+        open_intents: status.open_intents,
+        published: status.published,
+        recovered: status.recovered,
+        shed: status.shed,
+        refused: status.refused,
+        unmetered: status.unmetered,
+        deferred: status.deferred,
+        dead_letters: status.dead_letters,
+        failed_fsyncs: status.failed_fsync,
+        seq: status.seq,
+    }
 }

@@ -1,1 +1,29 @@
-//! tollgate-gateway
+//! The Tollgate gateway: one endpoint for all models of a company.
+//!
+//! Modules in the order in which a request meets them: [`server`] listens, [`routes`] finds the handler,
+//! [`api`] reads and renders the client's API format, [`request`] is the spine (pipeline, failover, attempt,
+//! relay), [`access`] says who is calling, [`policies`] are what operators switch on, [`limits`] holds the
+//! token buckets, [`routing`] orders the candidates, [`backends`] owns health and calls, [`formats`] reads
+//! what backends say, [`usage`] writes everything down and publishes it.
+
+pub mod access;
+pub mod admin;
+pub mod api;
+pub mod backends;
+pub mod config;
+pub mod error;
+pub mod formats;
+pub mod gateway;
+pub mod limits;
+pub mod policies;
+pub mod request;
+pub mod routes;
+pub mod routing;
+pub mod server;
+pub mod snapshot;
+pub mod telemetry;
+pub mod tokens;
+pub mod usage;
+
+pub use config::Config;
+pub use server::{Handle, StartError, start};

@@ -10,7 +10,7 @@
 //! Invariants:
 //! * no request is admitted before an open period is over, and then one probe at a time;
 //! * every trip has a cause;
-//! * admission and reports never wait, neither for a lock nor for an actor;
+//! * admission takes no lock, and neither admission nor a report waits for an actor;
 //! * the death of an actor changes neither gate nor circuit.
 
 pub mod backend;

@@ -14,7 +14,7 @@ use super::event::{self, Subject};
 use super::measure::{Produced, Prompt};
 use crate::backends::backend::Backend;
 use crate::backends::call::{CallError, collect};
-use crate::backends::circuit;
+use crate::backends::outcome;
 use crate::backends::retry_after;
 use crate::backends::{FailureKind, InFlight};
 use crate::error::GatewayError;
@@ -124,9 +124,8 @@ fn open_attempt(
     let event =
         event::intent(order.subject, target, number, gateway.ledger.next_position(), prompt.estimate());
     let trace = order.context.trace.header();
-    let mut attempt =
-        Attempt::open(Arc::clone(gateway), event, prompt, in_flight, reserved, Some(&trace))
-            .map_err(GatewayError::Ledger)?;
+    let mut attempt = Attempt::open(Arc::clone(gateway), event, prompt, in_flight, reserved, Some(&trace))
+        .map_err(GatewayError::Ledger)?;
     attempt.set_gateway_time(order.context.received.elapsed());
     Ok(attempt)
 }
@@ -154,7 +153,7 @@ async fn refused(target: &Target, mut attempt: Attempt, response: Response<Incom
     let status = response.status();
     let wait = retry_after::from_headers(response.headers(), event::now_ms());
     let backend = &target.backend;
-    if circuit::is_failure(status.as_u16()) {
+    if outcome::retryable(status.as_u16(), wait) {
         let failure = match status.as_u16() {
             401 | 403 => GatewayError::BackendCredentials { backend: Arc::clone(&backend.name) },
             429 => GatewayError::BackendBusy {

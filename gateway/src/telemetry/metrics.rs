@@ -95,8 +95,14 @@ pub struct LedgerGauges {
     pub shed: u64,
     /// Requests refused because the spool could not take them.
     pub refused: u64,
-    /// Failed writes or fsyncs.
-    pub failures: u64,
+    /// Requests served without an event because the spool was full.
+    pub unmetered: u64,
+    /// Settled events that wait in memory because they could not be written.
+    pub deferred: u64,
+    /// Events that the log refused for good.
+    pub dead_letters: u64,
+    /// Failed fsyncs.
+    pub failed_fsyncs: u64,
     /// Last sequence number.
     pub seq: u64,
 }
@@ -381,11 +387,11 @@ impl<T> SeriesCache<T> {
 /// Gauges that are set when somebody asks.
 #[derive(Default)]
 struct LedgerMetrics {
-    gauges: [Gauge; 10],
+    gauges: [Gauge; 13],
 }
 
 impl LedgerMetrics {
-    const NAMES: [(&'static str, &'static str); 10] = [
+    const NAMES: [(&'static str, &'static str); 13] = [
         ("spool_bytes", "Bytes of usage records on the disk"),
         ("spool_backlog_records", "Usage records that the event log has not confirmed"),
         ("spool_backlog_age_ms", "Age of the oldest of them, ms"),
@@ -394,7 +400,10 @@ impl LedgerMetrics {
         ("spool_recovered", "Attempts of gateways that died, written down at the start"),
         ("spool_content_shed", "Content events given up for lack of room"),
         ("spool_refused", "Requests refused because the spool could not take them"),
-        ("spool_failures", "Failed writes or fsyncs of the spool"),
+        ("spool_unmetered", "Requests served without an event because the spool was full"),
+        ("spool_deferred", "Settled events that wait in memory because they could not be written"),
+        ("spool_dead_letters", "Events that the event log refused for good"),
+        ("spool_failed_fsyncs", "Failed fsyncs of the spool"),
         ("ledger_seq", "Last sequence number of this boot"),
     ];
 
@@ -416,7 +425,10 @@ impl LedgerMetrics {
             now.recovered,
             now.shed,
             now.refused,
-            now.failures,
+            now.unmetered,
+            now.deferred,
+            now.dead_letters,
+            now.failed_fsyncs,
             now.seq,
         ];
         for (gauge, value) in self.gauges.iter().zip(values) {

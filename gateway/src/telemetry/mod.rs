@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod metrics;
+pub mod redact;
 pub mod trace_context;
 pub mod tracing;

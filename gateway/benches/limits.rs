@@ -1,0 +1,49 @@
+//! What admission costs a request: tokens from a lease, and a pass through a circuit's gate.
+
+#![allow(missing_docs, reason = "criterion generates the entry point")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to measure")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use futures_util::FutureExt;
+use tollgate_gateway::backends::circuit::CircuitRules;
+use tollgate_gateway::backends::{AttemptClass, AttemptOutcome, Backends, DeploymentId, DeploymentSpec};
+use tollgate_gateway::limits::{Ask, CounterKey, Limiters, TokenRule};
+
+fn limits(c: &mut Criterion) {
+    let system = actix_rt::System::new();
+    let limiters = system.block_on(async { Limiters::start() });
+    let key = CounterKey("subscription:bench".into());
+    let rule = TokenRule { tokens_per_minute: 1_000_000_000 };
+    let ask = Ask { tokens: 500, keep_free: 0 };
+    // The first request of a key waits for its actor; the measured ones do not.
+    let _ = system.block_on(limiters.reserve(&key, rule, ask)).unwrap().settle(1);
+    c.bench_function("reserve and settle from the lease", |b| {
+        b.iter(|| {
+            let reservation = limiters.reserve(black_box(&key), rule, ask).now_or_never();
+            reservation.unwrap().unwrap().settle(black_box(1))
+        });
+    });
+}
+
+fn circuits(c: &mut Criterion) {
+    let system = actix_rt::System::new();
+    let id = DeploymentId { backend: "backend".into(), model: "model".into() };
+    let spec = DeploymentSpec { id: id.clone(), rules: CircuitRules::default() };
+    let backends = system.block_on(async { Backends::start(vec![spec]) });
+    let deployment = backends.get(&id).unwrap();
+    let outcome = AttemptOutcome {
+        class: AttemptClass::Success,
+        latency: Duration::from_millis(300),
+        first_byte: Some(Duration::from_millis(120)),
+        retry_after: None,
+    };
+    c.bench_function("admit and report a success", |b| {
+        b.iter(|| black_box(&deployment).admit().unwrap().report(black_box(outcome)));
+    });
+}
+
+criterion_group!(benches, limits, circuits);
+criterion_main!(benches);

@@ -1,0 +1,244 @@
+//! Starts the actors, replaces dead ones, stops them in order.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tollgate_eventlog::{EventLog, Topic};
+
+use super::super::ledger::Ledger;
+use super::super::status::count;
+use super::publisher_actor::{Drain, PublisherActor};
+use super::spool_actor::{Finish, SpoolActor};
+
+/// How often the owner looks whether the actors live.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long shutdown waits beyond its deadline for an actor to answer.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Pauses between attempts to create missing topics.
+const FIRST_TOPICS_PAUSE: Duration = Duration::from_secs(1);
+const LAST_TOPICS_PAUSE: Duration = Duration::from_secs(30);
+
+/// The running actors. Dropping it stops them at once; what is not published stays in the spool.
+#[derive(Debug)]
+pub struct UsageHandle {
+    ledger: Ledger,
+    orders: mpsc::UnboundedSender<Order>,
+    owner: Option<JoinHandle<()>>,
+    stopping: Arc<AtomicBool>,
+}
+
+/// How a shutdown went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Whether everything in the spool was published.
+    pub drained: bool,
+    /// Records that stay in the spool for the next start.
+    pub left_records: u64,
+}
+
+enum Order {
+    Shutdown {
+        deadline: Instant,
+        done: std::sync::mpsc::Sender<bool>,
+    },
+    #[cfg(test)]
+    CrashBoth,
+}
+
+/// Starts syncing and publishing the ledger. The event log need not be reachable.
+#[must_use]
+pub fn start(ledger: Ledger, log: Arc<dyn EventLog>) -> UsageHandle {
+    let (orders, received) = mpsc::unbounded_channel();
+    let stopping = Arc::new(AtomicBool::new(false));
+    create_topics(Arc::clone(&log), Arc::clone(&stopping));
+    let parts = Parts { ledger: ledger.clone(), log };
+    let owner = std::thread::Builder::new().name("ledger-owner".to_owned()).spawn(move || {
+        System::new().block_on(async move {
+            if let Err(error) = own(parts, received).await {
+                tracing::error!(%error, "the ledger's actors cannot be started; events stay in the spool");
+            }
+        });
+    });
+    if let Err(error) = &owner {
+        tracing::error!(%error, "the ledger's thread cannot be started; events stay in the spool");
+    }
+    UsageHandle { ledger, orders, owner: owner.ok(), stopping }
+}
+
+impl UsageHandle {
+    /// Closes the ledger, publishes what is in the spool until `deadline` is over, and stops. Blocks the
+    /// calling thread for a little longer than that at most; what is not published stays in the spool.
+    #[expect(clippy::must_use_candidate, reason = "the report is for the log; nothing depends on it")]
+    pub fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
+        if let Err(error) = self.ledger.close() {
+            tracing::error!(%error, "the end of the boot could not be written down");
+        }
+        let (done, answer) = std::sync::mpsc::channel();
+        let order = Order::Shutdown { deadline: Instant::now() + deadline, done };
+        let sent = self.orders.send(order).is_ok();
+        let drained = sent && answer.recv_timeout(deadline + 3 * GRACE).unwrap_or(false);
+        self.stop();
+        let report = ShutdownReport { drained, left_records: self.ledger.status().backlog_records };
+        tracing::info!(drained, left_records = report.left_records, "ledger stopped");
+        report
+    }
+
+    fn stop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        // The owner ends when nobody can send orders any more.
+        let (gone, _) = mpsc::unbounded_channel();
+        self.orders = gone;
+        if let Some(owner) = self.owner.take() {
+            let _ = owner.join();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn crash_actors(&self) {
+        let _ = self.orders.send(Order::CrashBoth);
+    }
+}
+
+impl Drop for UsageHandle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What actors are made of.
+struct Parts {
+    ledger: Ledger,
+    log: Arc<dyn EventLog>,
+}
+
+/// The living actors and their threads.
+struct Actors {
+    parts: Parts,
+    spool: Addr<SpoolActor>,
+    spool_thread: Arbiter,
+    publisher: Addr<PublisherActor>,
+    publisher_thread: Arbiter,
+}
+
+async fn own(parts: Parts, mut orders: mpsc::UnboundedReceiver<Order>) -> io::Result<()> {
+    let mut actors = Actors::start(parts)?;
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            _ = look.tick() => actors.replace_dead()?,
+            order = orders.recv() => match order {
+                Some(Order::Shutdown { deadline, done }) => {
+                    let drained = actors.drain(deadline).await;
+                    // The handle may have stopped waiting.
+                    let _ = done.send(drained);
+                    break;
+                }
+                #[cfg(test)]
+                Some(Order::CrashBoth) => actors.crash(),
+                None => break,
+            },
+        }
+    }
+    actors.stop();
+    Ok(())
+}
+
+impl Actors {
+    fn start(parts: Parts) -> io::Result<Self> {
+        let (spool_thread, publisher_thread) = (Arbiter::try_new()?, Arbiter::try_new()?);
+        let spool = start_spool(&parts, &spool_thread);
+        let publisher = start_publisher(&parts, &publisher_thread);
+        Ok(Self { parts, spool, spool_thread, publisher, publisher_thread })
+    }
+
+    fn replace_dead(&mut self) -> io::Result<()> {
+        if !self.spool.connected() {
+            self.note_restart("spool");
+            if !self.spool_thread.handle().alive() {
+                self.spool_thread = Arbiter::try_new()?;
+            }
+            self.spool = start_spool(&self.parts, &self.spool_thread);
+        }
+        if !self.publisher.connected() {
+            self.note_restart("publisher");
+            if !self.publisher_thread.handle().alive() {
+                self.publisher_thread = Arbiter::try_new()?;
+            }
+            self.publisher = start_publisher(&self.parts, &self.publisher_thread);
+        }
+        Ok(())
+    }
+
+    fn note_restart(&self, actor: &str) {
+        count(&self.parts.ledger.spool().counters.actor_restarts);
+        tracing::error!(actor, "an actor of the ledger died and is replaced");
+    }
+
+    /// Publishes until the deadline, then makes the spool durable; true when everything was published.
+    async fn drain(&mut self, deadline: Instant) -> bool {
+        let (drained, answer) = oneshot::channel();
+        self.publisher.do_send(Drain { deadline, drained });
+        let limit = deadline + GRACE;
+        let drained = matches!(tokio::time::timeout_at(limit.into(), answer).await, Ok(Ok(true)));
+        let finish = tokio::time::timeout(GRACE, self.spool.send(Finish)).await;
+        if !matches!(finish, Ok(Ok(()))) {
+            tracing::warn!("the spool actor did not finish in time");
+        }
+        drained
+    }
+
+    fn stop(self) {
+        for thread in [self.publisher_thread, self.spool_thread] {
+            thread.stop();
+            let _ = thread.join();
+        }
+    }
+
+    #[cfg(test)]
+    fn crash(&self) {
+        self.spool.do_send(super::spool_actor::Crash);
+        self.publisher.do_send(super::publisher_actor::Crash);
+    }
+}
+
+fn start_spool(parts: &Parts, thread: &Arbiter) -> Addr<SpoolActor> {
+    let (spool, fsync) = (Arc::clone(parts.ledger.spool()), parts.ledger.fsync());
+    SpoolActor::start_in_arbiter(&thread.handle(), move |_| SpoolActor::new(spool, fsync))
+}
+
+fn start_publisher(parts: &Parts, thread: &Arbiter) -> Addr<PublisherActor> {
+    let (spool, log) = (Arc::clone(parts.ledger.spool()), Arc::clone(&parts.log));
+    let gateway_id = Arc::clone(parts.ledger.gateway_id());
+    PublisherActor::start_in_arbiter(&thread.handle(), move |_| PublisherActor::new(spool, log, gateway_id))
+}
+
+/// Creates missing topics beside everything else: the log may take long to answer, or be away.
+fn create_topics(log: Arc<dyn EventLog>, stopping: Arc<AtomicBool>) {
+    let spawned = std::thread::Builder::new().name("ledger-topics".to_owned()).spawn(move || {
+        let mut pause = FIRST_TOPICS_PAUSE;
+        while let Err(error) = log.ensure_topics(&Topic::ALL.map(Topic::spec)) {
+            if pause == FIRST_TOPICS_PAUSE {
+                tracing::warn!(%error, "topics cannot be created yet");
+            }
+            let until = Instant::now() + pause;
+            pause = (pause * 2).min(LAST_TOPICS_PAUSE);
+            while Instant::now() < until {
+                if stopping.load(Ordering::Relaxed) {
+                    return;
+                }
+                std::thread::park_timeout(LOOK_EVERY);
+            }
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "topics are not created");
+    }
+}

@@ -1,0 +1,389 @@
+//! Spool to event log.
+//!
+//! Invariants:
+//!
+//! * the cursor moves over records that the log has reported as taken (or that are dead letters) and over
+//!   nothing else;
+//! * only positions are kept in memory, never records: what must be sent again is read again;
+//! * no record blocks the others: one that the log refuses goes to the dead-letter topic, and if that
+//!   refuses it too, into a local file;
+//! * a publisher can be dropped at any moment; a new one starts at the last reported cursor, and what was
+//!   in flight is published twice, which no report shows.
+//!
+//! Modules in reading order: `window` (how far the cursor may move), `pace` (when to try again), `wrap`
+//! (record to CloudEvent).
+
+mod pace;
+#[cfg(test)]
+mod tests;
+mod window;
+mod wrap;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tollgate_eventlog::segment::SegmentWriter;
+use tollgate_eventlog::segment::frame::Frame;
+use tollgate_eventlog::{Delivery, DeliveryError, EventLog, OutRecord, Producer, SendError, Topic};
+
+use self::pace::Pace;
+use self::window::{Effect, Slot, Window};
+use super::lsn::Lsn;
+use super::record::{self, Head, Kind};
+use super::spool::{Progress, Span, Spool, Tail, dead_letter_dir, read_record};
+use super::status::count;
+
+/// Records in flight at most.
+const MAX_IN_FLIGHT: usize = 4_096;
+/// Records between cursor and reading end at most, those included that publish nothing.
+const MAX_SLOTS: usize = 65_536;
+/// Bytes in flight at most.
+const MAX_BYTES: usize = 8 << 20;
+/// Records read from the spool in one step at most, so that a step stays short.
+const MAX_READ: usize = 2_048;
+/// Progress is reported at most this often while records keep coming.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Everything that can be published is, or the log must be left alone for now.
+    Idle,
+    /// There is more to do.
+    Busy,
+}
+
+/// The publisher; runs on one thread.
+pub(crate) struct Publisher {
+    spool: Arc<Spool>,
+    log: Arc<dyn EventLog>,
+    gateway_id: Arc<str>,
+    producer: Option<Box<dyn Producer>>,
+    tail: Tail,
+    window: Window,
+    /// Cursor, and the intents that are open as of the cursor.
+    progress: Progress,
+    reported: (Lsn, Option<Instant>),
+    /// Intents that are open as of the reading end.
+    ahead: HashMap<u64, Lsn>,
+    /// Tokens to send again, or for the first time if the producer had no room.
+    resend: VecDeque<u64>,
+    /// Tokens on their way to the dead-letter topic, and why.
+    dying: BTreeMap<u64, String>,
+    done: Vec<Delivery>,
+    pace: Pace,
+}
+
+impl Publisher {
+    /// A publisher that goes on where the spool's progress stands.
+    pub(crate) fn new(spool: Arc<Spool>, log: Arc<dyn EventLog>, gateway_id: Arc<str>) -> Self {
+        let progress = spool.progress();
+        Self {
+            log,
+            gateway_id,
+            producer: None,
+            tail: Tail::new(Arc::clone(&spool), progress.cursor),
+            window: Window::default(),
+            reported: (progress.cursor, None),
+            ahead: progress.open.iter().map(|(intent, at)| (*intent, *at)).collect(),
+            progress,
+            resend: VecDeque::new(),
+            dying: BTreeMap::new(),
+            done: Vec::new(),
+            pace: Pace::default(),
+            spool,
+        }
+    }
+
+    /// Sends what can be sent, waits up to `wait` for reports, and moves the cursor.
+    pub(crate) fn step(&mut self, now: Instant, wait: Duration) -> Step {
+        let mut more = false;
+        if self.pace.may_send(now) && self.connect(now) {
+            more = match self.fill(now) {
+                Ok(more) => more,
+                Err(error) => {
+                    self.pace.failed(now);
+                    tracing::error!(%error, "the spool cannot be read");
+                    false
+                }
+            };
+        }
+        self.collect(now, if more { Duration::ZERO } else { wait });
+        let advance = self.window.advance(&mut self.progress.open);
+        self.progress.cursor = advance.cursor.unwrap_or(self.progress.cursor);
+        self.progress.published += advance.published;
+        self.report(now, false);
+        let waiting = self.producer.as_ref().is_some_and(|producer| producer.in_flight() > 0);
+        if more || waiting { Step::Busy } else { Step::Idle }
+    }
+
+    /// Reports progress to the spool now.
+    pub(crate) fn report(&mut self, now: Instant, at_once: bool) {
+        let (cursor, at) = self.reported;
+        let recent = at.is_some_and(|at| now.saturating_duration_since(at) < REPORT_EVERY);
+        self.progress.oldest_ms = self.window.oldest_ms();
+        if at_once || !recent || self.window.in_flight() == 0 && cursor != self.progress.cursor {
+            self.spool.set_progress(self.progress.clone());
+            self.reported = (self.progress.cursor, Some(now));
+        }
+    }
+
+    /// Whether everything in the spool is published.
+    pub(crate) fn is_drained(&mut self) -> bool {
+        let at_end = matches!(self.peek_end(), Ok(true));
+        at_end && self.window.in_flight() == 0
+    }
+
+    fn peek_end(&mut self) -> io::Result<bool> {
+        match self.tail.next()? {
+            None => Ok(true),
+            Some((span, _)) => {
+                self.tail.seek(span.start);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Makes a producer when there is none.
+    fn connect(&mut self, now: Instant) -> bool {
+        if self.producer.is_none() {
+            match self.log.producer() {
+                Ok(producer) => self.producer = Some(producer),
+                Err(error) => self.trouble(now, &error.to_string()),
+            }
+        }
+        self.producer.is_some()
+    }
+
+    /// Sends until the window or the producer is full, or the spool is read; true when there is more.
+    fn fill(&mut self, now: Instant) -> io::Result<bool> {
+        while let Some(token) = self.resend.pop_front() {
+            let Some(slot) = self.window.get(token) else { continue };
+            let record = self.read_again(slot.source)?;
+            if !self.send_or_finish(now, record, token) {
+                return Ok(false);
+            }
+        }
+        for _ in 0..MAX_READ {
+            let full = self.window.in_flight() >= MAX_IN_FLIGHT
+                || self.window.bytes() >= MAX_BYTES
+                || self.window.len() >= MAX_SLOTS;
+            if full || self.producer.is_none() {
+                return Ok(false);
+            }
+            match self.take_next(now)? {
+                Taken::Nothing | Taken::NoRoom => return Ok(false),
+                Taken::One => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads one record of the spool and sends what it asks for.
+    fn take_next(&mut self, now: Instant) -> io::Result<Taken> {
+        let Some((span, payload)) = self.tail.next()? else { return Ok(Taken::Nothing) };
+        let Some(head) = record::head(payload) else {
+            tracing::error!(segment = span.start.segment, offset = span.start.offset, "unknown spool record");
+            self.window.push(Slot { publishes: None, ..slot(span, span.start, Effect::None, 0, 0) });
+            return Ok(Taken::One);
+        };
+        let Head { kind, intent, written_ms } = head;
+        let (source, record) = match kind {
+            Kind::Intent => {
+                self.ahead.insert(intent, span.start);
+                let effect = Effect::Open(intent, span.start);
+                self.window.push(Slot { publishes: None, ..slot(span, span.start, effect, 0, 0) });
+                return Ok(Taken::One);
+            }
+            Kind::Release => {
+                let Some(source) = self.ahead.get(&intent).copied() else {
+                    // Written twice after a failed sync, or its intent is damaged.
+                    tracing::warn!(intent, "nothing is known of a released intent");
+                    let token = self.window.push(slot(span, span.start, Effect::None, 0, written_ms));
+                    self.window.finish(token);
+                    return Ok(Taken::One);
+                };
+                (source, self.read_again(source)?)
+            }
+            Kind::Settle | Kind::Event | Kind::Content => {
+                let record = record::decode(payload).and_then(|record| record.event);
+                (span.start, record.map(|event| wrap::wrap(&event, &self.gateway_id)))
+            }
+        };
+        let effect = match kind {
+            Kind::Settle | Kind::Release => {
+                self.ahead.remove(&intent);
+                Effect::Close(intent)
+            }
+            _ => Effect::None,
+        };
+        let bytes = record.as_ref().and_then(|record| record.payload.as_ref()).map_or(0, |data| data.len());
+        let token = self.window.push(slot(span, source, effect, bytes, written_ms));
+        Ok(if self.send_or_finish(now, record, token) { Taken::One } else { Taken::NoRoom })
+    }
+
+    /// Sends a record; one that cannot be read any more is given up. False when there is no room.
+    fn send_or_finish(&mut self, now: Instant, record: Option<OutRecord>, token: u64) -> bool {
+        match (record, self.dying.get(&token)) {
+            (Some(record), Some(reason)) => self.send(now, wrap::dead_letter(record, reason), token),
+            (Some(record), None) => self.send(now, record, token),
+            (None, _) => {
+                tracing::error!(token, "a spool record cannot be read; its event is lost");
+                self.give_up(token);
+                true
+            }
+        }
+    }
+
+    /// Hands a record to the producer; false when it has no room, then its turn comes again first.
+    fn send(&mut self, now: Instant, record: OutRecord, token: u64) -> bool {
+        let sent = match &mut self.producer {
+            Some(producer) => producer.send(record, token),
+            None => Err(SendError::Full(record)),
+        };
+        match sent {
+            Ok(()) => true,
+            Err(SendError::Full(_)) => {
+                self.resend.push_front(token);
+                false
+            }
+            Err(SendError::Refused(reason)) => {
+                self.refused(now, token, &reason);
+                true
+            }
+        }
+    }
+
+    /// Reads the event of a record that was read before.
+    fn read_again(&self, source: Lsn) -> io::Result<Option<OutRecord>> {
+        let payload = match read_record(&self.spool, source) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            payload => payload?,
+        };
+        let event = payload.as_deref().and_then(record::decode).and_then(|record| record.event);
+        Ok(event.map(|event| wrap::wrap(&event, &self.gateway_id)))
+    }
+
+    /// Takes delivery reports.
+    fn collect(&mut self, now: Instant, wait: Duration) {
+        let Some(producer) = &mut self.producer else { return };
+        let mut done = std::mem::take(&mut self.done);
+        producer.poll(wait, &mut done);
+        for Delivery { token, result } in done.drain(..) {
+            match result {
+                Ok(_) => self.delivered(token),
+                Err(DeliveryError::Retry(reason)) => {
+                    if self.window.get(token).is_some() {
+                        self.resend.push_back(token);
+                        self.trouble(now, &reason);
+                    }
+                }
+                Err(DeliveryError::Refused(reason)) => self.refused(now, token, &reason),
+                Err(DeliveryError::Fatal(reason)) => {
+                    self.trouble(now, &reason);
+                    self.start_over();
+                    break;
+                }
+            }
+        }
+        done.clear();
+        self.done = done;
+    }
+
+    fn delivered(&mut self, token: u64) {
+        if self.window.finish(token) {
+            if self.dying.remove(&token).is_some() {
+                count(&self.spool.counters.dead_letters);
+            }
+            if self.pace.succeeded() {
+                tracing::info!("usage events are published again");
+            }
+        }
+    }
+
+    /// The log will never take this record as it is.
+    fn refused(&mut self, now: Instant, token: u64, reason: &str) {
+        let Some(slot) = self.window.get(token) else { return };
+        let record = match self.read_again(slot.source) {
+            Ok(Some(record)) => record,
+            Ok(None) => return self.give_up(token),
+            Err(error) => {
+                tracing::error!(%error, "the spool cannot be read");
+                self.resend.push_back(token);
+                return;
+            }
+        };
+        if record.topic != Topic::Usage {
+            // Content must not end in a topic that others read.
+            tracing::warn!(topic = record.topic.name(), reason, "content event refused by the event log");
+            return self.give_up(token);
+        }
+        if self.dying.insert(token, reason.to_owned()).is_none() {
+            tracing::error!(reason, "usage event refused by the event log; it goes to the dead letters");
+            self.send(now, wrap::dead_letter(record, reason), token);
+            return;
+        }
+        match self.keep_locally(slot.source) {
+            Ok(()) => {
+                self.dying.remove(&token);
+                self.give_up(token);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a dead letter cannot be kept");
+                self.resend.push_back(token);
+                self.pace.failed(now);
+            }
+        }
+    }
+
+    fn give_up(&mut self, token: u64) {
+        count(&self.spool.counters.dead_letters);
+        self.window.finish(token);
+    }
+
+    /// Writes a record into a file of its own among the dead letters.
+    fn keep_locally(&self, source: Lsn) -> io::Result<()> {
+        let Some(payload) = read_record(&self.spool, source)? else { return Ok(()) };
+        let files = &*self.spool.files;
+        let dir = dead_letter_dir(&self.spool.dir);
+        files.create_dir(&dir)?;
+        let next = tollgate_eventlog::segment::list_segments(files, &dir)?.last().map_or(1, |last| last + 1);
+        let mut letters = SegmentWriter::create(files, &dir, next)?;
+        let mut frame = Frame::new();
+        letters.append(frame.build(|out| out.extend_from_slice(&payload)).map_err(io::Error::other)?)?;
+        letters.file().sync()
+    }
+
+    /// Drops the producer; everything behind the cursor is sent again by the next one.
+    fn start_over(&mut self) {
+        self.producer = None;
+        // What is reported by now counts; the rest is read again.
+        let advance = self.window.advance(&mut self.progress.open);
+        self.progress.cursor = advance.cursor.unwrap_or(self.progress.cursor);
+        self.progress.published += advance.published;
+        self.window.clear();
+        self.resend.clear();
+        self.dying.clear();
+        self.ahead = self.progress.open.iter().map(|(intent, at)| (*intent, *at)).collect();
+        self.tail.seek(self.progress.cursor);
+    }
+
+    /// Says once that the log is in trouble, and pauses.
+    fn trouble(&mut self, now: Instant, reason: &str) {
+        if self.pace.failed(now) {
+            tracing::warn!(reason, "usage events cannot be published; they wait in the spool");
+        }
+    }
+}
+
+enum Taken {
+    One,
+    Nothing,
+    NoRoom,
+}
+
+fn slot(span: Span, source: Lsn, effect: Effect, bytes: usize, written_ms: i64) -> Slot {
+    Slot { source, end: span.end, effect, publishes: Some(written_ms), bytes }
+}

@@ -1,0 +1,223 @@
+//! Records between the cursor and the reading end. Pure: decides how far the cursor may move.
+//!
+//! Invariants: slots stand in the order of the spool; the cursor moves over a contiguous prefix of finished
+//! slots only; a slot is finished once.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::super::lsn::Lsn;
+
+/// A record behind the cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// Where the record stands; for a release, where its intent stands.
+    pub(crate) source: Lsn,
+    /// Where the next record starts.
+    pub(crate) end: Lsn,
+    /// What passing it means for the open intents.
+    pub(crate) effect: Effect,
+    /// When it was written, ms since the Unix epoch, if it publishes something.
+    pub(crate) publishes: Option<i64>,
+    /// Bytes that it keeps in flight.
+    pub(crate) bytes: usize,
+}
+
+/// What passing a record means for the open intents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing.
+    None,
+    /// An intent is open from here on.
+    Open(u64, Lsn),
+    /// An intent is done with.
+    Close(u64),
+}
+
+/// The slots behind the cursor.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    slots: VecDeque<(Slot, bool)>,
+    first_token: u64,
+    in_flight: usize,
+    bytes: usize,
+}
+
+/// How far the cursor moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Advance {
+    /// The new cursor, if it moved.
+    pub(crate) cursor: Option<Lsn>,
+    /// Published records that it passed.
+    pub(crate) published: u64,
+}
+
+impl Window {
+    /// Appends a record and returns its token. One that publishes nothing is finished at once.
+    pub(crate) fn push(&mut self, slot: Slot) -> u64 {
+        let waits = slot.publishes.is_some();
+        self.in_flight += usize::from(waits);
+        self.bytes += slot.bytes;
+        self.slots.push_back((slot, !waits));
+        self.first_token + (self.slots.len() - 1) as u64
+    }
+
+    /// Marks a record as finished; false when it was already, or is not known.
+    pub(crate) fn finish(&mut self, token: u64) -> bool {
+        let Some(index) = self.index(token) else { return false };
+        match self.slots.get_mut(index) {
+            Some((slot, finished)) if !*finished => {
+                *finished = true;
+                self.in_flight -= 1;
+                self.bytes -= slot.bytes;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The record of an unfinished token.
+    pub(crate) fn get(&self, token: u64) -> Option<Slot> {
+        self.slots.get(self.index(token)?).filter(|(_, finished)| !finished).map(|(slot, _)| *slot)
+    }
+
+    /// Moves the cursor over the finished prefix and keeps the books of open intents as of the cursor.
+    pub(crate) fn advance(&mut self, open: &mut BTreeMap<u64, Lsn>) -> Advance {
+        let mut advance = Advance::default();
+        while let Some((slot, _)) = self.slots.pop_front_if(|(_, finished)| *finished) {
+            self.first_token += 1;
+            advance.cursor = Some(slot.end);
+            advance.published += u64::from(slot.publishes.is_some());
+            match slot.effect {
+                Effect::None => {}
+                Effect::Open(intent, at) => {
+                    open.insert(intent, at);
+                }
+                Effect::Close(intent) => {
+                    open.remove(&intent);
+                }
+            }
+        }
+        advance
+    }
+
+    /// Forgets everything: the producer is gone, and reading starts again at the cursor. Tokens are not used
+    /// again.
+    pub(crate) fn clear(&mut self) {
+        let first_token = self.first_token + self.slots.len() as u64;
+        *self = Self { first_token, ..Self::default() };
+    }
+
+    /// When the oldest unpublished record was written, ms since the Unix epoch.
+    pub(crate) fn oldest_ms(&self) -> Option<i64> {
+        self.slots.iter().find(|(_, finished)| !finished).and_then(|(slot, _)| slot.publishes)
+    }
+
+    /// Records that are not finished.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Slots, finished or not.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes of records that are not finished.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn index(&self, token: u64) -> Option<usize> {
+        usize::try_from(token.checked_sub(self.first_token)?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(offset: u64) -> Lsn {
+        Lsn { segment: 1, offset }
+    }
+
+    fn slot(number: u64, publishes: bool) -> Slot {
+        Slot {
+            source: at(number),
+            end: at(number + 1),
+            effect: Effect::None,
+            publishes: publishes.then_some(number as i64),
+            bytes: usize::from(publishes),
+        }
+    }
+
+    #[test]
+    fn the_cursor_waits_for_the_oldest_record() {
+        let mut window = Window::default();
+        let tokens: Vec<u64> = (0..3).map(|number| window.push(slot(number, true))).collect();
+        assert!(window.finish(tokens[1]));
+        assert_eq!(window.advance(&mut BTreeMap::new()), Advance::default());
+        assert_eq!(window.oldest_ms(), Some(0));
+        assert!(window.finish(tokens[0]) && !window.finish(tokens[0]));
+        let advance = window.advance(&mut BTreeMap::new());
+        assert_eq!(advance, Advance { cursor: Some(at(2)), published: 2 });
+        assert_eq!((window.in_flight(), window.oldest_ms()), (1, Some(2)));
+    }
+
+    #[test]
+    fn records_that_publish_nothing_do_not_hold_the_cursor() {
+        let mut window = Window::default();
+        window.push(slot(0, false));
+        window.push(slot(1, false));
+        assert_eq!(window.advance(&mut BTreeMap::new()), Advance { cursor: Some(at(2)), published: 0 });
+    }
+
+    #[test]
+    fn open_intents_are_those_as_of_the_cursor() {
+        let mut window = Window::default();
+        let mut open = BTreeMap::new();
+        window.push(Slot { effect: Effect::Open(7, at(0)), ..slot(0, false) });
+        let settle = window.push(Slot { effect: Effect::Close(7), ..slot(1, true) });
+        window.advance(&mut open);
+        assert_eq!(open, BTreeMap::from([(7, at(0))]));
+        window.finish(settle);
+        window.advance(&mut open);
+        assert!(open.is_empty());
+    }
+
+    #[test]
+    fn late_reports_of_a_dead_producer_finish_nothing() {
+        let mut window = Window::default();
+        let old = window.push(slot(0, true));
+        window.clear();
+        let new = window.push(slot(0, true));
+        assert!(!window.finish(old) && window.get(old).is_none());
+        assert!(window.finish(new));
+    }
+
+    proptest! {
+        #[test]
+        fn in_any_order_of_reports_the_cursor_passes_each_record_once(
+            publishes in proptest::collection::vec(any::<bool>(), 1..40),
+            order in proptest::collection::vec(any::<prop::sample::Index>(), 0..80),
+        ) {
+            let mut window = Window::default();
+            let tokens: Vec<u64> =
+                publishes.iter().enumerate().map(|(n, p)| window.push(slot(n as u64, *p))).collect();
+            let mut finished: Vec<bool> = publishes.iter().map(|p| !p).collect();
+            let (mut cursor, mut published) = (0, 0);
+            for index in order {
+                let which = index.index(tokens.len());
+                prop_assert_eq!(window.finish(tokens[which]), !finished[which]);
+                finished[which] = true;
+                let advance = window.advance(&mut BTreeMap::new());
+                published += advance.published;
+                cursor = advance.cursor.map_or(cursor, |at| at.offset);
+                let prefix = finished.iter().take_while(|f| **f).count();
+                prop_assert!(cursor == prefix as u64 || advance.cursor.is_none());
+                let expected = publishes[..cursor as usize].iter().filter(|p| **p).count();
+                prop_assert_eq!(published, expected as u64);
+            }
+        }
+    }
+}

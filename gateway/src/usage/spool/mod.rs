@@ -1,0 +1,331 @@
+//! The durable outbox: everything that must reach the event log stands here first.
+//!
+//! ```text
+//! DIR/lock                held by the one process that uses the folder
+//! DIR/NNN.seg             records, see `record`; every process starts a segment of its own
+//! DIR/cursor              how far publishing has come
+//! DIR/dead-letters/       events that nobody took
+//! ```
+//!
+//! Invariants:
+//!
+//! * a record is in the page cache before its writer goes on: `kill -9` loses nothing;
+//! * a segment is removed only after a cursor behind it was made durable, and never while it holds an intent
+//!   that is still open;
+//! * an intent of a dead process gets a release record at the next start, so its own event is published
+//!   unchanged; a crash during recovery only leaves fewer intents to recover;
+//! * whatever fails, the spool goes on by itself in a fresh segment when the disk takes records again.
+//!
+//! Modules in reading order: `writer` (appends), `health` (when to try again), `cursor`, `recover` (start),
+//! `tail` (the publisher's reading end).
+
+mod cursor;
+mod health;
+mod recover;
+mod tail;
+mod writer;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use tollgate_eventlog::segment::files::{Files, LockGuard};
+use tollgate_eventlog::segment::{SegmentWriter, segment_path, write_small};
+
+pub(crate) use self::cursor::Progress;
+pub(crate) use self::tail::{Span, Tail, read_record};
+use self::writer::Writer;
+use super::error::LedgerError;
+use super::ledger::{FsyncPolicy, Recovered};
+use super::status::{Counters, count};
+
+/// Content is shed when the spool is this full, in quarters of its bound.
+const CONTENT_QUARTERS: u64 = 3;
+
+/// Unsynced bytes at which a writer syncs by itself, because nobody else seems to.
+const SYNC_AT_BYTES: usize = 8 << 20;
+
+/// Cursors are made durable at most this often.
+const PERSIST_EVERY: Duration = Duration::from_millis(250);
+
+/// How important a record is when room runs short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Shed first.
+    Content,
+    /// Refused when the spool is full.
+    Usage,
+    /// Taken in any case: its intent was accepted, or the process is about to end.
+    Owed {
+        /// The intent, 0 for none.
+        intent: u64,
+    },
+}
+
+/// The spool of one process.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) dir: PathBuf,
+    fsync: FsyncPolicy,
+    max_bytes: u64,
+    writer: Mutex<Writer>,
+    /// One sync at a time: those who wait find their records synced by the one before.
+    syncing: Mutex<()>,
+    progress: Mutex<Progress>,
+    persisted: Mutex<Persisted>,
+    pub(crate) counters: Counters,
+    /// Numbers of this process's intents are above this.
+    pub(crate) first_intent: u64,
+    _lock: Box<dyn LockGuard>,
+}
+
+/// What the cursor file says.
+#[derive(Debug)]
+struct Persisted {
+    progress: Progress,
+    at: Option<Instant>,
+}
+
+/// Settings of a spool.
+#[derive(Debug, Clone)]
+pub(crate) struct SpoolOptions {
+    pub(crate) dir: PathBuf,
+    pub(crate) fsync: FsyncPolicy,
+    pub(crate) max_bytes: u64,
+    pub(crate) segment_bytes: u64,
+}
+
+impl Spool {
+    /// Opens the folder and recovers what earlier processes left.
+    pub(crate) fn open(
+        files: Arc<dyn Files>,
+        options: SpoolOptions,
+    ) -> Result<(Self, Recovered), LedgerError> {
+        let SpoolOptions { dir, fsync, max_bytes, segment_bytes } = options;
+        let failed = |source: io::Error| LedgerError::Open { dir: dir.clone(), source: Arc::new(source) };
+        files.create_dir(&dir).map_err(failed)?;
+        let lock = files.lock(&dir.join("lock")).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => LedgerError::Locked(dir.clone()),
+            _ => failed(error),
+        })?;
+        let found = recover::scan(&*files, &dir).map_err(failed)?;
+        let recovered = Recovered {
+            orphans: found.orphans.len() as u64,
+            backlog_records: found.backlog,
+            segments: found.segments.len() as u64,
+            bytes: found.segments.values().sum(),
+            torn_bytes: found.torn_bytes,
+        };
+        let keep_unsynced = fsync != FsyncPolicy::None;
+        let mut writer = Writer::new(
+            Arc::clone(&files),
+            dir.clone(),
+            segment_bytes,
+            keep_unsynced,
+            found.segments,
+            found.next_segment,
+        );
+        found.orphans.iter().for_each(|intent| writer.release_later(*intent));
+        let counters = Counters::default();
+        counters.recovered.store(recovered.orphans, Ordering::Relaxed);
+        counters.damaged_bytes.store(recovered.torn_bytes, Ordering::Relaxed);
+        counters.publishable.store(found.backlog + recovered.orphans, Ordering::Relaxed);
+        if let Err(error) = writer.recover(Instant::now()) {
+            // A full disk is no reason not to start: nothing is accepted until it takes records.
+            tracing::error!(%error, dir = %dir.display(), "the spool cannot be written");
+        }
+        let persisted = Mutex::new(Persisted { progress: found.progress.clone(), at: None });
+        let spool = Self {
+            files,
+            dir: dir.clone(),
+            fsync,
+            max_bytes,
+            writer: Mutex::new(writer),
+            syncing: Mutex::new(()),
+            progress: Mutex::new(found.progress),
+            persisted,
+            counters,
+            first_intent: found.next_segment << 40,
+            _lock: lock,
+        };
+        Ok((spool, recovered))
+    }
+
+    /// Writes a sealed frame down.
+    ///
+    /// # Errors
+    /// As the class says: full, shed, or the disk refuses. An owed record is kept in memory then.
+    pub(crate) fn write(&self, class: Class, sealed: &mut [u8]) -> Result<(), LedgerError> {
+        let unsynced_bytes = {
+            let mut writer = self.writer.lock();
+            if writer.health.error().is_some() && writer.health.retry_is_due(Instant::now()) {
+                // Also without the spool actor the ledger comes back by itself.
+                let _ = writer.recover(Instant::now());
+            }
+            self.admit(class, writer.used_bytes(), sealed.len() as u64)?;
+            if let Err(error) = writer.append(sealed) {
+                return Err(match class {
+                    Class::Owed { intent } => {
+                        writer.defer(sealed, intent);
+                        LedgerError::Deferred(error)
+                    }
+                    Class::Content | Class::Usage => LedgerError::Storage(error),
+                });
+            }
+            writer.unsynced_bytes()
+        };
+        if self.fsync == FsyncPolicy::Each || unsynced_bytes > SYNC_AT_BYTES {
+            // A failure is no failure of this record: it is kept and written again.
+            let _ = self.sync();
+        }
+        Ok(())
+    }
+
+    fn admit(&self, class: Class, used_bytes: u64, more: u64) -> Result<(), LedgerError> {
+        let bound = match class {
+            Class::Content => self.max_bytes / 4 * CONTENT_QUARTERS,
+            Class::Usage => self.max_bytes,
+            Class::Owed { .. } => return Ok(()),
+        };
+        if used_bytes + more > bound {
+            return Err(LedgerError::Full { used_bytes, max_bytes: self.max_bytes });
+        }
+        Ok(())
+    }
+
+    /// Puts everything written so far on the disk.
+    ///
+    /// # Errors
+    /// When the disk refuses. Nothing is lost: the records are in memory and go into a fresh segment.
+    pub(crate) fn sync(&self) -> Result<(), Arc<io::Error>> {
+        let _one_at_a_time = self.syncing.lock();
+        let Some(work) = self.writer.lock().sync_work() else { return Ok(()) };
+        let result = work.files.iter().try_for_each(|file| file.sync());
+        let mut writer = self.writer.lock();
+        match result {
+            Ok(()) => {
+                writer.synced(&work);
+                Ok(())
+            }
+            Err(error) => {
+                count(&self.counters.failed_fsync);
+                tracing::error!(%error, dir = %self.dir.display(), "sync of the spool failed");
+                let error = Arc::new(error);
+                writer.health.fail(Arc::clone(&error), true, Instant::now());
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything that is not on the request path: recovery, the next segment, the cursor, deletions.
+    pub(crate) fn maintain(&self, now: Instant) {
+        {
+            let mut writer = self.writer.lock();
+            if writer.health.retry_is_due(now) {
+                let _ = writer.recover(now);
+            }
+        }
+        self.prepare_segment();
+        if let Err(error) = self.persist_progress(now, false) {
+            tracing::warn!(%error, dir = %self.dir.display(), "the cursor cannot be made durable");
+        }
+    }
+
+    fn prepare_segment(&self) {
+        let Some(id) = self.writer.lock().wants_prepared() else { return };
+        match SegmentWriter::create(&*self.files, &self.dir, id) {
+            Ok(segment) => self.writer.lock().set_prepared(segment),
+            Err(error) => tracing::warn!(%error, dir = %self.dir.display(), "no segment could be made ahead"),
+        }
+    }
+
+    /// Makes the cursor durable, then removes segments that it has left behind.
+    ///
+    /// # Errors
+    /// When the cursor file cannot be replaced; nothing is removed then.
+    pub(crate) fn persist_progress(&self, now: Instant, at_once: bool) -> io::Result<()> {
+        let mut persisted = self.persisted.lock();
+        let recent = persisted.at.is_some_and(|at| now.saturating_duration_since(at) < PERSIST_EVERY);
+        if recent && !at_once {
+            return Ok(());
+        }
+        let progress = self.progress();
+        if (progress.cursor, &progress.open) != (persisted.progress.cursor, &persisted.progress.open) {
+            write_small(&*self.files, &self.dir.join(recover::CURSOR_FILE), &progress.encode())?;
+        }
+        *persisted = Persisted { progress, at: Some(now) };
+        self.remove_published(&persisted.progress)
+    }
+
+    fn remove_published(&self, durable: &Progress) -> io::Result<()> {
+        let closed = self.writer.lock().closed_segments();
+        for id in closed.into_iter().filter(|id| durable.is_done_with(*id)) {
+            match self.files.remove(&segment_path(&self.dir, id)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => self.writer.lock().forget(id),
+            }
+        }
+        Ok(())
+    }
+
+    /// When records are forced to the disk.
+    pub(crate) fn fsync_policy(&self) -> FsyncPolicy {
+        self.fsync
+    }
+
+    /// How far publishing has come, by the last report.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.lock().clone()
+    }
+
+    /// The publisher reports how far it has come.
+    pub(crate) fn set_progress(&self, progress: Progress) {
+        *self.progress.lock() = progress;
+    }
+
+    /// Readable bytes of a segment, and whether it is finished.
+    pub(crate) fn readable(&self, segment: u64) -> Option<(u64, bool)> {
+        self.writer.lock().readable(segment)
+    }
+
+    /// The next segment with records.
+    pub(crate) fn next_after(&self, segment: u64) -> Option<u64> {
+        self.writer.lock().next_after(segment)
+    }
+
+    /// Usage of the spool.
+    pub(crate) fn gauge(&self) -> Gauge {
+        let writer = self.writer.lock();
+        let cursor = self.progress.lock().cursor;
+        Gauge {
+            used_bytes: writer.used_bytes(),
+            backlog_bytes: writer.bytes_behind(cursor),
+            deferred: writer.deferred(),
+            refusing: writer.health.error().is_some() || writer.used_bytes() >= self.max_bytes,
+        }
+    }
+}
+
+/// Usage of the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gauge {
+    pub(crate) used_bytes: u64,
+    pub(crate) backlog_bytes: u64,
+    pub(crate) deferred: u64,
+    pub(crate) refusing: bool,
+}
+
+/// Where events go that neither their topic nor the dead-letter topic takes.
+pub(crate) fn dead_letter_dir(dir: &Path) -> PathBuf {
+    dir.join("dead-letters")
+}
+
+/// Wall clock, ms since the Unix epoch.
+pub(crate) fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
