@@ -28,7 +28,7 @@ use tollgate_schemas::ids::EventId;
 
 use super::breaker::Breaker;
 use super::qdrant_points::{
-    INTEGER_FIELDS, KEYWORD_FIELDS, STORED_AT, exact_filter, expired_filter, in_partition,
+    INTEGER_FIELDS, KEYWORD_FIELDS, STORED_AT, belongs_to, exact_filter, expired_filter, in_partition,
     invalidation_filter, search_filter, stored_at, to_found, to_point, to_point_id,
 };
 use super::{Capacity, Entry, Found, IndexError, IndexStats, Pending, Query, VectorIndex};
@@ -180,12 +180,19 @@ impl Shared {
         }
     }
 
-    async fn exact(&self, filter: Filter) -> Result<Option<Found>, IndexError> {
+    async fn exact(
+        &self,
+        partition: CachePartition,
+        exact_key: String,
+        now_ms: i64,
+    ) -> Result<Option<Found>, IndexError> {
         self.ensure_collection().await?;
+        let filter = exact_filter(&partition, &exact_key, now_ms);
         let scroll =
             ScrollPointsBuilder::new(&self.collection).filter(filter).limit(TWINS).with_payload(true);
         let twins = self.client.scroll(scroll).await.map_err(classify)?.result;
-        let newest = twins.into_iter().max_by_key(|point| stored_at(&point.payload));
+        let twins = twins.into_iter().filter(|point| belongs_to(&point.payload, &partition));
+        let newest = twins.max_by_key(|point| stored_at(&point.payload));
         newest.map(|point| to_found(point.id, point.payload, 1.0)).transpose()
     }
 
@@ -198,7 +205,7 @@ impl Shared {
             .limit(1)
             .with_payload(true);
         let found = self.client.query(search).await.map_err(classify)?.result;
-        let best = found.into_iter().next();
+        let best = found.into_iter().find(|point| belongs_to(&point.payload, &query.partition));
         best.map(|point| to_found(point.id, point.payload, point.score.clamp(-1.0, 1.0))).transpose()
     }
 
@@ -269,8 +276,9 @@ impl VectorIndex for QdrantIndex {
         exact_key: &'a str,
         now_ms: i64,
     ) -> Pending<'a, Option<Found>> {
-        let (shared, filter) = (Arc::clone(&self.shared), exact_filter(partition, exact_key, now_ms));
-        Box::pin(self.look(async move { shared.exact(filter).await }))
+        let shared = Arc::clone(&self.shared);
+        let (partition, exact_key) = (partition.clone(), exact_key.to_owned());
+        Box::pin(self.look(async move { shared.exact(partition, exact_key, now_ms).await }))
     }
 
     fn search<'a>(&'a self, query: &'a Query) -> Pending<'a, Option<Found>> {
