@@ -4,7 +4,7 @@
 //! resets of rate limits as durations (`6m0s`, `20ms`: OpenAI) or as moments (RFC 3339: Anthropic). What
 //! cannot be read counts as absent; nothing here trusts a length or a number.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;
 
@@ -91,8 +91,8 @@ pub fn parse_retry_after(value: &str, now_ms: i64) -> Option<Duration> {
 pub fn parse_reset(value: &str, now_ms: i64) -> Option<Duration> {
     parse_number(value, Duration::from_secs(1)).or_else(|| parse_duration(value)).or_else(|| {
         let at: jiff::Timestamp = value.trim().parse().ok()?;
-        let at = SystemTime::try_from(at).ok()?;
-        Some(until(at.duration_since(UNIX_EPOCH).ok()?, now_ms))
+        let at_ms = u64::try_from(at.as_millisecond()).unwrap_or(0);
+        Some(until(Duration::from_millis(at_ms), now_ms))
     })
 }
 
