@@ -145,7 +145,9 @@ impl Config {
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes.join("\n")) }
     }
 
-    fn mistakes(&self) -> Vec<String> {
+    /// Every value out of range, with its path and what to use instead.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
         let mut check = |fine: bool, message: &str| {
             if !fine {

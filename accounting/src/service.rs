@@ -33,6 +33,7 @@ pub struct Handle {
     http: api::Server,
     loopback: Option<Loopback>,
     consumer: Option<ConsumerThread>,
+    metrics: Metrics,
     stop: watch::Sender<bool>,
     jobs: Vec<JoinHandle<()>>,
 }
@@ -115,6 +116,7 @@ pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Err
         runtime: tokio::runtime::Handle::current(),
     };
     let http = api::serve(listener, app.clone())?;
+    let handle_metrics = metrics.clone();
     let parts = Parts {
         log,
         group: config.group.clone(),
@@ -135,7 +137,8 @@ pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Err
     let addr = http.addr();
     let ledger_addr = loopback.as_ref().map(Loopback::addr);
     tracing::info!(%addr, group = config.group, prices = book.len(), "accounting started");
-    Ok(Handle { addr, ledger_addr, http, loopback, consumer: Some(consumer), stop, jobs })
+    let consumer = Some(consumer);
+    Ok(Handle { addr, ledger_addr, http, loopback, consumer, metrics: handle_metrics, stop, jobs })
 }
 
 impl Handle {
@@ -149,6 +152,12 @@ impl Handle {
     #[must_use]
     pub fn ledger_addr(&self) -> Option<SocketAddr> {
         self.ledger_addr
+    }
+
+    /// Records that have not been read, as of the last poll (at most 100 ms ago while the log answers).
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.metrics.lag()
     }
 
     /// Stores and commits what has been read, then stops everything. Takes a few seconds at most.

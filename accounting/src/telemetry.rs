@@ -120,6 +120,11 @@ impl Metrics {
         }
     }
 
+    /// As of the last poll.
+    pub(crate) fn lag(&self) -> u64 {
+        u64::try_from(self.lag.get()).unwrap_or(0)
+    }
+
     pub(crate) fn reconciled(&self, found: &Reconciliation) {
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.ledger.missing.set(count(found.missing));
