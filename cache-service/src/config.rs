@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tollgate_eventlog::config::EventLogConfig;
 
 use crate::embed::EmbeddingBounds;
 use crate::index::Capacity;
-use crate::secret::SecretTemplate;
+use crate::secret::{SecretError, SecretTemplate};
 
 /// The service's settings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -214,6 +215,21 @@ impl Config {
     pub fn from_yaml(text: &str) -> Result<Self, serde_saphyr::Error> {
         serde_saphyr::from_str(text)
     }
+
+    /// The event log's settings with every secret reference replaced by its secret.
+    ///
+    /// # Errors
+    /// When a reference is malformed or its secret is missing.
+    pub fn resolved_events(&self) -> Result<EventLogConfig, SecretError> {
+        let mut events = self.events.clone();
+        if let EventLogConfig::Kafka(kafka) = &mut events {
+            for value in kafka.properties.values_mut() {
+                let secret = SecretTemplate::from(value.as_str()).resolve()?;
+                *value = secret.expose_secret().to_owned();
+            }
+        }
+        Ok(events)
+    }
 }
 
 fn default_listen() -> SocketAddr {
@@ -284,6 +300,19 @@ limits: { max_ttl_s: 60 }
         assert!(matches!(config.index, IndexConfig::Qdrant(qdrant) if qdrant.collection == "tollgate_cache"));
         assert!(matches!(config.embedder, EmbedderConfig::Openai(openai) if openai.timeout_ms == 2_000));
         assert_eq!(config.limits.max_ttl_s, 60);
+    }
+
+    #[test]
+    fn secrets_of_the_event_log_are_resolved() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "s3cret\n").unwrap();
+        let config = Config::from_yaml(&format!(
+            "events: {{ kafka: {{ brokers: ['k:9092'], properties: {{ sasl.password: '${{secret:file:{}}}', acks: all }} }} }}\nindex: {{ embedded: {{ path: /c }} }}\n",
+            file.path().display()
+        ));
+        let EventLogConfig::Kafka(kafka) = config.unwrap().resolved_events().unwrap() else { panic!() };
+        assert_eq!(kafka.properties["sasl.password"], "s3cret");
+        assert_eq!(kafka.properties["acks"], "all");
     }
 
     #[test]

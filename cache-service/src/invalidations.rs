@@ -3,6 +3,8 @@
 //! An answer can be under way in the event log when somebody invalidates the cache. It was stored before the
 //! invalidation's moment and must not come up after it. The last invalidations are therefore remembered, in
 //! memory only: after a restart the log is read again from what was committed, in the order of each tenant.
+//! Services that share an index are told through the topic, where an invalidation has its place among the
+//! entries of its tenant.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -24,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
     let path = Args::parse().config;
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let config = Config::from_yaml(&text).with_context(|| format!("{} is not valid", path.display()))?;
-    let log = config.events.open().context("cannot open the event log")?;
+    let log = config.resolved_events()?.open().context("cannot open the event log")?;
     // Before the port opens: a signal that comes early must not be missed.
     let mut terminate = signal(SignalKind::terminate())?;
     let service = tollgate_cache_service::start(config, log).await.context("cannot start")?;

@@ -33,7 +33,7 @@ use crate::store::{Filler, Progress};
 const WITHOUT_EMBEDDER: usize = 384;
 const DRAIN_S: u64 = 5;
 
-/// A running service.
+/// A running service. Dropping this leaves it running; [`Handle::shutdown`] ends it.
 #[derive(Debug)]
 pub struct Handle {
     address: SocketAddr,

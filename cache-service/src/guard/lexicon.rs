@@ -237,31 +237,12 @@ best
 import
 ";
 
-/// Number words, the digits they equal.
-const NUMBERS: [(&str, &str); 22] = [
-    ("zero", "#0"),
-    ("one", "#1"),
-    ("two", "#2"),
-    ("three", "#3"),
-    ("four", "#4"),
-    ("five", "#5"),
-    ("six", "#6"),
-    ("seven", "#7"),
-    ("eight", "#8"),
-    ("nine", "#9"),
-    ("ten", "#10"),
-    ("eleven", "#11"),
-    ("twelve", "#12"),
-    ("thirteen", "#13"),
-    ("fourteen", "#14"),
-    ("fifteen", "#15"),
-    ("twenty", "#20"),
-    ("thirty", "#30"),
-    ("forty", "#40"),
-    ("fifty", "#50"),
-    ("sixty", "#60"),
-    ("ninety", "#90"),
-];
+/// Number words and the digits they equal, in pairs.
+const NUMBERS: &str = "
+zero 0 one 1 two 2 three 3 four 4 five 5 six 6 seven 7 eight 8 nine 9 ten 10 eleven 11 twelve 12 thirteen 13
+fourteen 14 fifteen 15 sixteen 16 seventeen 17 eighteen 18 nineteen 19 twenty 20 thirty 30 forty 40 fifty 50
+sixty 60 seventy 70 eighty 80 ninety 90
+";
 
 /// Names that are often written without their capital: countries, languages, programming languages.
 const NAMES: &str = "
@@ -319,7 +300,10 @@ static CLOSED: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
             words.entry(word).or_insert_with(|| meaning.to_owned());
         }
     }
-    words.extend(NUMBERS.map(|(word, digits)| (word, digits.to_owned())));
+    let mut numbers = NUMBERS.split_whitespace();
+    while let (Some(word), Some(digits)) = (numbers.next(), numbers.next()) {
+        words.insert(word, format!("#{digits}"));
+    }
     words
 });
 static OPENING: LazyLock<HashSet<&'static str>> = LazyLock::new(|| OPENERS.split_whitespace().collect());

@@ -283,12 +283,10 @@ impl VectorIndex for QdrantIndex {
 
     fn search<'a>(&'a self, query: &'a Query) -> Pending<'a, Option<Found>> {
         let (shared, query) = (Arc::clone(&self.shared), query.clone());
-        Box::pin(async move {
-            if query.meaning.vector.len() != shared.dimensions {
-                return Ok(None);
-            }
-            self.look(async move { shared.search(query).await }).await
-        })
+        if query.meaning.vector.len() != shared.dimensions {
+            return Box::pin(async { Ok(None) });
+        }
+        Box::pin(self.look(async move { shared.search(query).await }))
     }
 
     fn upsert(&self, entries: Vec<Entry>) -> Pending<'_, ()> {
