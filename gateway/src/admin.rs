@@ -44,7 +44,7 @@ async fn ready(gateway: web::Data<Gateway>) -> HttpResponse {
 
 async fn metrics(gateway: web::Data<Gateway>) -> HttpResponse {
     let ledger = ledger_gauges(&gateway);
-    let text = gateway.metrics.encode(&ledger, &gateway.backends.observe());
+    let text = gateway.metrics.encode(&ledger, &gateway.backends.observe(), &gateway.limiters.stats());
     HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text)
 }
 

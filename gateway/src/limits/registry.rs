@@ -63,7 +63,7 @@ impl Default for LimiterOptions {
 pub struct Limiters(Arc<Registry>);
 
 /// How the limiters are doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct LimiterStats {
     /// Counter keys in memory.
     pub keys: usize,

@@ -10,19 +10,20 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{Outcome, UsageEvent};
 
+use super::scrape::{DeploymentMetrics, LedgerMetrics, LimiterMetrics};
 use crate::backends::DeploymentSnapshot;
+use crate::limits::LimiterStats;
 
 /// Most label combinations of one family of metrics.
 const MAX_SERIES: usize = 2_000;
@@ -70,12 +71,6 @@ struct CodeLabels {
     code: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DeploymentLabels {
-    backend: Arc<str>,
-    model: Arc<str>,
-}
-
 /// Numbers of the ledger at the moment of a scrape.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct LedgerGauges {
@@ -120,9 +115,10 @@ pub struct Metrics {
     first_bytes: Family<RouteLabels, Histogram, Buckets>,
     overhead: Histogram,
     cache_lookup_failures: Counter,
-    circuit_open: Family<DeploymentLabels, Gauge>,
-    in_flight: Family<DeploymentLabels, Gauge>,
+    deployments: DeploymentMetrics,
+    limiters: LimiterMetrics,
     ledger: LedgerMetrics,
+    scraping: Mutex<()>,
     routes: SeriesCache<RouteSeries>,
     consumers: SeriesCache<ConsumerSeries>,
 }
@@ -156,9 +152,10 @@ impl Metrics {
             first_bytes: Family::new_with_constructor(|| Histogram::new(FIRST_BYTE_BUCKETS)),
             overhead: Histogram::new(OVERHEAD_BUCKETS),
             cache_lookup_failures: Counter::default(),
-            circuit_open: Family::default(),
-            in_flight: Family::default(),
+            deployments: DeploymentMetrics::register(&mut registry),
+            limiters: LimiterMetrics::register(&mut registry),
             ledger: LedgerMetrics::register(&mut registry),
+            scraping: Mutex::new(()),
             routes: SeriesCache::default(),
             consumers: SeriesCache::default(),
             registry: Registry::default(),
@@ -202,16 +199,6 @@ impl Metrics {
             "cache_lookup_failures",
             "Cache lookups that failed or took too long",
             self.cache_lookup_failures.clone(),
-        );
-        registry.register(
-            "circuit_open",
-            "1 while the circuit of a deployment is open",
-            self.circuit_open.clone(),
-        );
-        registry.register(
-            "deployment_in_flight",
-            "Attempts under way at a deployment",
-            self.in_flight.clone(),
         );
     }
 
@@ -271,16 +258,17 @@ impl Metrics {
 
     /// Everything in the OpenMetrics text format.
     #[must_use]
-    pub fn encode(&self, ledger: &LedgerGauges, deployments: &[DeploymentSnapshot]) -> String {
+    pub fn encode(
+        &self,
+        ledger: &LedgerGauges,
+        deployments: &[DeploymentSnapshot],
+        limiters: &LimiterStats,
+    ) -> String {
+        // Two scrapes at once would see each other's half-written state.
+        let _turn = self.scraping.lock();
         self.ledger.set(ledger);
-        for deployment in deployments {
-            let labels = DeploymentLabels {
-                backend: Arc::clone(&deployment.id.backend),
-                model: Arc::clone(&deployment.id.model),
-            };
-            self.circuit_open.get_or_create(&labels).set(i64::from(deployment.is_open()));
-            self.in_flight.get_or_create(&labels).set(i64::from(deployment.in_flight));
-        }
+        self.deployments.set(deployments);
+        self.limiters.set(limiters);
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             tracing::error!("metrics cannot be written");
@@ -381,59 +369,6 @@ impl<T> SeriesCache<T> {
             let overflow: Vec<&str> = names.iter().map(|_| OVERFLOW).collect();
             Arc::clone(known.entry(OVERFLOW.into()).or_insert_with(|| Arc::new(make(&overflow))))
         })
-    }
-}
-
-/// Gauges that are set when somebody asks.
-#[derive(Default)]
-struct LedgerMetrics {
-    gauges: [Gauge; 13],
-}
-
-impl LedgerMetrics {
-    const NAMES: [(&'static str, &'static str); 13] = [
-        ("spool_bytes", "Bytes of usage records on the disk"),
-        ("spool_backlog_records", "Usage records that the event log has not confirmed"),
-        ("spool_backlog_age_ms", "Age of the oldest of them, ms"),
-        ("spool_open_intents", "Attempts under way"),
-        ("spool_published", "Usage records confirmed by the event log since the start"),
-        ("spool_recovered", "Attempts of gateways that died, written down at the start"),
-        ("spool_content_shed", "Content events given up for lack of room"),
-        ("spool_refused", "Requests refused because the spool could not take them"),
-        ("spool_unmetered", "Requests served without an event because the spool was full"),
-        ("spool_deferred", "Settled events that wait in memory because they could not be written"),
-        ("spool_dead_letters", "Events that the event log refused for good"),
-        ("spool_failed_fsyncs", "Failed fsyncs of the spool"),
-        ("ledger_seq", "Last sequence number of this boot"),
-    ];
-
-    fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        for ((name, help), gauge) in Self::NAMES.into_iter().zip(&metrics.gauges) {
-            registry.register(name, help, gauge.clone());
-        }
-        metrics
-    }
-
-    fn set(&self, now: &LedgerGauges) {
-        let values = [
-            now.spool_bytes,
-            now.backlog_records,
-            now.backlog_age_ms,
-            now.open_intents,
-            now.published,
-            now.recovered,
-            now.shed,
-            now.refused,
-            now.unmetered,
-            now.deferred,
-            now.dead_letters,
-            now.failed_fsyncs,
-            now.seq,
-        ];
-        for (gauge, value) in self.gauges.iter().zip(values) {
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        }
     }
 }
 

@@ -45,7 +45,11 @@ fn event(alias: &str) -> UsageEvent {
 }
 
 fn scrape(metrics: &Metrics) -> String {
-    metrics.encode(&LedgerGauges { backlog_records: 3, ..LedgerGauges::default() }, &[])
+    metrics.encode(
+        &LedgerGauges { backlog_records: 3, ..LedgerGauges::default() },
+        &[],
+        &LimiterStats::default(),
+    )
 }
 
 #[test]
@@ -83,4 +87,29 @@ fn series_beyond_the_bound_are_counted_as_overflow() {
         metrics.attempt_ended(&event(&format!("alias-{index}")));
     }
     assert!(scrape(&metrics).contains(r#"alias="overflow",backend="overflow",outcome="ok"} 5"#));
+}
+
+#[actix_rt::test]
+async fn circuits_and_limiters_show_their_state() {
+    use crate::backends::circuit::CircuitRules;
+    use crate::backends::{Backends, DeploymentId, DeploymentSpec, ManualAction};
+    use crate::telemetry::clock::Clock;
+
+    let id = DeploymentId { backend: "b".into(), model: "m".into() };
+    let spec = DeploymentSpec { id: id.clone(), rules: CircuitRules::default() };
+    let backends = Backends::start_in(&actix_rt::Arbiter::current(), Clock::manual(), vec![spec]);
+    backends.set_manual(&id, ManualAction::Open).await.unwrap();
+    let limiters = LimiterStats { keys: 4, unavailable: 2, ..LimiterStats::default() };
+    let metrics = Metrics::new();
+    let text = metrics.encode(&LedgerGauges::default(), &backends.observe(), &limiters);
+    for line in [
+        r#"tollgate_circuit_open{backend="b",model="m"} 1"#,
+        r#"tollgate_circuit_trips_total{backend="b",model="m"} 1"#,
+        "tollgate_limiter_keys 4",
+        "tollgate_limiter_unavailable_total 2",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let after = metrics.encode(&LedgerGauges::default(), &[], &limiters);
+    assert!(!after.contains("tollgate_circuit_open{"), "a deployment that is gone is not shown");
 }

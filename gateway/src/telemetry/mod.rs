@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod metrics;
 pub mod redact;
+mod scrape;
 pub mod trace_context;
 pub mod tracing;

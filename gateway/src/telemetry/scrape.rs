@@ -1,0 +1,181 @@
+//! Metrics that are read off the state of ledger, circuits and limiters when somebody scrapes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::metrics::LedgerGauges;
+use crate::backends::{CircuitState, DeploymentSnapshot};
+use crate::limits::LimiterStats;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeploymentLabels {
+    backend: Arc<str>,
+    model: Arc<str>,
+}
+
+/// Circuits and load of the deployments. Those that are gone from the configuration disappear.
+#[derive(Default)]
+pub(super) struct DeploymentMetrics {
+    circuit_open: Family<DeploymentLabels, Gauge>,
+    circuit_half_open: Family<DeploymentLabels, Gauge>,
+    circuit_trips: Family<DeploymentLabels, Counter>,
+    in_flight: Family<DeploymentLabels, Gauge>,
+    respawned: Family<DeploymentLabels, Counter>,
+    outcomes_dropped: Family<DeploymentLabels, Counter>,
+}
+
+impl DeploymentMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "circuit_open",
+            "1 while the circuit of a deployment keeps requests away, a probe aside",
+            metrics.circuit_open.clone(),
+        );
+        registry.register(
+            "circuit_half_open",
+            "1 while a deployment waits for its probe or for the probe's outcome",
+            metrics.circuit_half_open.clone(),
+        );
+        registry.register("circuit_trips", "Times the circuit opened", metrics.circuit_trips.clone());
+        registry.register(
+            "deployment_in_flight",
+            "Attempts under way at a deployment",
+            metrics.in_flight.clone(),
+        );
+        registry.register(
+            "backend_actor_respawns",
+            "Times the actor of a deployment died and was replaced",
+            metrics.respawned.clone(),
+        );
+        registry.register(
+            "backend_outcomes_dropped",
+            "Outcomes that a deployment's actor was too busy to hear of",
+            metrics.outcomes_dropped.clone(),
+        );
+        metrics
+    }
+
+    pub(super) fn set(&self, deployments: &[DeploymentSnapshot]) {
+        self.circuit_open.clear();
+        self.circuit_half_open.clear();
+        self.circuit_trips.clear();
+        self.in_flight.clear();
+        self.respawned.clear();
+        self.outcomes_dropped.clear();
+        for seen in deployments {
+            let labels =
+                DeploymentLabels { backend: Arc::clone(&seen.id.backend), model: Arc::clone(&seen.id.model) };
+            let half_open = seen.circuit == CircuitState::HalfOpen;
+            self.circuit_open.get_or_create(&labels).set(i64::from(seen.is_open()));
+            self.circuit_half_open.get_or_create(&labels).set(i64::from(half_open));
+            self.in_flight.get_or_create(&labels).set(i64::from(seen.in_flight));
+            set(&self.circuit_trips.get_or_create(&labels), seen.trips);
+            set(&self.respawned.get_or_create(&labels), seen.respawned);
+            set(&self.outcomes_dropped.get_or_create(&labels), seen.outcomes_dropped);
+        }
+    }
+}
+
+/// How the limiters are doing.
+#[derive(Default)]
+pub(super) struct LimiterMetrics {
+    keys: Gauge,
+    respawned: Counter,
+    unavailable: Counter,
+    expired_tokens: Counter,
+}
+
+impl LimiterMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("limiter_keys", "Counter keys in memory", metrics.keys.clone());
+        registry.register(
+            "limiter_actor_respawns",
+            "Times a limiter died and was replaced",
+            metrics.respawned.clone(),
+        );
+        registry.register(
+            "limiter_unavailable",
+            "Requests refused because no counter could be had",
+            metrics.unavailable.clone(),
+        );
+        registry.register(
+            "limiter_expired_tokens",
+            "Tokens that came back because nobody settled their reservation",
+            metrics.expired_tokens.clone(),
+        );
+        metrics
+    }
+
+    pub(super) fn set(&self, now: &LimiterStats) {
+        self.keys.set(i64::try_from(now.keys).unwrap_or(i64::MAX));
+        set(&self.respawned, now.respawned);
+        set(&self.unavailable, now.unavailable);
+        set(&self.expired_tokens, now.expired_tokens);
+    }
+}
+
+/// The ledger's numbers.
+#[derive(Default)]
+pub(super) struct LedgerMetrics {
+    gauges: [Gauge; 13],
+}
+
+impl LedgerMetrics {
+    const NAMES: [(&'static str, &'static str); 13] = [
+        ("spool_bytes", "Bytes of usage records on the disk"),
+        ("spool_backlog_records", "Usage records that the event log has not confirmed"),
+        ("spool_backlog_age_ms", "Age of the oldest of them, ms"),
+        ("spool_open_intents", "Attempts under way"),
+        ("spool_published", "Usage records confirmed by the event log since the start"),
+        ("spool_recovered", "Attempts of gateways that died, written down at the start"),
+        ("spool_content_shed", "Content events given up for lack of room"),
+        ("spool_refused", "Requests refused because the spool could not take them"),
+        ("spool_unmetered", "Requests served without an event because the spool was full"),
+        ("spool_deferred", "Settled events that wait in memory because they could not be written"),
+        ("spool_dead_letters", "Events that the event log refused for good"),
+        ("spool_failed_fsyncs", "Failed fsyncs of the spool"),
+        ("ledger_seq", "Last sequence number of this boot"),
+    ];
+
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        for ((name, help), gauge) in Self::NAMES.into_iter().zip(&metrics.gauges) {
+            registry.register(name, help, gauge.clone());
+        }
+        metrics
+    }
+
+    pub(super) fn set(&self, now: &LedgerGauges) {
+        let values = [
+            now.spool_bytes,
+            now.backlog_records,
+            now.backlog_age_ms,
+            now.open_intents,
+            now.published,
+            now.recovered,
+            now.shed,
+            now.refused,
+            now.unmetered,
+            now.deferred,
+            now.dead_letters,
+            now.failed_fsyncs,
+            now.seq,
+        ];
+        for (gauge, value) in self.gauges.iter().zip(values) {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// Makes a counter show a count that is kept elsewhere.
+fn set(counter: &Counter<u64, AtomicU64>, count: u64) {
+    counter.inner().store(count, Ordering::Relaxed);
+}
