@@ -9,7 +9,7 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::settings::{MAX_BATCH_BYTES, QuietContext, Settings, config_error};
 use crate::{LogError, TopicSpec};
@@ -24,7 +24,7 @@ pub(super) fn ensure_topics(settings: &Settings, topics: &[TopicSpec]) -> Result
     let metadata = client
         .inner()
         .fetch_metadata(None, TIMEOUT)
-        .map_err(|error| LogError::Unreachable(error.to_string()))?;
+        .map_err(|error| unreachable(settings, &error))?;
     let present: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
     let missing: Vec<Plan> = topics
         .iter()
@@ -37,7 +37,7 @@ pub(super) fn ensure_topics(settings: &Settings, topics: &[TopicSpec]) -> Result
     let new: Vec<NewTopic<'_>> = missing.iter().map(Plan::to_new_topic).collect();
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let results = block_on(client.create_topics(&new, &options))
-        .map_err(|error| LogError::Unreachable(error.to_string()))?;
+        .map_err(|error| unreachable(settings, &error))?;
     for result in results {
         match result {
             Ok(name) => tracing::info!(topic = name, "topic created"),
@@ -48,6 +48,11 @@ pub(super) fn ensure_topics(settings: &Settings, topics: &[TopicSpec]) -> Result
         }
     }
     Ok(())
+}
+
+/// Names the brokers: whoever reads the log knows which of them to look at.
+fn unreachable(settings: &Settings, error: &KafkaError) -> LogError {
+    LogError::Unreachable(format!("{}: {error}", settings.brokers))
 }
 
 /// A topic to create, with its settings as Kafka wants them.
