@@ -51,7 +51,7 @@ pub(super) const MAX_BATCH_BYTES: u32 = 1_200_000;
 
 /// What all clients of one cluster have in common.
 pub(super) struct Settings {
-    brokers: String,
+    pub(super) brokers: String,
     topic_prefix: String,
     pub(super) replication_factor: Option<u16>,
     properties: BTreeMap<String, String>,
