@@ -206,7 +206,7 @@ mod tests {
         #[test]
         fn a_record_comes_back_as_it_was(
             kind in prop_oneof![Just(Kind::Intent), Just(Kind::Settle), Just(Kind::Event), Just(Kind::Content)],
-            (intent, written_ms, id, time_ms): (u64, i64, u128, i64),
+            (intent, written_ms, id, time_ms) in any::<(u64, i64, u128, i64)>(),
             sequence in proptest::option::of(1..u64::MAX),
             topic in 0..Topic::ALL.len(),
             (name, key) in (".{0,30}", proptest::collection::vec(any::<u8>(), 0..40)),

@@ -16,6 +16,10 @@
 //!   unchanged; a crash during recovery only leaves fewer intents to recover;
 //! * whatever fails, the spool goes on by itself in a fresh segment when the disk takes records again.
 //!
+//! One limit is known: records whose sync failed, whose process was then killed before it could write them
+//! again, and which then meet a power cut, are lost: the next process sees them in the page cache and cannot
+//! know that the disk has not got them.
+//!
 //! Modules in reading order: `writer` (appends), `health` (when to try again), `cursor`, `recover` (start),
 //! `tail` (the publisher's reading end).
 
@@ -25,6 +29,7 @@ mod recover;
 mod tail;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,6 +126,9 @@ impl Spool {
             torn_bytes: found.torn_bytes,
         };
         let keep_unsynced = fsync != FsyncPolicy::None;
+        if keep_unsynced {
+            sync_earlier(&*files, &dir, &found.segments).map_err(failed)?;
+        }
         let mut writer = Writer::new(
             Arc::clone(&files),
             dir.clone(),
@@ -203,7 +211,14 @@ impl Spool {
     /// When the disk refuses. Nothing is lost: the records are in memory and go into a fresh segment.
     pub(crate) fn sync(&self) -> Result<(), Arc<io::Error>> {
         let _one_at_a_time = self.syncing.lock();
-        let Some(work) = self.writer.lock().sync_work() else { return Ok(()) };
+        let work = {
+            let writer = self.writer.lock();
+            if let Some(error) = writer.health.error() {
+                return Err(Arc::clone(error));
+            }
+            writer.sync_work()
+        };
+        let Some(work) = work else { return Ok(()) };
         let result = work.files.iter().try_for_each(|file| file.sync());
         let mut writer = self.writer.lock();
         match result {
@@ -308,6 +323,11 @@ impl Spool {
             refusing: writer.health.error().is_some() || writer.used_bytes() >= self.max_bytes,
         }
     }
+}
+
+/// What a killed process wrote may still be in the page cache alone.
+fn sync_earlier(files: &dyn Files, dir: &Path, segments: &BTreeMap<u64, u64>) -> io::Result<()> {
+    segments.keys().try_for_each(|id| files.open(&segment_path(dir, *id))?.sync())
 }
 
 /// Usage of the spool.

@@ -122,12 +122,13 @@ impl SegmentReader {
         let allowed = usize::try_from(limit.saturating_sub(self.offset)).unwrap_or(usize::MAX);
         let want = want.min(allowed);
         if self.window().len() < want {
-            let ask = want.max(CHUNK).min(allowed);
-            self.buffer.resize(ask, 0);
+            let present = self.file.size()?.saturating_sub(self.offset);
+            let present = usize::try_from(present).unwrap_or(usize::MAX);
+            let mut chunk = vec![0; want.max(CHUNK).min(allowed).min(present)];
+            let got = read_full(&*self.file, &mut chunk, self.offset)?;
+            chunk.truncate(got);
+            self.buffer = chunk;
             self.buffer_at = self.offset;
-            let result = read_full(&*self.file, &mut self.buffer, self.offset);
-            self.buffer.truncate(*result.as_ref().unwrap_or(&0));
-            result?;
         }
         Ok(self.window().len().min(want))
     }
