@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use super::counter::{Counter, Reservation};
 use super::lease::NotTaken;
-use super::registry::{Counter, Reservation};
 use super::token_bucket::TokenBucket;
 use super::{Ask, TokenRule};
 use crate::telemetry::clock::millis;

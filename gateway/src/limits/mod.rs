@@ -1,9 +1,9 @@
 //! The state behind token limits: reserve before a call, settle after it.
 //!
-//! Modules in reading order: [`token_bucket`] is the arithmetic, pure; [`outstanding`] keeps the reserved
-//! amounts so that lost reservations expire; [`lease`] is the atomic cell that requests take tokens from;
-//! [`limiter_actor`] is the only one to put tokens into a cell; [`registry`] finds the actor of a counter
-//! key and replaces those that died.
+//! Modules in reading order: `token_bucket` is the arithmetic, pure; `outstanding` keeps the reserved
+//! amounts so that lost reservations expire; `lease` is the atomic cell that requests take tokens from;
+//! `limiter_actor` is the only one to put tokens into a cell; `counter` is what outlives the actor and
+//! replaces one that died; `registry` finds the counter of a key.
 //!
 //! Invariants:
 //! * a request waits for an actor only when the lease does not cover what it asks for;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+mod counter;
 mod lease;
 mod limiter_actor;
 mod outstanding;
@@ -25,7 +26,8 @@ mod properties;
 mod registry;
 mod token_bucket;
 
-pub use registry::{LimiterOptions, LimiterStats, Limiters, Reservation};
+pub use counter::Reservation;
+pub use registry::{LimiterOptions, LimiterStats, Limiters};
 pub use token_bucket::MAX_TOKENS;
 
 /// What is counted together: for example `subscription:checkout-team`.

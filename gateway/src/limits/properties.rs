@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::counter::{Counter, Reservation};
 use super::limiter_actor::refill_lease;
-use super::registry::{Counter, Reservation};
 use super::token_bucket::TokenBucket;
 use super::{Ask, TokenRule};
 use crate::telemetry::clock::Clock;

@@ -1,7 +1,7 @@
 //! Every metric of the gateway: its name, labels and buckets stand here and nowhere else.
 //!
 //! Labels come from closed sets: aliases, backends and subscriptions of the configuration, outcomes and
-//! codes of enums. Whatever would grow beyond [`MAX_SERIES`] is counted under `overflow`. The series of an
+//! codes of enums. Whatever would grow beyond `MAX_SERIES` is counted under `overflow`. The series of an
 //! attempt are looked up once for all its metrics.
 
 use std::cell::RefCell;

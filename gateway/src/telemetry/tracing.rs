@@ -121,3 +121,7 @@ fn exporter(endpoint: &str, options: &TelemetryOptions) -> Result<(SdkTracerProv
 fn report(line: &str) {
     eprintln!("{line}");
 }
+
+#[cfg(test)]
+#[path = "tracing_tests.rs"]
+mod tests;
