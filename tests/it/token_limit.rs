@@ -56,8 +56,7 @@ async fn beyond_the_limit_comes_429_until_there_is_room_and_others_are_not_touch
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_can_never_fit_is_told_so() {
     let bed = crate::support::bed(Options::default(), |config| config.limit("gold", LIMIT)).await;
-    let mut body = question();
-    body["max_tokens"] = json!(LIMIT + 1);
+    let body = chat("chat", &"How do limits work? ".repeat(500));
     let reply = bed.gateway.client("checkout").post(CHAT, &body).await.unwrap();
     refused(&reply, 429, "request_exceeds_limit");
 }
