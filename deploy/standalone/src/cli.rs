@@ -3,11 +3,22 @@
 //! Exit codes: 0 done, 1 something failed at run time, 2 the configuration or the command line is wrong.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tollgate_accounting::service::load_price_book;
+use tollgate_gateway::telemetry::tracing::{TelemetryOptions, init};
 
+use crate::config::{self, Config};
+use crate::host;
 use crate::key::Key;
+
+/// Exit code of a failure at run time.
+const EXIT_FAILED: u8 = 1;
+/// Exit code of a configuration or input that cannot be used.
+const EXIT_CONFIG: u8 = 2;
 
 /// An enterprise AI gateway in one process.
 #[derive(Debug, Parser)]
@@ -19,9 +30,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run gateway, accounting and cache service until SIGTERM or SIGINT
+    Serve(ConfigFile),
+    /// Say everything that is wrong with a configuration, without starting anything
+    Check(ConfigFile),
     /// Make and check gateway keys
     #[command(subcommand)]
     Key(KeyCommand),
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(long, env = "TOLLGATE_CONFIG", default_value = "tollgate.yaml")]
+    config: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -52,8 +74,84 @@ struct KeyId {
 #[must_use]
 pub fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Serve(file) => serve(&file.config),
+        Command::Check(file) => check(&file.config),
         Command::Key(command) => key(&command),
     }
+}
+
+fn serve(path: &Path) -> ExitCode {
+    let config = match config::load(path) {
+        Ok(config) => config,
+        Err(error) => return fail(EXIT_CONFIG, &error.to_string()),
+    };
+    let telemetry = init(TelemetryOptions::from_config(&config.gateway.telemetry, "tollgate"));
+    let code = actix_web::rt::System::new().block_on(run(config));
+    drop(telemetry);
+    code
+}
+
+async fn run(config: Config) -> ExitCode {
+    // Before anything starts: a signal that comes early must not be missed.
+    let stop = match StopSignal::watch() {
+        Ok(stop) => stop,
+        Err(error) => return fail(EXIT_FAILED, &format!("signals cannot be watched: {error}")),
+    };
+    let host = match host::start(config).await {
+        Ok(host) => host,
+        Err(error) => return fail(EXIT_FAILED, &error.to_string()),
+    };
+    let at = host.addresses();
+    tracing::info!(gateway = %at.gateway, admin = %at.admin, accounting = %at.accounting, "all services are up");
+    stop.wait().await;
+    tracing::info!("stopping");
+    host.shutdown().await;
+    ExitCode::SUCCESS
+}
+
+/// SIGTERM or SIGINT.
+struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    fn watch() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn check(path: &Path) -> ExitCode {
+    let config = match config::load(path) {
+        Ok(config) => config,
+        Err(error) => return fail(EXIT_CONFIG, &error.to_string()),
+    };
+    // The first price book is made from a text that a test checks; there may be no file yet.
+    if config.first_prices.is_none()
+        && let Err(error) = load_price_book(&config.accounting.price_book)
+    {
+        return fail(EXIT_CONFIG, &error.to_string());
+    }
+    let gateway = &config.gateway;
+    say(&format!(
+        "{}: fine: {} backends, {} models, {} products, {} subscriptions",
+        path.display(),
+        gateway.backends.len(),
+        gateway.models.len(),
+        gateway.products.len(),
+        gateway.subscriptions.len()
+    ));
+    if let Err(missing) = host::check_engines(&config) {
+        say(&format!("note: {missing}"));
+    }
+    ExitCode::SUCCESS
 }
 
 fn key(command: &KeyCommand) -> ExitCode {
@@ -71,14 +169,14 @@ fn key(command: &KeyCommand) -> ExitCode {
         KeyCommand::Hash(id) => {
             let mut line = String::new();
             if let Err(error) = std::io::stdin().read_line(&mut line) {
-                return fail(2, &format!("standard input cannot be read: {error}"));
+                return fail(EXIT_CONFIG, &format!("standard input cannot be read: {error}"));
             }
             match Key::parse(line.trim()) {
                 Ok(key) => {
                     say(&entry(&key, id));
                     ExitCode::SUCCESS
                 }
-                Err(error) => fail(2, &error.to_string()),
+                Err(error) => fail(EXIT_CONFIG, &error.to_string()),
             }
         }
     }

@@ -13,8 +13,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::json;
 use tollgate_cache_service::config::{EmbedderConfig, MiniLmConfig};
 use tollgate_eventlog::config::{EmbeddedConfig, EventLogConfig};
@@ -43,6 +43,8 @@ pub struct Config {
     pub cache_service: Option<tollgate_cache_service::Config>,
     /// Whether the gateway asks the cache service of this process and not one that the file names.
     pub own_cache: bool,
+    /// Where a first price book is written when the file names none.
+    pub first_prices: Option<PathBuf>,
 }
 
 /// The file's outer shape, read first: what is there decides what has to be filled in.
@@ -68,7 +70,10 @@ impl Outline {
 
     fn events(&self) -> EventLogConfig {
         self.events.clone().unwrap_or_else(|| {
-            EventLogConfig::Embedded(EmbeddedConfig { path: self.data_dir.join("log"), segment_bytes: SEGMENT_BYTES })
+            EventLogConfig::Embedded(EmbeddedConfig {
+                path: self.data_dir.join("log"),
+                segment_bytes: SEGMENT_BYTES,
+            })
         })
     }
 
@@ -111,19 +116,27 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let invalid = |mistakes| ConfigError::Invalid { path: path.to_owned(), mistakes };
     let outline: Outline = parse_yaml(path, text)?;
     outline.check().map_err(invalid)?;
-    let config = serde_saphyr::with_deserializer_from_str(text, |yaml| Sections { outline: &outline }.deserialize(yaml))
-        .map_err(|error| malformed(path, &error))?;
-    validate(&config.gateway).map_err(|mistakes| invalid(within("gateway", mistakes)))?;
+    let config = serde_saphyr::with_deserializer_from_str(text, |yaml| {
+        Sections { outline: &outline }.deserialize(yaml)
+    })
+    .map_err(|error| malformed(path, &error))?;
+    mistakes_in(&config).into_result().map_err(invalid)?;
     Ok(config)
 }
 
-/// The same mistakes with their place in this file.
-fn within(section: &str, mistakes: Mistakes) -> Mistakes {
-    let mut moved = Mistakes::default();
-    for mistake in mistakes.0 {
-        moved.add(format!("{section}.{}", mistake.path), mistake.message);
+/// What the services find wrong with their sections, with its place in this file.
+fn mistakes_in(config: &Config) -> Mistakes {
+    let mut all = Mistakes::default();
+    if let Err(mistakes) = validate(&config.gateway) {
+        for mistake in mistakes.0 {
+            all.add(format!("gateway.{}", mistake.path), mistake.message);
+        }
     }
-    moved
+    for mistake in config.accounting.mistakes() {
+        let (path, message) = mistake.split_once(": ").unwrap_or(("", &mistake));
+        all.add(format!("accounting.{path}"), message);
+    }
+    all
 }
 
 /// Reads the sections, completed with what the outline says.
@@ -151,9 +164,12 @@ impl<'de> Visitor<'de> for Sections<'_> {
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
                 "gateway" => gateway = Some(map.next_value_seed(Section::new(self.outline.for_gateway()))?),
-                "accounting" => accounting = Some(map.next_value_seed(Section::new(self.outline.for_accounting()))?),
+                "accounting" => {
+                    accounting = Some(map.next_value_seed(Section::new(self.outline.for_accounting()))?)
+                }
                 "cache_service" => {
-                    cache_service = Some(map.next_value_seed(Section::new(self.outline.for_cache_service()))?);
+                    cache_service =
+                        Some(map.next_value_seed(Section::new(self.outline.for_cache_service()))?);
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -173,7 +189,16 @@ impl<'de> Visitor<'de> for Sections<'_> {
             cache_service = Some(self.outline.for_cache_service().alone().map_err(alone)?);
         }
         let own_cache = !self.outline.gateway.contains("cache_service");
-        Ok(Config { events: self.outline.events(), gateway, accounting, cache_service, own_cache })
+        let names_prices = self.outline.accounting.as_ref().is_some_and(|given| given.contains("price_book"));
+        let first_prices = (!names_prices).then(|| self.outline.prices());
+        Ok(Config {
+            events: self.outline.events(),
+            gateway,
+            accounting,
+            cache_service,
+            own_cache,
+            first_prices,
+        })
     }
 }
 
@@ -191,6 +216,7 @@ impl Outline {
         let mut additions = self.shared(&given);
         let store = json!({ "embedded": { "path": self.data_dir.join("ledger") } });
         additions.add(&given, "store", store);
+        additions.add(&given, "price_book", json!(self.prices()));
         additions
     }
 
@@ -198,13 +224,96 @@ impl Outline {
         let given = self.cache_service.clone().unwrap_or_default();
         let mut additions = self.shared(&given);
         additions.add(&given, "index", json!({ "embedded": { "path": self.data_dir.join("cache") } }));
-        additions.add(&given, "embedder", json!(EmbedderConfig::Minilm(MiniLmConfig::installed_in(&engines::home()))));
+        additions.add(
+            &given,
+            "embedder",
+            json!(EmbedderConfig::Minilm(MiniLmConfig::installed_in(&engines::home()))),
+        );
         additions
+    }
+
+    fn prices(&self) -> PathBuf {
+        self.data_dir.join("prices.yaml")
     }
 
     fn shared(&self, given: &Fields) -> Additions {
         let mut additions = Additions::default();
         additions.add(given, "events", json!(self.events()));
         additions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_accounting::config::StoreConfig;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        parse(Path::new("tollgate.yaml"), text).map_err(|error| error.to_string())
+    }
+
+    const GATEWAY: &str = "
+gateway:
+  backends: { b: { format: openai, url: 'http://127.0.0.1:1/v1' } }
+  models:
+    chat: { targets: [ { backend: b, model: m } ] }
+    faq: { targets: [ { backend: b, model: m } ], cache: { exact: { ttl: 1h } } }
+";
+
+    #[test]
+    fn the_gateway_section_alone_is_enough() {
+        let config = read(&format!("data_dir: /d{GATEWAY}")).unwrap();
+        assert_eq!(config.gateway.data_dir, Path::new("/d/gateway"));
+        assert!(matches!(&config.events, EventLogConfig::Embedded(log) if log.path == Path::new("/d/log")));
+        let StoreConfig::Embedded(ledger) = &config.accounting.store else {
+            panic!("the ledger is embedded")
+        };
+        assert_eq!(ledger.path, Path::new("/d/ledger"));
+        assert_eq!(config.first_prices.as_deref(), Some(Path::new("/d/prices.yaml")));
+        assert!(config.cache_service.is_some() && config.own_cache);
+    }
+
+    #[test]
+    fn the_cache_service_runs_only_where_something_is_cached() {
+        let text = "gateway: { models: {} }";
+        assert!(read(text).unwrap().cache_service.is_none());
+        let with_section = format!("{text}\ncache_service: {{ listen: '127.0.0.1:0' }}");
+        assert!(read(&with_section).unwrap().cache_service.is_some());
+    }
+
+    #[test]
+    fn what_a_section_says_is_kept() {
+        let text =
+            format!("{GATEWAY}  data_dir: /other\naccounting: {{ price_book: mine.yaml, group: g }}\n");
+        let config = read(&text).unwrap();
+        assert_eq!(config.gateway.data_dir, Path::new("/other"));
+        assert_eq!(config.accounting.price_book, Path::new("mine.yaml"));
+        assert_eq!((config.accounting.group.as_str(), config.first_prices), ("g", None));
+    }
+
+    #[test]
+    fn a_section_cannot_have_a_log_of_its_own() {
+        let error = read("accounting: { events: { embedded: { path: x } } }").unwrap_err();
+        assert!(error.contains("accounting.events") && error.contains("top of the file"), "{error}");
+    }
+
+    #[test]
+    fn mistakes_name_their_line_and_what_was_probably_meant() {
+        let error = read("gateway:\n  listen: 127.0.0.1:0\n  backend: {}\n").unwrap_err();
+        assert!(error.starts_with("tollgate.yaml:3:") && error.contains("`backends`"), "{error}");
+        let error = read("gatway: {}\n").unwrap_err();
+        assert!(error.starts_with("tollgate.yaml:1:") && error.contains("`gateway`"), "{error}");
+    }
+
+    #[test]
+    fn mistakes_of_all_sections_are_reported_together() {
+        let error = read(
+            "gateway: { models: { chat: { targets: [ { backend: gone, model: m } ] } } }\n\
+             accounting: { batch: { records: 0 } }\n",
+        )
+        .unwrap_err();
+        assert!(error.contains("gateway.models.chat.targets[0].backend"), "{error}");
+        assert!(error.contains("accounting.batch.records"), "{error}");
     }
 }

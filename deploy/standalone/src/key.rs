@@ -23,7 +23,8 @@ impl Key {
     #[must_use]
     pub fn generate() -> Self {
         // The thread's generator is cryptographically secure and seeded by the operating system.
-        let random: String = rand::rng().sample_iter(Alphanumeric).take(RANDOM_CHARS).map(char::from).collect();
+        let random: String =
+            rand::rng().sample_iter(Alphanumeric).take(RANDOM_CHARS).map(char::from).collect();
         let checksum = checksum(&random);
         Self(format!("{PREFIX}{random}{checksum}"))
     }

@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor,
+};
 use serde_json::Value;
 
 /// The names of the fields that a section has, whatever their values.
@@ -166,7 +168,9 @@ mod tests {
         let mut additions = Additions::default();
         additions.add(&given, "listen", "127.0.0.1:1".into());
         additions.add(&given, "store", serde_json::json!({ "embedded": { "path": "data" } }));
-        serde_saphyr::with_deserializer_from_str(text, |yaml| Section::<Service>::new(additions).deserialize(yaml))
+        serde_saphyr::with_deserializer_from_str(text, |yaml| {
+            Section::<Service>::new(additions).deserialize(yaml)
+        })
     }
 
     #[test]
