@@ -201,8 +201,10 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if self.open.is_some() {
-            // Dropped while waiting for the backend: the client went away, or the handler panicked.
-            self.end(Ending::client_abort(0, Produced { prompt_sent: true, ..Produced::default() }));
+            // Dropped while waiting for the backend: the client went away, or a bug unwinds through here.
+            let outcome = if std::thread::panicking() { Outcome::GatewayError } else { Outcome::ClientAbort };
+            let sent = Produced { prompt_sent: true, ..Produced::default() };
+            self.end(Ending { outcome, ..Ending::client_abort(0, sent) });
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::backends::backend::Backend;
 use crate::backends::call::{CallError, collect};
 use crate::backends::outcome;
 use crate::backends::retry_after;
-use crate::backends::{FailureKind, InFlight};
+use crate::backends::{AttemptClass, FailureKind, InFlight};
 use crate::error::GatewayError;
 use crate::formats::openai::request::ChatRequest;
 use crate::gateway::{Gateway, Worker};
@@ -152,35 +152,36 @@ async fn try_target(worker: &Worker, order: &Order<'_>, target: &Target, attempt
 async fn refused(target: &Target, mut attempt: Attempt, response: Response<Incoming>) -> Tried {
     let status = response.status();
     let wait = retry_after::from_headers(response.headers(), event::now_ms());
-    let backend = &target.backend;
-    if outcome::retryable(status.as_u16(), wait) {
-        let failure = match status.as_u16() {
-            401 | 403 => GatewayError::BackendCredentials { backend: Arc::clone(&backend.name) },
-            429 => GatewayError::BackendBusy {
-                backend: Arc::clone(&backend.name),
-                retry_after: wait.unwrap_or(Duration::from_secs(1)),
-            },
-            other => GatewayError::BackendStatus { backend: Arc::clone(&backend.name), status: other },
-        };
-        let kind = FailureKind::Status(status.as_u16());
-        let ending = Ending {
-            retry_after: wait,
-            ..Ending::failed(kind, 0, failure.class().code, Produced::default())
-        };
-        return Tried::Failed(failure, attempt.end_for_next(ending));
+    let kind = FailureKind::Status(status.as_u16());
+    let counts = outcome::is_failure(status.as_u16());
+    let class = if counts { AttemptClass::Failure(kind) } else { AttemptClass::Neutral };
+    if let Some(failure) = failure_of(&target.backend, status, wait) {
+        let ending = Ending::failed(kind, 0, failure.class().code, Produced::default());
+        let kept = attempt.end_for_next(Ending { class, retry_after: wait, ..ending });
+        return Tried::Failed(failure, kept);
     }
     let body = collect(response.into_body(), MAX_ERROR_BODY, ERROR_BODY_WAIT).await.unwrap_or_default();
-    let ending = Ending {
-        class: crate::backends::AttemptClass::Neutral,
-        ..Ending::failed(
-            FailureKind::Status(status.as_u16()),
-            status.as_u16(),
-            "backend_refused",
-            Produced::default(),
-        )
-    };
-    attempt.end(ending);
+    let ending = Ending::failed(kind, status.as_u16(), "backend_refused", Produced::default());
+    attempt.end(Ending { class, ..ending });
     Tried::Reply(Reply::Refusal { status, body, retry_after: wait })
+}
+
+/// The failure that a status stands for; none when it refuses the request itself.
+fn failure_of(backend: &Backend, status: StatusCode, wait: Option<Duration>) -> Option<GatewayError> {
+    let backend = Arc::clone(&backend.name);
+    if status.is_redirection() {
+        // Followed, it would carry the gateway's credentials wherever the backend says.
+        let message = "it redirects elsewhere; correct the backend's url".to_owned();
+        return Some(GatewayError::BrokenAnswer { backend, message });
+    }
+    if !outcome::retryable(status.as_u16(), wait) {
+        return None;
+    }
+    Some(match status.as_u16() {
+        401 | 403 => GatewayError::BackendCredentials { backend },
+        429 => GatewayError::BackendBusy { backend, retry_after: wait.unwrap_or(Duration::from_secs(1)) },
+        other => GatewayError::BackendStatus { backend, status: other },
+    })
 }
 
 /// What a failed call means for the circuit and for the client.
