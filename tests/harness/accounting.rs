@@ -21,8 +21,7 @@ impl Accounting {
     /// Whether the ledger engine is installed.
     #[must_use]
     pub fn engine_available() -> bool {
-        let found =
-            std::fs::read_dir(install::home().join("chdb")).is_ok_and(|mut entries| entries.next().is_some());
+        let found = install::home().join("lib/libchdb.so").is_file();
         install::available("the ledger engine", found, "run deploy/setup/chdb")
     }
 

@@ -21,8 +21,9 @@ impl Cache {
     /// Whether the embedding model is installed.
     #[must_use]
     pub fn model_available() -> bool {
-        let found = std::fs::read_dir(install::home().join("minilm"))
-            .is_ok_and(|mut entries| entries.next().is_some());
+        let home = install::home();
+        let files = ["models/all-MiniLM-L6-v2/model.onnx", "lib/libonnxruntime.so"];
+        let found = files.iter().all(|file| home.join(file).is_file());
         install::available("the embedding model", found, "run deploy/setup/minilm")
     }
 

@@ -85,8 +85,12 @@ async fn the_same_question_is_answered_once_and_paid_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_that_means_the_same_is_a_hit_and_one_with_other_numbers_is_not() {
     let Some(bed) = cache_bed("semantic.").await else { return };
-    let first = bed.ask("checkout", &chat("chat", "How can I reset my password?")).await;
-    let hit = bed.ask_until("checkout", &chat("chat", "How do I reset my password?"), "hit-semantic").await;
+    let question = chat("chat", "How can I reset my password?");
+    let first = bed.ask("checkout", &question).await;
+    // Once it is stored the paraphrase can be found; asked earlier it would be stored itself.
+    bed.ask_until("checkout", &question, "hit-exact").await;
+    let hit = bed.ask("checkout", &chat("chat", "How do I reset my password?")).await;
+    assert_eq!(hit.header("x-tollgate-cache"), "hit-semantic");
     assert_eq!(text_of(&hit), text_of(&first));
 
     bed.ask("checkout", &chat("chat", "What was the revenue in 2023?")).await;
@@ -107,9 +111,11 @@ async fn nobody_gets_the_answers_of_another_tenant_or_team() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_cached_bypasses() {
+async fn streams_and_models_without_a_cache_are_not_looked_up() {
     let Some(bed) = cache_bed("bypass.").await else { return };
-    assert_eq!(bed.ask("checkout", &chat("large", "Hello")).await.header("x-tollgate-cache"), "bypass");
+    for _ in 0..2 {
+        assert_eq!(bed.ask("checkout", &chat("large", "Hello")).await.header("x-tollgate-cache"), "");
+    }
     let client = bed.gateway.client("checkout");
     let mut stream = client.stream(CHAT, &chat_stream("chat", "Hello")).await.unwrap();
     assert_eq!(stream.headers["x-tollgate-cache"], "bypass");
