@@ -12,6 +12,7 @@ use tollgate_schemas::usage::{Outcome, UsageEvent, VERSION_FINAL};
 
 use super::event::now_ms;
 use super::measure::{Measure, Produced, Prompt, measure};
+use crate::backends::retry_after::RateHeaders;
 use crate::backends::{AttemptClass, AttemptOutcome, FailureKind, InFlight};
 use crate::gateway::Gateway;
 use crate::policies::token_limit::Reserved;
@@ -133,6 +134,15 @@ impl Attempt {
     /// Time spent in the gateway before the call, for the event.
     pub fn set_gateway_time(&mut self, spent: Duration) {
         self.event.timing.gateway_us = u32::try_from(spent.as_micros()).unwrap_or(u32::MAX);
+    }
+
+    /// Tells the backend's actor what the provider says about its rate limits.
+    pub fn note_rates(&self, headers: &http::HeaderMap) {
+        let Some(open) = &self.open else { return };
+        let rates = RateHeaders::from_headers(headers, now_ms());
+        if !rates.is_empty() {
+            open.in_flight.note_rates(&rates);
+        }
     }
 
     /// Notes that the first byte of the answer's body has come.

@@ -151,6 +151,7 @@ async fn try_target(worker: &Worker, order: &Order<'_>, target: &Target, attempt
 /// The backend answered with an error: either it failed, or it refuses this very request.
 async fn refused(target: &Target, mut attempt: Attempt, response: Response<Incoming>) -> Tried {
     let status = response.status();
+    attempt.note_rates(response.headers());
     let wait = retry_after::from_headers(response.headers(), event::now_ms());
     let kind = FailureKind::Status(status.as_u16());
     let counts = outcome::is_failure(status.as_u16());

@@ -76,7 +76,6 @@ pub fn start(ledger: Ledger, log: Arc<dyn EventLog>) -> UsageHandle {
 impl UsageHandle {
     /// Closes the ledger, publishes what is in the spool until `deadline` is over, and stops. Blocks the
     /// calling thread for a little longer than that at most; what is not published stays in the spool.
-    #[expect(clippy::must_use_candidate, reason = "the report is for the log; nothing depends on it")]
     pub fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
         if let Err(error) = self.ledger.close() {
             tracing::error!(%error, "the end of the boot could not be written down");

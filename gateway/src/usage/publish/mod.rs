@@ -10,9 +10,10 @@
 //! * a publisher can be dropped at any moment; a new one starts at the last reported cursor, and what was
 //!   in flight is published twice, which no report shows.
 //!
-//! Modules in reading order: `window` (how far the cursor may move), `pace` (when to try again), `wrap`
+//! Modules in reading order: `deliveries` (what reports lead to), `window` (how far the cursor may move), `pace` (when to try again), `wrap`
 //! (record to CloudEvent).
 
+mod deliveries;
 mod pace;
 #[cfg(test)]
 mod tests;
@@ -24,16 +25,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_eventlog::segment::SegmentWriter;
-use tollgate_eventlog::segment::frame::Frame;
-use tollgate_eventlog::{Delivery, DeliveryError, EventLog, OutRecord, Producer, SendError, Topic};
+use tollgate_eventlog::{Delivery, EventLog, OutRecord, Producer, SendError};
 
 use self::pace::Pace;
 use self::window::{Effect, Slot, Window};
 use super::lsn::Lsn;
-use super::record::{self, Head, Kind};
-use super::spool::{Progress, Span, Spool, Tail, dead_letter_dir, read_record};
-use super::status::count;
+use super::record::{self, Kind};
+use super::spool::{Progress, Spool, Tail, read_record};
 
 /// Records in flight at most.
 const MAX_IN_FLIGHT: usize = 4_096;
@@ -72,6 +70,8 @@ pub(crate) struct Publisher {
     resend: VecDeque<u64>,
     /// Tokens on their way to the dead-letter topic, and why.
     dying: BTreeMap<u64, String>,
+    /// How often content was tried.
+    retries: BTreeMap<u64, u8>,
     done: Vec<Delivery>,
     pace: Pace,
 }
@@ -91,6 +91,7 @@ impl Publisher {
             progress,
             resend: VecDeque::new(),
             dying: BTreeMap::new(),
+            retries: BTreeMap::new(),
             done: Vec::new(),
             pace: Pace::default(),
             spool,
@@ -184,44 +185,36 @@ impl Publisher {
     /// Reads one record of the spool and sends what it asks for.
     fn take_next(&mut self, now: Instant) -> io::Result<Taken> {
         let Some((span, payload)) = self.tail.next()? else { return Ok(Taken::Nothing) };
-        let Some(head) = record::head(payload) else {
+        let Some(record) = record::decode(payload) else {
             tracing::error!(segment = span.start.segment, offset = span.start.offset, "unknown spool record");
-            self.window.push(Slot { publishes: None, ..slot(span, span.start, Effect::None, 0, 0) });
+            self.window.push(Slot::silent(span, Effect::None));
             return Ok(Taken::One);
         };
-        let Head { kind, intent, written_ms } = head;
-        let (source, record) = match kind {
+        let (kind, intent, written_ms) = (record.kind, record.intent, record.written_ms);
+        let (source, out) = match kind {
             Kind::Intent => {
                 self.ahead.insert(intent, span.start);
-                let effect = Effect::Open(intent, span.start);
-                self.window.push(Slot { publishes: None, ..slot(span, span.start, effect, 0, 0) });
+                self.window.push(Slot::silent(span, Effect::Open(intent, span.start)));
                 return Ok(Taken::One);
             }
-            Kind::Release => {
-                let Some(source) = self.ahead.get(&intent).copied() else {
+            Kind::Settle | Kind::Event | Kind::Content => {
+                (span.start, record.event.map(|event| wrap::wrap(&event, &self.gateway_id)))
+            }
+            Kind::Release => match self.ahead.get(&intent).copied() {
+                Some(source) => (source, self.read_again(source)?),
+                None => {
                     // Written twice after a failed sync, or its intent is damaged.
                     tracing::warn!(intent, "nothing is known of a released intent");
-                    let token = self.window.push(slot(span, span.start, Effect::None, 0, written_ms));
+                    let token = self.window.push(Slot::new(span, span.start, kind, intent, written_ms, 0));
                     self.window.finish(token);
                     return Ok(Taken::One);
-                };
-                (source, self.read_again(source)?)
-            }
-            Kind::Settle | Kind::Event | Kind::Content => {
-                let record = record::decode(payload).and_then(|record| record.event);
-                (span.start, record.map(|event| wrap::wrap(&event, &self.gateway_id)))
-            }
+                }
+            },
         };
-        let effect = match kind {
-            Kind::Settle | Kind::Release => {
-                self.ahead.remove(&intent);
-                Effect::Close(intent)
-            }
-            _ => Effect::None,
-        };
-        let bytes = record.as_ref().and_then(|record| record.payload.as_ref()).map_or(0, |data| data.len());
-        let token = self.window.push(slot(span, source, effect, bytes, written_ms));
-        Ok(if self.send_or_finish(now, record, token) { Taken::One } else { Taken::NoRoom })
+        self.ahead.remove(&intent);
+        let bytes = out.as_ref().and_then(|out| out.payload.as_ref()).map_or(0, |data| data.len());
+        let token = self.window.push(Slot::new(span, source, kind, intent, written_ms, bytes));
+        Ok(if self.send_or_finish(now, out, token) { Taken::One } else { Taken::NoRoom })
     }
 
     /// Sends a record; one that cannot be read any more is given up. False when there is no room.
@@ -265,125 +258,10 @@ impl Publisher {
         let event = payload.as_deref().and_then(record::decode).and_then(|record| record.event);
         Ok(event.map(|event| wrap::wrap(&event, &self.gateway_id)))
     }
-
-    /// Takes delivery reports.
-    fn collect(&mut self, now: Instant, wait: Duration) {
-        let Some(producer) = &mut self.producer else { return };
-        let mut done = std::mem::take(&mut self.done);
-        producer.poll(wait, &mut done);
-        for Delivery { token, result } in done.drain(..) {
-            match result {
-                Ok(_) => self.delivered(token),
-                Err(DeliveryError::Retry(reason)) => {
-                    if self.window.get(token).is_some() {
-                        self.resend.push_back(token);
-                        self.trouble(now, &reason);
-                    }
-                }
-                Err(DeliveryError::Refused(reason)) => self.refused(now, token, &reason),
-                Err(DeliveryError::Fatal(reason)) => {
-                    self.trouble(now, &reason);
-                    self.start_over();
-                    break;
-                }
-            }
-        }
-        done.clear();
-        self.done = done;
-    }
-
-    fn delivered(&mut self, token: u64) {
-        if self.window.finish(token) {
-            if self.dying.remove(&token).is_some() {
-                count(&self.spool.counters.dead_letters);
-            }
-            if self.pace.succeeded() {
-                tracing::info!("usage events are published again");
-            }
-        }
-    }
-
-    /// The log will never take this record as it is.
-    fn refused(&mut self, now: Instant, token: u64, reason: &str) {
-        let Some(slot) = self.window.get(token) else { return };
-        let record = match self.read_again(slot.source) {
-            Ok(Some(record)) => record,
-            Ok(None) => return self.give_up(token),
-            Err(error) => {
-                tracing::error!(%error, "the spool cannot be read");
-                self.resend.push_back(token);
-                return;
-            }
-        };
-        if record.topic != Topic::Usage {
-            // Content must not end in a topic that others read.
-            tracing::warn!(topic = record.topic.name(), reason, "content event refused by the event log");
-            return self.give_up(token);
-        }
-        if self.dying.insert(token, reason.to_owned()).is_none() {
-            tracing::error!(reason, "usage event refused by the event log; it goes to the dead letters");
-            self.send(now, wrap::dead_letter(record, reason), token);
-            return;
-        }
-        match self.keep_locally(slot.source) {
-            Ok(()) => {
-                self.dying.remove(&token);
-                self.give_up(token);
-            }
-            Err(error) => {
-                tracing::error!(%error, "a dead letter cannot be kept");
-                self.resend.push_back(token);
-                self.pace.failed(now);
-            }
-        }
-    }
-
-    fn give_up(&mut self, token: u64) {
-        count(&self.spool.counters.dead_letters);
-        self.window.finish(token);
-    }
-
-    /// Writes a record into a file of its own among the dead letters.
-    fn keep_locally(&self, source: Lsn) -> io::Result<()> {
-        let Some(payload) = read_record(&self.spool, source)? else { return Ok(()) };
-        let files = &*self.spool.files;
-        let dir = dead_letter_dir(&self.spool.dir);
-        files.create_dir(&dir)?;
-        let next = tollgate_eventlog::segment::list_segments(files, &dir)?.last().map_or(1, |last| last + 1);
-        let mut letters = SegmentWriter::create(files, &dir, next)?;
-        let mut frame = Frame::new();
-        letters.append(frame.build(|out| out.extend_from_slice(&payload)).map_err(io::Error::other)?)?;
-        letters.file().sync()
-    }
-
-    /// Drops the producer; everything behind the cursor is sent again by the next one.
-    fn start_over(&mut self) {
-        self.producer = None;
-        // What is reported by now counts; the rest is read again.
-        let advance = self.window.advance(&mut self.progress.open);
-        self.progress.cursor = advance.cursor.unwrap_or(self.progress.cursor);
-        self.progress.published += advance.published;
-        self.window.clear();
-        self.resend.clear();
-        self.dying.clear();
-        self.ahead = self.progress.open.iter().map(|(intent, at)| (*intent, *at)).collect();
-        self.tail.seek(self.progress.cursor);
-    }
-
-    /// Says once that the log is in trouble, and pauses.
-    fn trouble(&mut self, now: Instant, reason: &str) {
-        if self.pace.failed(now) {
-            tracing::warn!(reason, "usage events cannot be published; they wait in the spool");
-        }
-    }
 }
 
 enum Taken {
     One,
     Nothing,
     NoRoom,
-}
-
-fn slot(span: Span, source: Lsn, effect: Effect, bytes: usize, written_ms: i64) -> Slot {
-    Slot { source, end: span.end, effect, publishes: Some(written_ms), bytes }
 }

@@ -25,6 +25,11 @@ impl Pace {
         first
     }
 
+    /// Some records were taken and some not: a short pause, and nothing to say.
+    pub(crate) fn hiccup(&mut self, now: Instant) {
+        self.resume_at = Some(now + FIRST_PAUSE);
+    }
+
     /// Notes a success; true when it is the first after a failure.
     pub(crate) fn succeeded(&mut self) -> bool {
         self.resume_at = None;

@@ -149,6 +149,40 @@ fn refused_content_goes_nowhere_else() {
 }
 
 #[test]
+fn content_that_cannot_be_delivered_is_shed_and_holds_up_no_usage() {
+    let (_files, ledger) = ledger_with(0);
+    ledger.content(prompt("{}")).unwrap();
+    write(&ledger, 3);
+    let sink = Sink::default();
+    let mut publisher = publisher(&ledger, &sink);
+    let now = Instant::now();
+    for try_at in 0..6 {
+        sink.script([Behaviour::Retry]);
+        publisher.step(now + try_at * 10 * SECOND, Duration::ZERO);
+    }
+    publisher.report(now, true);
+    assert!(sink.taken().iter().all(|record| record.topic == Topic::Usage));
+    assert_eq!(sink.usage().len(), 3);
+    let status = ledger.status();
+    assert_eq!((status.shed, status.backlog_records), (1, 0));
+}
+
+#[test]
+fn usage_that_cannot_be_delivered_is_tried_for_ever() {
+    let (_files, ledger) = ledger_with(1);
+    let sink = Sink::default();
+    let mut publisher = publisher(&ledger, &sink);
+    let now = Instant::now();
+    for try_at in 0..50 {
+        sink.script([Behaviour::Retry]);
+        publisher.step(now + try_at * 10 * SECOND, Duration::ZERO);
+    }
+    assert!(sink.usage().is_empty());
+    publisher.step(now + 1_000 * SECOND, Duration::ZERO);
+    assert_eq!(sink.usage().len(), 1);
+}
+
+#[test]
 fn content_goes_to_its_own_topic_with_its_own_key() {
     let (_files, ledger) = ledger_with(0);
     ledger.content(prompt("{}")).unwrap();

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::super::lsn::Lsn;
+use super::super::record::Kind;
+use super::super::spool::Span;
 
 /// A record behind the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +20,34 @@ pub(crate) struct Slot {
     pub(crate) effect: Effect,
     /// When it was written, ms since the Unix epoch, if it publishes something.
     pub(crate) publishes: Option<i64>,
+    /// Whether it is content, which must not hold up usage.
+    pub(crate) is_content: bool,
     /// Bytes that it keeps in flight.
     pub(crate) bytes: usize,
+}
+
+impl Slot {
+    /// A record that publishes nothing.
+    pub(crate) fn silent(span: Span, effect: Effect) -> Self {
+        Self { source: span.start, end: span.end, effect, publishes: None, is_content: false, bytes: 0 }
+    }
+
+    /// A record that publishes an event, which stands at `source`.
+    pub(crate) fn new(
+        span: Span,
+        source: Lsn,
+        kind: Kind,
+        intent: u64,
+        written_ms: i64,
+        bytes: usize,
+    ) -> Self {
+        let effect = match kind {
+            Kind::Settle | Kind::Release => Effect::Close(intent),
+            Kind::Intent | Kind::Event | Kind::Content => Effect::None,
+        };
+        let is_content = kind == Kind::Content;
+        Self { source, end: span.end, effect, publishes: Some(written_ms), is_content, bytes }
+    }
 }
 
 /// What passing a record means for the open intents.
@@ -147,6 +175,7 @@ mod tests {
             end: at(number + 1),
             effect: Effect::None,
             publishes: publishes.then_some(number as i64),
+            is_content: false,
             bytes: usize::from(publishes),
         }
     }

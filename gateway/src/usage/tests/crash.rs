@@ -58,9 +58,8 @@ fn a_record_that_was_half_written_does_not_exist() {
     let sink = Sink::default();
     let recovered = after_restart(&copy, &sink);
     assert!(recovered.orphans == 1 && recovered.torn_bytes > 0);
-    assert_eq!(sink.usage(), [event.clone()]);
+    assert_eq!(sink.usage(), std::slice::from_ref(&event));
 
-    copy.damage(&newest_segment(&copy), |bytes| bytes.truncate(bytes.len()));
     let torn_intent = FakeFiles::new();
     let (ledger, _) = open(&torn_intent);
     let _ticket = ledger.intent(&event, None).unwrap();
@@ -131,7 +130,7 @@ fn an_intent_that_stays_open_keeps_its_segment_while_others_go() {
 
     let killed = Sink::default();
     assert_eq!(after_restart(&files.after_kill(), &killed).orphans, 1);
-    assert_eq!(killed.usage(), [long.clone()]);
+    assert_eq!(killed.usage(), std::slice::from_ref(&long));
 
     ledger.settle(long_ticket, &ended(&long)).unwrap();
     drain(&ledger, &sink);

@@ -1,0 +1,150 @@
+//! What delivery reports lead to: the next one, again, a dead letter, or a new producer.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tollgate_eventlog::segment::frame::Frame;
+use tollgate_eventlog::segment::{SegmentWriter, list_segments};
+use tollgate_eventlog::{Delivery, DeliveryError, Topic};
+
+use super::super::lsn::Lsn;
+use super::super::spool::{dead_letter_dir, read_record};
+use super::super::status::count;
+use super::{Publisher, wrap};
+
+/// Deliveries of a content event that may fail before it is shed.
+const CONTENT_TRIES: u8 = 5;
+
+impl Publisher {
+    /// Takes delivery reports.
+    pub(super) fn collect(&mut self, now: Instant, wait: Duration) {
+        let Some(producer) = &mut self.producer else { return };
+        let mut done = std::mem::take(&mut self.done);
+        producer.poll(wait, &mut done);
+        let (mut taken, mut trouble) = (false, None);
+        for Delivery { token, result } in done.drain(..) {
+            match result {
+                Ok(_) => {
+                    taken = true;
+                    self.delivered(token);
+                }
+                Err(DeliveryError::Retry(reason)) => {
+                    self.retry(token);
+                    trouble = Some(reason);
+                }
+                Err(DeliveryError::Refused(reason)) => self.refused(now, token, &reason),
+                Err(DeliveryError::Fatal(reason)) => {
+                    self.start_over();
+                    trouble = Some(reason);
+                    break;
+                }
+            }
+        }
+        done.clear();
+        self.done = done;
+        match (taken, trouble) {
+            (true, None) if self.pace.succeeded() => tracing::info!("usage events are published again"),
+            (true, Some(_)) => self.pace.hiccup(now),
+            (false, Some(reason)) => self.trouble(now, &reason),
+            _ => {}
+        }
+    }
+
+    fn delivered(&mut self, token: u64) {
+        self.retries.remove(&token);
+        if self.window.finish(token) && self.dying.remove(&token).is_some() {
+            count(&self.spool.counters.dead_letters);
+        }
+    }
+
+    /// Usage is sent again for ever; content must not hold it up, so its tries are counted.
+    fn retry(&mut self, token: u64) {
+        let Some(slot) = self.window.get(token) else { return };
+        if slot.is_content {
+            let tries = self.retries.entry(token).or_default();
+            *tries += 1;
+            if *tries >= CONTENT_TRIES {
+                self.retries.remove(&token);
+                count(&self.spool.counters.shed);
+                self.window.finish(token);
+                return;
+            }
+        }
+        self.resend.push_back(token);
+    }
+
+    /// The log will never take this record as it is.
+    pub(super) fn refused(&mut self, now: Instant, token: u64, reason: &str) {
+        let Some(slot) = self.window.get(token) else { return };
+        let record = match self.read_again(slot.source) {
+            Ok(Some(record)) => record,
+            Ok(None) => return self.give_up(token),
+            Err(error) => {
+                tracing::error!(%error, "the spool cannot be read");
+                self.resend.push_back(token);
+                return;
+            }
+        };
+        if record.topic != Topic::Usage {
+            // Content must not end in a topic that others read.
+            tracing::warn!(topic = record.topic.name(), reason, "content event refused by the event log");
+            return self.give_up(token);
+        }
+        if self.dying.insert(token, reason.to_owned()).is_none() {
+            tracing::error!(reason, "usage event refused by the event log; it goes to the dead letters");
+            self.send(now, wrap::dead_letter(record, reason), token);
+            return;
+        }
+        match self.keep_locally(slot.source) {
+            Ok(()) => {
+                self.dying.remove(&token);
+                self.give_up(token);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a dead letter cannot be kept");
+                self.resend.push_back(token);
+                self.pace.failed(now);
+            }
+        }
+    }
+
+    pub(super) fn give_up(&mut self, token: u64) {
+        count(&self.spool.counters.dead_letters);
+        self.window.finish(token);
+    }
+
+    /// Writes a record into a file of its own among the dead letters.
+    fn keep_locally(&self, source: Lsn) -> io::Result<()> {
+        let Some(payload) = read_record(&self.spool, source)? else { return Ok(()) };
+        let files = &*self.spool.files;
+        let dir = dead_letter_dir(&self.spool.dir);
+        files.create_dir(&dir)?;
+        let next = list_segments(files, &dir)?.last().map_or(1, |last| last + 1);
+        let mut letters = SegmentWriter::create(files, &dir, next)?;
+        let mut frame = Frame::new();
+        letters.append(frame.build(|out| out.extend_from_slice(&payload)).map_err(io::Error::other)?)?;
+        letters.file().sync()
+    }
+
+    /// Drops the producer; everything behind the cursor is sent again by the next one.
+    fn start_over(&mut self) {
+        self.producer = None;
+        // What is reported by now counts; the rest is read again.
+        let advance = self.window.advance(&mut self.progress.open);
+        self.progress.cursor = advance.cursor.unwrap_or(self.progress.cursor);
+        self.progress.published += advance.published;
+        self.window.clear();
+        self.resend.clear();
+        self.dying.clear();
+        self.retries.clear();
+        self.ahead = self.progress.open.iter().map(|(intent, at)| (*intent, *at)).collect();
+        self.tail.seek(self.progress.cursor);
+    }
+
+    /// Says once that the log is in trouble, and pauses.
+    pub(super) fn trouble(&mut self, now: Instant, reason: &str) {
+        if self.pace.failed(now) {
+            tracing::warn!(reason, "usage events cannot be published; they wait in the spool");
+        }
+    }
+}
