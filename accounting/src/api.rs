@@ -3,7 +3,7 @@
 //! The server has its own thread; queries run on the service's runtime, so that a store connection never
 //! belongs to an HTTP worker that may go away.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::reconcile::reconcile;
 use crate::reports::{Chargeback, Dimension, Format, Period, drill_down};
 use crate::rollup::Rollup;
+use crate::server_thread::ServerThread;
 use crate::store::{LedgerStore, StoreError};
 use crate::telemetry::{Health, Metrics};
 
@@ -33,66 +34,17 @@ pub(crate) struct App {
     pub(crate) runtime: tokio::runtime::Handle,
 }
 
-/// The running HTTP server; dropping it stops it without waiting.
-#[derive(Debug)]
-pub(crate) struct Server {
-    addr: SocketAddr,
-    handle: actix_web::dev::ServerHandle,
-}
-
-impl Server {
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// Answers what has been asked, then closes.
-    pub(crate) async fn stop(&self) {
-        self.handle.stop(true).await;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Sends the command at once; the returned future only waits for it.
-        drop(self.handle.stop(false));
-    }
-}
-
 /// Starts the server on its own thread.
-pub(crate) fn serve(listener: TcpListener, app: App) -> Result<Server, Error> {
-    let addr = listener.local_addr().map_err(|error| Error::Internal(error.to_string()))?;
-    let failed = |error: std::io::Error| Error::Listen { address: addr, error };
-    let handle = run_server("accounting-http", move || {
+pub(crate) fn serve(listener: TcpListener, app: App) -> Result<ServerThread, Error> {
+    let address = listener.local_addr().map_err(|error| Error::Internal(error.to_string()))?;
+    let started = ServerThread::start("accounting-http", address, move || {
         let app = web::Data::new(app);
         let server = HttpServer::new(move || {
             actix_web::App::new().app_data(app.clone()).configure(routes).default_service(web::to(not_found))
         });
         Ok(server.workers(1).shutdown_timeout(5).disable_signals().listen(listener)?.run())
-    })
-    .map_err(failed)?;
-    Ok(Server { addr, handle })
-}
-
-/// Runs an actix server on a thread of its own and waits until it has started.
-pub(crate) fn run_server(
-    name: &str,
-    make: impl FnOnce() -> std::io::Result<actix_web::dev::Server> + Send + 'static,
-) -> std::io::Result<actix_web::dev::ServerHandle> {
-    let (started, handle) = std::sync::mpsc::channel();
-    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        actix_web::rt::System::new().block_on(async move {
-            match make() {
-                Ok(server) => {
-                    let _ = started.send(Ok(server.handle()));
-                    if let Err(error) = server.await {
-                        tracing::error!(%error, "the HTTP server ended");
-                    }
-                }
-                Err(error) => drop(started.send(Err(error))),
-            }
-        });
-    })?;
-    handle.recv().map_err(|_| std::io::Error::other("the server thread ended"))?
+    });
+    started.map_err(|error| Error::Listen { address, error })
 }
 
 fn routes(config: &mut web::ServiceConfig) {
@@ -272,8 +224,10 @@ impl<T: serde::de::DeserializeOwned> actix_web::FromRequest for Query<T> {
 
     fn from_request(request: &actix_web::HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
         let query = web::Query::<T>::from_query(request.query_string());
-        std::future::ready(query.map(|query| Self(query.into_inner())).map_err(|error| {
-            Refusal::new(StatusCode::BAD_REQUEST, "invalid_query", error.to_string())
-        }))
+        std::future::ready(
+            query
+                .map(|query| Self(query.into_inner()))
+                .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "invalid_query", error.to_string())),
+        )
     }
 }

@@ -66,7 +66,8 @@ impl Batcher {
     /// Adds what became of the record at `at`.
     pub fn push(&mut self, at: Position, item: Item, now: Instant) {
         let partition = TopicPartition { topic: at.topic, partition: at.partition };
-        let batch = self.batches.entry(partition).or_insert_with(|| PartitionBatch::new(partition, at.offset));
+        let batch =
+            self.batches.entry(partition).or_insert_with(|| PartitionBatch::new(partition, at.offset));
         batch.push(at.offset, item);
         self.records += 1;
         self.opened.get_or_insert(now);
@@ -161,11 +162,8 @@ impl PartitionBatch {
             let key = |row: &UsageRow| (row.event.event_time_ms / 3_600_000, row.event.event_id);
             a.event.payer.tenant.cmp(&b.event.payer.tenant).then_with(|| key(a).cmp(&key(b)))
         });
-        let blocks = [
-            encode(&self.rows, Some(token)),
-            encode(&self.boots, None),
-            encode(&self.dead_letters, None),
-        ];
+        let blocks =
+            [encode(&self.rows, Some(token)), encode(&self.boots, None), encode(&self.dead_letters, None)];
         blocks.into_iter().flatten().collect()
     }
 
@@ -218,7 +216,8 @@ mod tests {
         let now = Instant::now();
         assert!(filled(&[(0, 5), (1, 9)], now).take_due(now).is_none());
         let batches = filled(&[(0, 5), (1, 9), (0, 6)], now).take_due(now).unwrap();
-        let ranges: Vec<_> = batches.iter().map(|b| (b.partition.partition, b.first, b.next_offset())).collect();
+        let ranges: Vec<_> =
+            batches.iter().map(|b| (b.partition.partition, b.first, b.next_offset())).collect();
         assert_eq!(ranges, [(0, 5, 7), (1, 9, 10)]);
     }
 
@@ -277,7 +276,8 @@ mod tests {
         sorted.rows.swap(1, 2);
         let sorted_tenants: Vec<_> = sorted.rows.iter().map(|row| row.at.offset).collect();
         assert_eq!(sorted_tenants, [2, 1, 0]);
-        let (given, expected) = (batch.into_blocks().remove(0).data, encode(&sorted.rows, None).unwrap().data);
+        let (given, expected) =
+            (batch.into_blocks().remove(0).data, encode(&sorted.rows, None).unwrap().data);
         assert_eq!(given, expected);
     }
 

@@ -14,7 +14,8 @@ use crate::error::Error;
 use crate::reconcile::{Reconciliation, reconcile};
 use crate::reports::{Chargeback, Dimension, Format, Period};
 use crate::rollup::Rollup;
-use crate::service;
+use crate::service::{self, OpenLedger};
+use crate::store::StoreError;
 
 /// Turns usage events into chargeback reports.
 #[derive(Debug, Parser)]
@@ -118,9 +119,11 @@ fn load(path: Option<&Path>) -> Result<Config, Error> {
 }
 
 async fn serve(config: Config, open_log: OpenLog) -> Result<(), Error> {
+    // Watched from the beginning: a stop during the start is a stop too.
+    let stop = tokio::spawn(stop_signal());
     let log = open_log(&config)?;
     let handle = service::start(config, log).await?;
-    stop_signal().await;
+    let _ = stop.await;
     tracing::info!("stopping");
     handle.shutdown().await;
     Ok(())
@@ -157,29 +160,40 @@ async fn report(config: Option<&Path>, options: &ReportOptions) -> Result<String
         return client::get(url, &path).await;
     }
     let ledger = service::open_ledger(&load(config)?.store).await?;
-    Ok(Chargeback::make(&ledger.store, period, by).await?.render(format))
+    let report = Chargeback::make(&ledger.store, period, by).await;
+    ledger.close().await;
+    Ok(report?.render(format))
 }
 
 async fn reconciliation(config: Option<&Path>, options: &ReconcileOptions) -> Result<Reconciliation, Error> {
-    let grace = options.grace.as_deref().map(parse_duration).transpose().map_err(|message| {
-        Error::Config { path: "--grace".into(), message }
-    })?;
+    let grace = options
+        .grace
+        .as_deref()
+        .map(parse_duration)
+        .transpose()
+        .map_err(|message| Error::Config { path: "--grace".into(), message })?;
     if let Some(url) = &options.source.url {
-        let query = options.grace.as_deref().map_or_else(String::new, |grace| {
-            format!("?grace={}", client::escape(grace))
-        });
+        let query = options
+            .grace
+            .as_deref()
+            .map_or_else(String::new, |grace| format!("?grace={}", client::escape(grace)));
         let text = client::get(url, &format!("/v1/reconcile{query}")).await?;
         return serde_json::from_str(&text)
             .map_err(|error| Error::Remote { url: url.clone(), message: error.to_string() });
     }
     let config = load(config)?;
     let ledger = service::open_ledger(&config.store).await?;
+    let found = reconcile_directly(&ledger, grace.unwrap_or(config.reconcile_grace)).await;
+    ledger.close().await;
+    Ok(found?)
+}
+
+async fn reconcile_directly(ledger: &OpenLedger, grace: Duration) -> Result<Reconciliation, StoreError> {
     if ledger.embedded.is_some() {
         // Nobody else has it open. A server's rollup is left to the services that use it.
         Rollup::new(ledger.store.clone()).refresh().await?;
     }
-    let grace: Duration = grace.unwrap_or(config.reconcile_grace);
-    Ok(reconcile(&ledger.store, jiff::Timestamp::now(), grace).await?)
+    reconcile(&ledger.store, jiff::Timestamp::now(), grace).await
 }
 
 fn describe(found: &Reconciliation) -> String {
@@ -210,7 +224,11 @@ fn describe(found: &Reconciliation) -> String {
             class.provider, class.model, class.class, class.events
         ));
     }
-    text.push_str(if found.is_clean() { "the ledger reconciles\n" } else { "the ledger does NOT reconcile\n" });
+    text.push_str(if found.is_clean() {
+        "the ledger reconciles\n"
+    } else {
+        "the ledger does NOT reconcile\n"
+    });
     text
 }
 
@@ -218,7 +236,9 @@ fn print(text: &str) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // The reader of a pipe may have had enough.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Internal(error.to_string())),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::Internal(error.to_string()))
+        }
         _ => Ok(()),
     }
 }
@@ -237,7 +257,8 @@ mod tests {
     fn serving_is_the_default() {
         let cli = Cli::parse_from(["tollgate-accounting", "--config", "x.yaml"]);
         assert!(cli.command.is_none());
-        let cli = Cli::parse_from(["tollgate-accounting", "report", "--month", "2026-11", "--config", "x.yaml"]);
+        let cli =
+            Cli::parse_from(["tollgate-accounting", "report", "--month", "2026-11", "--config", "x.yaml"]);
         assert!(matches!(cli.command, Some(Command::Report(_))));
         assert_eq!(cli.config, Some("x.yaml".into()));
     }

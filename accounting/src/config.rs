@@ -288,7 +288,9 @@ batch: { records: 0, age: 5m }
 ",
         )
         .unwrap_err();
-        for part in ["batch.records", "batch.age", "http_listen", "embedded.database", "TOLLGATE_TEST_NOT_SET"] {
+        for part in
+            ["batch.records", "batch.age", "http_listen", "embedded.database", "TOLLGATE_TEST_NOT_SET"]
+        {
             assert!(error.contains(part), "{part} is not in {error}");
         }
     }

@@ -16,7 +16,7 @@ use tollgate_eventlog::{Consumer, EventLog, InRecord, LogError, Polled, Topic, T
 use crate::batch::{Batcher, Item, Limits, PartitionBatch};
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::dead_letter_topic::DeadLetterTopic;
-use crate::decode::{Decoded, decode};
+use crate::decode::{Decoded, Unreadable, decode};
 use crate::price_book::PriceBook;
 use crate::row::{BootRow, UsageRow};
 use crate::store::{Block, LedgerStore};
@@ -331,20 +331,18 @@ impl Reader {
     }
 }
 
-/// Reads and prices one record.
+/// Reads and prices one record; what has no place in the ledger is set aside with all its bytes.
 fn read_item(record: InRecord, book: &PriceBook) -> Item {
-    // An event whose cost does not fit is set aside with its bytes, so they are kept until it is priced.
-    let original = record.clone();
-    match decode(record) {
-        Ok(Decoded::Usage(event)) => match UsageRow::price(*event, original.at, book) {
-            Ok(row) => Item::Usage(Box::new(row)),
-            Err(error) => {
-                Item::DeadLetter(Box::new(DeadLetter::new(original, Reason::OutOfRange, error.to_string())))
-            }
+    let read = decode(&record).and_then(|decoded| match decoded {
+        Decoded::Usage(event) => match UsageRow::price(*event, record.at, book) {
+            Ok(row) => Ok(Item::Usage(Box::new(row))),
+            Err(error) => Err(Unreadable::new(Reason::OutOfRange, error)),
         },
-        Ok(Decoded::BootClosed(closed)) => Item::Boot(BootRow(closed)),
-        Err(letter) => Item::DeadLetter(letter),
-    }
+        Decoded::BootClosed(closed) => Ok(Item::Boot(BootRow(closed))),
+    });
+    read.unwrap_or_else(|Unreadable { reason, detail }| {
+        Item::DeadLetter(Box::new(DeadLetter::new(record, reason, detail)))
+    })
 }
 
 /// Inserts every block, repeating each until the store has said yes. An error leaves it open whether the

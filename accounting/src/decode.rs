@@ -1,13 +1,13 @@
 //! From a record of the log to an event of the current version. Pure.
 //!
 //! Reads every released `v1` event: unknown fields and headers are ignored, absent optional ones have
-//! their defaults. Whatever cannot be read becomes a [`DeadLetter`]; nothing is skipped in silence.
+//! their defaults. What cannot be read comes back with its reason; nothing is skipped in silence.
 
 use tollgate_eventlog::InRecord;
 use tollgate_schemas::envelope::Envelope;
 use tollgate_schemas::usage::{BOOT_CLOSED_TYPE, BootClosed, EVENT_TYPE, UsageEvent};
 
-use crate::dead_letter::{DeadLetter, Reason};
+use crate::dead_letter::Reason;
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,30 +22,42 @@ pub enum Decoded {
 /// 1970-01-01 to 2106-02-01, ms since the Unix epoch.
 const TIME_RANGE_MS: std::ops::Range<i64> = 0..4_294_425_600_000;
 
-/// Reads a record.
-///
-/// # Errors
-/// With the record as a dead letter.
-pub fn decode(record: InRecord) -> Result<Decoded, Box<DeadLetter>> {
-    match read(&record) {
-        Ok(decoded) => Ok(decoded),
-        Err((reason, detail)) => Err(Box::new(DeadLetter::new(record, reason, detail))),
+/// Why a record is not an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The kind of trouble.
+    pub reason: Reason,
+    /// The same in more words.
+    pub detail: String,
+}
+
+impl Unreadable {
+    /// For a reason, in the words of its cause.
+    pub fn new(reason: Reason, detail: impl ToString) -> Self {
+        Self { reason, detail: detail.to_string() }
     }
 }
 
-fn read(record: &InRecord) -> Result<Decoded, (Reason, String)> {
+/// Reads a record.
+///
+/// # Errors
+/// With the reason to set it aside.
+pub fn decode(record: &InRecord) -> Result<Decoded, Unreadable> {
     let envelope =
-        Envelope::from_headers(&record.headers).map_err(|error| (Reason::Envelope, error.to_string()))?;
-    let payload = record.payload.as_deref().ok_or((Reason::NoPayload, "the record has no data".to_owned()))?;
-    let data = |error: serde_json::Error| (Reason::Data, error.to_string());
+        Envelope::from_headers(&record.headers).map_err(|error| Unreadable::new(Reason::Envelope, error))?;
+    let payload = record
+        .payload
+        .as_deref()
+        .ok_or_else(|| Unreadable::new(Reason::NoPayload, "the record has no data"))?;
+    let data = |error: serde_json::Error| Unreadable::new(Reason::Data, error);
     match envelope.kind.as_str() {
         EVENT_TYPE => {
             let event: UsageEvent = serde_json::from_slice(payload).map_err(data)?;
-            check(&event).map_err(|detail| (Reason::OutOfRange, detail))?;
+            check(&event).map_err(|detail| Unreadable::new(Reason::OutOfRange, detail))?;
             Ok(Decoded::Usage(Box::new(event)))
         }
         BOOT_CLOSED_TYPE => Ok(Decoded::BootClosed(serde_json::from_slice(payload).map_err(data)?)),
-        other => Err((Reason::UnknownType, format!("type {other}"))),
+        other => Err(Unreadable::new(Reason::UnknownType, format_args!("type {other}"))),
     }
 }
 
@@ -57,9 +69,10 @@ fn check(event: &UsageEvent) -> Result<(), String> {
         }
     }
     let sum = |input: bool| {
-        let mut lines = event.lines.iter().filter(|line| {
-            if input { line.class.is_input() } else { line.class.is_output() }
-        });
+        let mut lines = event
+            .lines
+            .iter()
+            .filter(|line| if input { line.class.is_input() } else { line.class.is_output() });
         lines.try_fold(0_u64, |sum, line| sum.checked_add(line.qty))
     };
     sum(true).and(sum(false)).map(|_| ()).ok_or_else(|| "the quantities do not fit 64 bits".to_owned())
@@ -94,25 +107,24 @@ mod tests {
     }
 
     fn refused(record: InRecord, reason: Reason, detail: &str) {
-        let letter = decode(record.clone()).unwrap_err();
-        assert_eq!(letter.reason, reason, "{letter:?}");
-        assert!(letter.detail.contains(detail), "{}", letter.detail);
-        assert_eq!(letter.payload, record.payload.unwrap_or_default());
-        assert_eq!(letter.at, record.at);
+        let unreadable = decode(&record).unwrap_err();
+        assert_eq!(unreadable.reason, reason, "{unreadable:?}");
+        assert!(unreadable.detail.contains(detail), "{}", unreadable.detail);
     }
 
     #[test]
     fn a_usage_event_is_read_as_it_was_written() {
         let sent = event(1, &[(TokenClass::Input, 10)]);
         let payload = serde_json::to_vec(&sent).unwrap();
-        assert_eq!(decode(record(EVENT_TYPE, Some(payload))).unwrap(), Decoded::Usage(Box::new(sent)));
+        assert_eq!(decode(&record(EVENT_TYPE, Some(payload))).unwrap(), Decoded::Usage(Box::new(sent)));
     }
 
     #[test]
     fn the_end_of_a_boot_is_read() {
-        let closed = BootClosed { gateway_id: "gw-1".into(), boot_id: event(1, &[]).ledger.boot_id, last_seq: 9 };
+        let closed =
+            BootClosed { gateway_id: "gw-1".into(), boot_id: event(1, &[]).ledger.boot_id, last_seq: 9 };
         let payload = serde_json::to_vec(&closed).unwrap();
-        assert_eq!(decode(record(BOOT_CLOSED_TYPE, Some(payload))).unwrap(), Decoded::BootClosed(closed));
+        assert_eq!(decode(&record(BOOT_CLOSED_TYPE, Some(payload))).unwrap(), Decoded::BootClosed(closed));
     }
 
     #[test]
@@ -123,7 +135,7 @@ mod tests {
             let path = file.unwrap().path();
             let kind = if path.ends_with("boot_closed.json") { BOOT_CLOSED_TYPE } else { EVENT_TYPE };
             let payload = std::fs::read(&path).unwrap();
-            assert!(decode(record(kind, Some(payload))).is_ok(), "{}", path.display());
+            assert!(decode(&record(kind, Some(payload))).is_ok(), "{}", path.display());
             files += 1;
         }
         assert!(files >= 5);
@@ -143,7 +155,11 @@ mod tests {
     #[test]
     fn values_that_the_ledger_cannot_hold_are_set_aside() {
         let refuse = |event: UsageEvent, detail: &str| {
-            refused(record(EVENT_TYPE, Some(serde_json::to_vec(&event).unwrap())), Reason::OutOfRange, detail);
+            refused(
+                record(EVENT_TYPE, Some(serde_json::to_vec(&event).unwrap())),
+                Reason::OutOfRange,
+                detail,
+            );
         };
         refuse(UsageEvent { event_time_ms: -1, ..event(1, &[]) }, "event_time_ms");
         refuse(UsageEvent { ended_at_ms: i64::MAX, ..event(1, &[]) }, "ended_at_ms");
@@ -154,8 +170,8 @@ mod tests {
     proptest! {
         #[test]
         fn hostile_data_never_panics(data in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = decode(record(EVENT_TYPE, Some(data.clone())));
-            let _ = decode(record(BOOT_CLOSED_TYPE, Some(data)));
+            let _ = decode(&record(EVENT_TYPE, Some(data.clone())));
+            let _ = decode(&record(BOOT_CLOSED_TYPE, Some(data)));
         }
     }
 }

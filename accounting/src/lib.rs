@@ -28,6 +28,7 @@ pub mod telemetry;
 mod api;
 mod client;
 mod dead_letter_topic;
+mod server_thread;
 #[cfg(test)]
 mod testing;
 

@@ -276,12 +276,8 @@ mod tests {
     }
 
     fn check(due: u64, newest: u64, seen: Option<(u64, u64)>, expected: (u64, u64)) {
-        let seen = seen.map(|(due, all)| Seen {
-            gateway_id: "gw".to_owned(),
-            boot_id: "b".to_owned(),
-            due,
-            all,
-        });
+        let seen =
+            seen.map(|(due, all)| Seen { gateway_id: "gw".to_owned(), boot_id: "b".to_owned(), due, all });
         let gaps = gaps(vec![bound("b", due, newest)], seen.into_iter().collect());
         assert_eq!((gaps[0].missing, gaps[0].pending), expected);
     }

@@ -277,7 +277,11 @@ entries:
 
     #[test]
     fn every_line_costs_its_quantity_times_its_price() {
-        let row = UsageRow::price(event(1, &[(TokenClass::Input, 1000), (TokenClass::Output, 100)]), position(7), &book());
+        let row = UsageRow::price(
+            event(1, &[(TokenClass::Input, 1000), (TokenClass::Output, 100)]),
+            position(7),
+            &book(),
+        );
         let row = row.unwrap();
         assert_eq!(row.lines[0].cost.to_string(), "0.000150000000");
         assert_eq!(row.lines[1].price_id, "sim/sim-small/output#2024-01-01");
@@ -287,8 +291,11 @@ entries:
 
     #[test]
     fn a_class_without_a_price_costs_nothing_and_is_marked() {
-        let row =
-            UsageRow::price(event(1, &[(TokenClass::Input, 10), (TokenClass::Image, 1)]), position(0), &book());
+        let row = UsageRow::price(
+            event(1, &[(TokenClass::Input, 10), (TokenClass::Image, 1)]),
+            position(0),
+            &book(),
+        );
         let row = row.unwrap();
         assert!(row.unpriced);
         assert_eq!(row.cost.to_string(), "0.000001500000");

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::price_book::PriceBook;
 use crate::reconcile::reconcile;
 use crate::rollup::Rollup;
+use crate::server_thread::ServerThread;
 use crate::store::LedgerStore;
 use crate::store::clickhouse::{ServerEngine, ServerOptions};
 use crate::store::embedded::{EmbeddedEngine, EmbeddedOptions};
@@ -30,12 +31,13 @@ const EMBEDDED_CONNECTIONS: usize = 4;
 pub struct Handle {
     addr: SocketAddr,
     ledger_addr: Option<SocketAddr>,
-    http: api::Server,
+    http: Option<ServerThread>,
     loopback: Option<Loopback>,
     consumer: Option<ConsumerThread>,
     metrics: Metrics,
     stop: watch::Sender<bool>,
     jobs: Vec<JoinHandle<()>>,
+    embedded: Option<EmbeddedEngine>,
 }
 
 /// An open ledger.
@@ -45,6 +47,17 @@ pub struct OpenLedger {
     pub store: LedgerStore,
     /// The embedded engine, where the ledger is in this process.
     pub embedded: Option<EmbeddedEngine>,
+}
+
+impl OpenLedger {
+    /// Closes the ledger; must be the last to have it. Nothing may use the embedded engine when the process
+    /// ends.
+    pub async fn close(self) {
+        drop(self.store);
+        if let Some(engine) = self.embedded {
+            engine.close().await;
+        }
+    }
 }
 
 /// Opens the ledger and brings its schema up to date.
@@ -90,8 +103,8 @@ async fn open_embedded(config: &EmbeddedStoreConfig) -> Result<EmbeddedEngine, E
 /// # Errors
 /// When the file cannot be read, or with every mistake in it.
 pub fn load_price_book(path: &Path) -> Result<PriceBook, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::PriceBookFile { path: path.into(), error })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Error::PriceBookFile { path: path.into(), error })?;
     PriceBook::parse(&text).map_err(|error| Error::PriceBook { path: path.into(), error })
 }
 
@@ -115,7 +128,6 @@ pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Err
         grace: config.reconcile_grace,
         runtime: tokio::runtime::Handle::current(),
     };
-    let http = api::serve(listener, app.clone())?;
     let handle_metrics = metrics.clone();
     let parts = Parts {
         log,
@@ -129,6 +141,8 @@ pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Err
     };
     let consumer = spawn_blocking(move || ConsumerThread::start(parts)).await;
     let consumer = consumer.map_err(|error| Error::Internal(error.to_string()))??;
+    // After everything that can fail: the server's thread would keep the ledger open for a moment longer.
+    let http = api::serve(listener, app.clone())?;
     let (stop, stopped) = watch::channel(false);
     let jobs = vec![
         tokio::spawn(rollup_job(app.clone(), config.rollup_interval, stopped.clone())),
@@ -138,7 +152,18 @@ pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Err
     let ledger_addr = loopback.as_ref().map(Loopback::addr);
     tracing::info!(%addr, group = config.group, prices = book.len(), "accounting started");
     let consumer = Some(consumer);
-    Ok(Handle { addr, ledger_addr, http, loopback, consumer, metrics: handle_metrics, stop, jobs })
+    let http = Some(http);
+    Ok(Handle {
+        addr,
+        ledger_addr,
+        http,
+        loopback,
+        consumer,
+        metrics: handle_metrics,
+        stop,
+        jobs,
+        embedded: ledger.embedded,
+    })
 }
 
 impl Handle {
@@ -171,9 +196,14 @@ impl Handle {
         for job in self.jobs.drain(..) {
             let _ = job.await;
         }
-        self.http.stop().await;
+        if let Some(http) = self.http.take() {
+            http.stop().await;
+        }
         if let Some(loopback) = self.loopback.take() {
             loopback.stop().await;
+        }
+        if let Some(engine) = self.embedded.take() {
+            engine.close().await;
         }
         tracing::info!("accounting stopped");
     }

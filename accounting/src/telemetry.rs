@@ -153,7 +153,11 @@ impl Metrics {
         to.register("accounting_records", "Records read, by what they were", self.records.clone());
         to.register("accounting_dead_letters", "Records set aside, by reason", self.dead_letters.clone());
         to.register("accounting_rows_inserted", "Rows stored, by table", self.rows_inserted.clone());
-        to.register("accounting_insert_seconds", "Time of an insert that worked", self.insert_seconds.0.clone());
+        to.register(
+            "accounting_insert_seconds",
+            "Time of an insert that worked",
+            self.insert_seconds.0.clone(),
+        );
         to.register("accounting_insert_failures", "Failed tries to insert", self.insert_failures.clone());
         to.register("accounting_poll_failures", "Failed polls of the event log", self.poll_failures.clone());
         to.register("accounting_commit_failures", "Offsets not committed", self.commit_failures.clone());
@@ -163,18 +167,30 @@ impl Metrics {
             self.dead_letter_topic_failures.clone(),
         );
         to.register("accounting_unpriced", "Events read that have no price", self.unpriced.clone());
-        to.register("accounting_clock_ahead", "Events more than 5 minutes ahead of now", self.clock_ahead.clone());
+        to.register(
+            "accounting_clock_ahead",
+            "Events more than 5 minutes ahead of now",
+            self.clock_ahead.clone(),
+        );
         to.register("accounting_lag_records", "Records not yet read", self.lag.clone());
         to.register("accounting_rollup_days", "Days rebuilt in the rollup", self.rollup_days.clone());
         to.register("accounting_rollup_failures", "Failed rollup runs", self.rollup_failures.clone());
-        to.register("accounting_reconcile_failures", "Failed reconciliations", self.reconcile_failures.clone());
+        to.register(
+            "accounting_reconcile_failures",
+            "Failed reconciliations",
+            self.reconcile_failures.clone(),
+        );
     }
 
     fn register_ledger(&self, to: &mut Registry) {
         let ledger = &self.ledger;
         to.register("ledger_missing_events", "Holes in the gateways' sequences", ledger.missing.clone());
         to.register("ledger_pending_events", "Holes that may still be filled", ledger.pending.clone());
-        to.register("ledger_duplicate_rows", "Rows stored more than once, not yet merged", ledger.duplicates.clone());
+        to.register(
+            "ledger_duplicate_rows",
+            "Rows stored more than once, not yet merged",
+            ledger.duplicates.clone(),
+        );
         to.register("ledger_split_events", "Events that reports would count twice", ledger.split.clone());
         to.register("ledger_unpriced_events", "Events without a price", ledger.unpriced.clone());
         to.register("ledger_dead_letters", "Records set aside", ledger.dead_letters.clone());

@@ -128,7 +128,8 @@ entries:
         let book = PriceBook::parse(BOOK).unwrap();
         let at_ms = at.parse::<Timestamp>().unwrap().as_millisecond();
         let key = PriceKey { provider: "openai", model, region, class };
-        let found = book.lookup(&key, at_ms).map(|price| (price.unit_price.to_fixed(8), price.price_id.as_str()));
+        let found =
+            book.lookup(&key, at_ms).map(|price| (price.unit_price.to_fixed(8), price.price_id.as_str()));
         let found = found.as_ref().map(|(price, id)| (price.as_str(), *id));
         assert_eq!(found, expected, "{model} {region} {at}");
     }
@@ -174,7 +175,13 @@ entries:
         let at = "2026-01-01T00:00:00Z";
         check("gpt-5", "", TokenClass::Input, at, None);
         check("gpt-4o-mini", "", TokenClass::Output, at, None);
-        check("dall-e-3", "", TokenClass::Image, at, Some(("0.04000000", "openai/dall-e-3/image#2023-11-06")));
+        check(
+            "dall-e-3",
+            "",
+            TokenClass::Image,
+            at,
+            Some(("0.04000000", "openai/dall-e-3/image#2023-11-06")),
+        );
         let key = PriceKey { provider: "azure", model: "gpt-4o", region: "", class: TokenClass::Input };
         assert_eq!(PriceBook::parse(BOOK).unwrap().lookup(&key, i64::MAX), None);
     }
@@ -186,5 +193,29 @@ entries:
         lines.reverse();
         let turned = format!("{head}entries:\n{}\n", lines.join("\n"));
         assert_eq!(PriceBook::parse(&turned).unwrap(), PriceBook::parse(BOOK).unwrap());
+    }
+
+    #[test]
+    fn the_price_book_that_is_shipped_prices_todays_models() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/config/prices.yaml");
+        let book = PriceBook::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
+        for (provider, model) in [
+            ("openai", "gpt-4o-mini-2024-07-18"),
+            ("openai", "gpt-5"),
+            ("anthropic", "claude-sonnet-4-5-20250929"),
+            ("google", "gemini-2.5-flash"),
+            ("sim", "sim-small"),
+            ("sim", "sim-large"),
+            ("local", "SmolLM2-135M-Instruct"),
+        ] {
+            for class in [TokenClass::Input, TokenClass::Output] {
+                let key = PriceKey { provider, model, region: "eu", class };
+                let price = book.lookup(&key, 1_795_000_000_000).unwrap_or_else(|| panic!("{model}"));
+                assert!(price.unit_price > Pico::ZERO);
+            }
+        }
+        let embed =
+            PriceKey { provider: "sim", model: "sim-embed", region: "", class: TokenClass::Embedding };
+        assert!(book.lookup(&embed, 1_795_000_000_000).is_some());
     }
 }

@@ -131,7 +131,7 @@ pub(super) fn parse(yaml: &str) -> Result<PriceBook, PriceBookError> {
 }
 
 fn mistake<T>(at: &Spanned<T>, entry: &str, message: String) -> PriceMistake {
-    PriceMistake { line: u64::from(at.referenced.line()), entry: entry.to_owned(), message }
+    PriceMistake { line: at.referenced.line(), entry: entry.to_owned(), message }
 }
 
 /// A checked entry and the key it is found under.
@@ -157,8 +157,7 @@ fn read(entry: &Entry) -> Result<Read, Vec<String>> {
     let from = from(&entry.from);
     match (class, unit_price, from) {
         (Ok(class), Ok(unit_price), Ok((from_ms, from))) if wrong.is_empty() => {
-            let region =
-                if entry.region.is_empty() { String::new() } else { format!("@{}", entry.region) };
+            let region = if entry.region.is_empty() { String::new() } else { format!("@{}", entry.region) };
             let sku = format!("{}/{}/{}{region}", entry.provider, entry.model, class.as_str());
             let price_id = format!("{sku}#{from}");
             Ok(Read {
@@ -214,9 +213,9 @@ fn unit_price(entry: &Entry) -> Result<Pico, String> {
     if amount < Pico::ZERO {
         return Err(format!("`{text}` is negative"));
     }
-    amount
-        .exact_div(units)
-        .ok_or_else(|| format!("`{text}` per million is not exact per token: at most 6 digits after the point"))
+    amount.exact_div(units).ok_or_else(|| {
+        format!("`{text}` per million is not exact per token: at most 6 digits after the point")
+    })
 }
 
 /// A day (from its midnight UTC) or a moment with its offset, and how it is written in ids.
@@ -229,7 +228,9 @@ fn from(text: &str) -> Result<(i64, String), String> {
     }
     match text.parse::<Timestamp>() {
         Ok(at) => Ok((at.as_millisecond(), at.to_string())),
-        Err(_) => Err(format!("from `{text}` is neither a day (2024-07-18) nor a moment (2024-07-18T10:00:00Z)")),
+        Err(_) => {
+            Err(format!("from `{text}` is neither a day (2024-07-18) nor a moment (2024-07-18T10:00:00Z)"))
+        }
     }
 }
 
@@ -275,14 +276,26 @@ mod tests {
 
     #[test]
     fn wrong_entries_say_what_to_write() {
-        check("provider: p, model: m, class: imput, per_unit: \"1\", from: 2024-01-01", "did you mean `input`");
+        check(
+            "provider: p, model: m, class: imput, per_unit: \"1\", from: 2024-01-01",
+            "did you mean `input`",
+        );
         check("provider: p, model: m, class: input, from: 2024-01-01", "either per_million or per_unit");
         check("provider: p, model: m, class: input, per_unit: 0.15, from: 2024-01-01", "in quotes");
         check("provider: p, model: m, class: input, per_unit: \"-1\", from: 2024-01-01", "negative");
         check("provider: p, model: m, class: input, per_unit: \"1\", from: 2024-13-01", "neither a day");
-        check("provider: p, model: m, class: input, per_unit: \"1\", from: 2024-01-01T00:00", "neither a day");
-        check("provider: p, model: \"m*x\", class: input, per_unit: \"1\", from: 2024-01-01", "only at the end");
-        check("provider: \"\", model: m, class: input, per_unit: \"1\", from: 2024-01-01", "provider is empty");
+        check(
+            "provider: p, model: m, class: input, per_unit: \"1\", from: 2024-01-01T00:00",
+            "neither a day",
+        );
+        check(
+            "provider: p, model: \"m*x\", class: input, per_unit: \"1\", from: 2024-01-01",
+            "only at the end",
+        );
+        check(
+            "provider: \"\", model: m, class: input, per_unit: \"1\", from: 2024-01-01",
+            "provider is empty",
+        );
         check("provider: p, model: m, class: input, per_unti: \"1\", from: 2024-01-01", "per_unti");
     }
 

@@ -110,11 +110,7 @@ impl Answer {
 fn query(period: Period, by: &[Dimension]) -> String {
     let columns: String = by.iter().enumerate().map(|(n, d)| format!("{} AS d{n}, ", d.sql())).collect();
     let keys: String = (0..by.len()).map(|n| format!("d{n}, ")).collect();
-    let (measures, join) = if by.contains(&Dimension::Class) {
-        (OF_LINES, LINES)
-    } else {
-        (OF_EVENTS, "")
-    };
+    let (measures, join) = if by.contains(&Dimension::Class) { (OF_LINES, LINES) } else { (OF_EVENTS, "") };
     // Without dimensions the two sets are the same: only the totals are wanted then.
     let (sets, is_total) = if by.is_empty() {
         ("(currency)".to_owned(), "1".to_owned())

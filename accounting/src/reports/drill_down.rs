@@ -81,20 +81,19 @@ pub async fn events_of(store: &LedgerStore, request: Uuid) -> Result<Vec<EventVi
 }
 
 fn query(request: Uuid) -> String {
-    const RFC_3339: &str = "'%Y-%m-%dT%H:%i:%S.%fZ', 'UTC'";
     format!(
         "SELECT event_id, request_id, attempt, version,
-             formatDateTime(u.event_time, {RFC_3339}) AS event_time,
-             formatDateTime(u.ended_at, {RFC_3339}) AS ended_at,
+             concat(replaceOne(toString(u.event_time), ' ', 'T'), 'Z') AS event_time,
+             concat(replaceOne(toString(u.ended_at), ' ', 'T'), 'Z') AS ended_at,
              tenant, cost_center, team, app, product, subscription, key_id, subject, tags,
              operation, provider, backend, region, model_requested, model, api_format,
-             u.stream = 1 AS stream, variant, outcome, usage_source, http_status, error_code, cached_from,
+             CAST(u.stream, 'Bool') AS stream, variant, outcome, usage_source, http_status, error_code, cached_from,
              latency_ms, ttft_ms, gateway_us,
              arrayMap((class, qty, sku, price_id, unit_price, cost) ->
                  CAST((class, qty, sku, price_id, unit_price, cost),
                  'Tuple(class String, qty UInt64, sku String, price_id String, unit_price Decimal(38, 12), cost Decimal(38, 12))'),
                  line.class, line.qty, line.sku, line.price_id, line.unit_price, line.cost) AS lines,
-             input_tokens, output_tokens, u.cost AS cost, currency, u.unpriced = 1 AS unpriced,
+             input_tokens, output_tokens, u.cost AS cost, currency, CAST(u.unpriced, 'Bool') AS unpriced,
              gateway_id, boot_id, seq
          FROM usage_events AS u FINAL
          WHERE request_id = toUUID('{request}')

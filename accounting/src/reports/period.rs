@@ -98,7 +98,12 @@ fn cut(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn check(month: Option<&str>, from: Option<&str>, to: Option<&str>, expected: Result<(&str, &str), &str>) {
+    fn check(
+        month: Option<&str>,
+        from: Option<&str>,
+        to: Option<&str>,
+        expected: Result<(&str, &str), &str>,
+    ) {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
         match (Period::from_options(month, from, to, now), expected) {
             (Ok(period), Ok((from, to))) => {

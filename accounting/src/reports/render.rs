@@ -258,7 +258,10 @@ total                          2         3          1200             34  1.23456
     fn csv_carries_exact_amounts_and_a_total() {
         let text = report(&["47,11", "m"], 0).render(Format::Csv);
         let lines: Vec<_> = text.split("\r\n").collect();
-        assert_eq!(lines[0], "cost_center,model,requests,attempts,input_tokens,output_tokens,cost,currency,unpriced,recovered,cached");
+        assert_eq!(
+            lines[0],
+            "cost_center,model,requests,attempts,input_tokens,output_tokens,cost,currency,unpriced,recovered,cached"
+        );
         assert_eq!(lines[1], "\"47,11\",m,2,3,1200,34,1.234567500000,USD,0,1,0");
         assert_eq!(lines[2], "total,,2,3,1200,34,1.234567500000,USD,0,1,0");
     }

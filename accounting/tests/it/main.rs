@@ -1,7 +1,15 @@
 //! Accounting against the real engine, one test at a time: the engine allows one folder per process.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test's helpers fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test's helpers fail the test"
+)]
 
 mod support;
 
-mod probe;
+mod loopback;
+mod reports;
+mod rows;
+mod service;

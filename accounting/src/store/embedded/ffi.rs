@@ -20,7 +20,6 @@ pub(super) struct Api {
     connect: unsafe extern "C" fn(c_int, *mut *mut c_char) -> *mut Handle,
     close: unsafe extern "C" fn(*mut Handle),
     query: unsafe extern "C" fn(Handle, Text, usize, Text, usize) -> Handle,
-    #[expect(clippy::type_complexity, reason = "the C signature")]
     query_params: unsafe extern "C" fn(
         Handle,
         Text,
@@ -157,13 +156,7 @@ impl Connection {
         // SAFETY: pointers and lengths belong together and outlive the call.
         unsafe {
             let (query, handle) = (self.api.query, self.handle());
-            self.api.take(query(
-                handle,
-                sql.as_ptr().cast(),
-                sql.len(),
-                format.as_ptr().cast(),
-                format.len(),
-            ))
+            self.api.take(query(handle, sql.as_ptr().cast(), sql.len(), format.as_ptr().cast(), format.len()))
         }
     }
 

@@ -9,13 +9,18 @@ mod ffi;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::engine::{Answer, BLOCK_FORMAT, Block, Engine, StoreError};
 use ffi::{Api, Connection};
+
+/// Longest wait for other handles of an engine that is being closed.
+pub const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
 /// How to open the embedded engine.
 #[derive(Debug, Clone)]
@@ -57,6 +62,8 @@ struct Core {
     path: PathBuf,
     connections: usize,
     _lock: File,
+    // Dropped last: whoever waits in `close` sees everything else gone.
+    closed: watch::Sender<()>,
 }
 
 impl EmbeddedEngine {
@@ -80,7 +87,8 @@ impl EmbeddedEngine {
             "--background_pool_size=2".to_owned(),
         ];
         let connections = options.connections.max(1);
-        let core = Core { api, arguments, path: options.path.clone(), connections, _lock: lock };
+        let (closed, _) = watch::channel(());
+        let core = Core { api, arguments, path: options.path.clone(), connections, _lock: lock, closed };
         Self::on(Arc::new(core), &options.database)
     }
 
@@ -97,6 +105,18 @@ impl EmbeddedEngine {
         let first = [format!("CREATE DATABASE IF NOT EXISTS `{name}`"), format!("USE `{name}`")];
         let connections = core.connections;
         Ok(Self { pool: Pool::open(core, connections, &first)?, database: name.into() })
+    }
+
+    /// Gives this handle back and waits until the last one is gone and the engine is closed, at most
+    /// [`CLOSE_WAIT`]. To be called before the process ends: threads that still close connections while
+    /// the library's own exit handlers run would crash.
+    pub async fn close(self) {
+        let mut closed = self.pool.core.closed.subscribe();
+        drop(self);
+        let gone = async { while closed.changed().await.is_ok() {} };
+        if timeout(CLOSE_WAIT, gone).await.is_err() {
+            tracing::warn!("the embedded ledger is still in use and was not closed");
+        }
     }
 
     /// The database that is selected.
@@ -215,8 +235,7 @@ fn load(path: &Path) -> Result<Arc<Api>, StoreError> {
     if !path.is_file() {
         return Err(StoreError::NoLibrary { path: path.into() });
     }
-    Api::load(path)
-        .map_err(|error| StoreError::BadLibrary { path: path.into(), reason: error.to_string() })
+    Api::load(path).map_err(|error| StoreError::BadLibrary { path: path.into(), reason: error.to_string() })
 }
 
 #[cfg(test)]
@@ -236,7 +255,8 @@ mod tests {
     #[test]
     fn a_missing_library_names_the_set_up_script() {
         let folder = tempfile::tempdir().unwrap();
-        let error = EmbeddedEngine::open(&options(folder.path(), Path::new("/nowhere/libchdb.so"))).unwrap_err();
+        let error =
+            EmbeddedEngine::open(&options(folder.path(), Path::new("/nowhere/libchdb.so"))).unwrap_err();
         assert!(error.to_string().contains("deploy/setup/chdb"), "{error}");
     }
 

@@ -16,8 +16,8 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use self::request::{Kind, MAX_BODY, Statement};
 use super::embedded::{EmbeddedEngine, Pool, Statements};
 use super::engine::StoreError;
-use crate::api::run_server;
 use crate::error::Error;
+use crate::server_thread::ServerThread;
 
 /// Statements at the same time.
 const CONNECTIONS: usize = 4;
@@ -34,33 +34,25 @@ pub enum Access {
 /// A running server; dropping it stops it without waiting.
 #[derive(Debug)]
 pub struct Loopback {
-    addr: SocketAddr,
-    handle: actix_web::dev::ServerHandle,
+    server: ServerThread,
 }
 
 impl Loopback {
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.server.addr()
     }
 
     /// What a ClickHouse client is configured with.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("http://{}", self.addr())
     }
 
     /// Answers what has been asked, then closes.
     pub async fn stop(self) {
-        self.handle.stop(true).await;
-    }
-}
-
-impl Drop for Loopback {
-    fn drop(&mut self) {
-        // Sends the command at once; the returned future only waits for it.
-        drop(self.handle.stop(false));
+        self.server.stop().await;
     }
 }
 
@@ -81,7 +73,7 @@ pub fn serve(engine: &EmbeddedEngine, address: SocketAddr, access: Access) -> Re
     let listener = TcpListener::bind(address).map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     let database = web::Data::new(engine.database().to_owned());
-    let handle = run_server("ledger-http", move || {
+    let server = ServerThread::start("ledger-http", addr, move || {
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(pool.clone())
@@ -94,7 +86,7 @@ pub fn serve(engine: &EmbeddedEngine, address: SocketAddr, access: Access) -> Re
     })
     .map_err(failed)?;
     tracing::info!(%addr, ?access, "the embedded ledger answers SQL clients");
-    Ok(Loopback { addr, handle })
+    Ok(Loopback { server })
 }
 
 async fn answer(

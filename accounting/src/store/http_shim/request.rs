@@ -172,7 +172,9 @@ mod tests {
 
     #[test]
     fn inserts_without_a_format_are_left_to_the_engine() {
-        for sql in ["INSERT INTO t VALUES (1)", "insert into t select * from format", "INSERT INTO t SELECT 1"] {
+        for sql in
+            ["INSERT INTO t VALUES (1)", "insert into t select * from format", "INSERT INTO t SELECT 1"]
+        {
             assert_eq!(insert_head(sql), None, "{sql}");
         }
     }
