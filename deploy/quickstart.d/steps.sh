@@ -166,6 +166,7 @@ wait_until() {
 start_backends() {
     if [[ -n "${OPENAI_API_KEY:-}" ]]; then
         backend_url="${OPENAI_BASE_URL:-https://api.openai.com/v1}" backend_model="${OPENAI_MODEL:-gpt-4o-mini}"
+        provider=openai
         say "models: $backend_model at $backend_url, with OPENAI_API_KEY"
     else
         background tollgate-sim "$bin_dir/tollgate-sim" --listen 127.0.0.1:0 --tokens exact \
@@ -173,7 +174,7 @@ start_backends() {
         wait_until tollgate-sim 20 grep -qE '127\.0\.0\.1:[0-9]+' "$dir/logs/tollgate-sim.log"
         local address
         address="$(grep -oE '127\.0\.0\.1:[0-9]+' "$dir/logs/tollgate-sim.log" | head -n 1)"
-        backend_url="http://$address/v1" backend_model="sim-small"
+        backend_url="http://$address/v1" backend_model="sim-small" provider=sim
         say "models: simulated at $backend_url (set OPENAI_API_KEY for a real one)"
     fi
     if ((local_model)); then start_local_model; fi
@@ -184,7 +185,7 @@ start_local_model() {
     model_port="$(free_port)"
     local_url="http://127.0.0.1:$model_port/v1"
     background llama_cpp.server "$model/venv/bin/python" -m llama_cpp.server --model "$model/model.gguf" \
-        --model_alias smollm2-135m-instruct --host 127.0.0.1 --port "$model_port" --n_ctx 2048
+        --model_alias SmolLM2-135M-Instruct --host 127.0.0.1 --port "$model_port" --n_ctx 2048
     wait_until llama_cpp.server 60 curl -fsS "$local_url/models"
     say "models: SmolLM2-135M-Instruct at $local_url"
 }
@@ -234,7 +235,7 @@ configuration() {
     if ((local_model)); then
         models="chat, faq, local"
         local_backend="local: { format: openai, provider: local, url: \"$local_url\" }"
-        local_alias="local: { targets: [ { backend: local, model: smollm2-135m-instruct } ] }"
+        local_alias="local: { targets: [ { backend: local, model: SmolLM2-135M-Instruct } ] }"
     fi
     cat <<YAML
 # Written by deploy/quickstart; its next run writes it again. Copy it to make it yours.
@@ -245,19 +246,20 @@ gateway:
   backends:
     main:
       format: openai
-      provider: openai
+      provider: $provider
       url: "$backend_url"
       $credentials
     $local_backend
   models:
     chat: { targets: [ { backend: main, model: $backend_model } ] }
+    # Answers are used again within a team, for the same question and for one that means the same.
     faq:
       targets: [ { backend: main, model: $backend_model } ]
       cache: { semantic: { min_similarity: 0.9, ttl: 1h, scope: team } }
     $local_alias
   products:
     gold: { models: [$models], limits: [ { per: subscription, tokens_per_minute: 100k } ] }
-    trial: { models: [$models], limits: [ { per: subscription, tokens_per_minute: 10k } ] }
+    trial: { models: [$models], limits: [ { per: subscription, tokens_per_minute: 600 } ] }
   subscriptions:
     checkout:
       product: gold
@@ -292,7 +294,7 @@ start_tollgate() {
 # ── 6 Chargeback
 
 print_report() {
-    "$bin_dir/tollgate-accounting" report --month "$(date -u +%Y-%m)" --by cost_center,team,model --url "$accounting" \
+    "$bin_dir/tollgate-accounting" report --month "$(date -u +%Y-%m)" --by cost_center,team,model_requested,outcome --url "$accounting" \
         | sed 's/^/   /' || die "there is no report"
 }
 

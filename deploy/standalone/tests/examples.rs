@@ -1,0 +1,156 @@
+//! Everything that `deploy` ships is what the services understand.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde::Deserialize;
+use tollgate_accounting::price_book::{PriceBook, PriceKey};
+use tollgate_accounting::service::load_price_book;
+use tollgate_gateway::config::load::read_yaml;
+use tollgate_gateway::config::validate::validate;
+use tollgate_schemas::tokens::TokenClass;
+use tollgate_schemas::topics::{Topic, TopicSpec};
+
+fn deploy(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(deploy(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn tollgate(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.args(arguments).env("OPENAI_API_KEY", "sk-example").output().unwrap()
+}
+
+#[test]
+fn the_gateway_example_lacks_nothing_but_its_secret() {
+    let config: tollgate_gateway::Config = read_yaml(&deploy("config/gateway.yaml")).unwrap();
+    let mistakes = validate(&config).err().map(|mistakes| mistakes.0).unwrap_or_default();
+    let others: Vec<_> =
+        mistakes.iter().filter(|mistake| !mistake.message.contains("OPENAI_API_KEY")).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn the_accounting_example_is_understood() {
+    tollgate_accounting::Config::load(&deploy("config/accounting.yaml")).unwrap();
+}
+
+#[test]
+fn the_cache_example_is_understood() {
+    tollgate_cache_service::Config::from_yaml(&read("config/cache.yaml")).unwrap();
+}
+
+#[test]
+fn the_standalone_example_passes_the_check() {
+    let path = deploy("config/standalone.yaml");
+    let output = tollgate(&["check", "--config", path.to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("fine: 1 backends, 2 models"), "{text}");
+}
+
+#[test]
+fn a_wrong_field_ends_the_check_with_its_line_and_what_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrong.yaml");
+    std::fs::write(&path, "gateway:\n  modles: {}\n").unwrap();
+    let output = tollgate(&["check", "--config", path.to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("wrong.yaml:2:") && text.contains("did you mean `models`?"), "{text}");
+}
+
+#[test]
+fn the_price_book_has_prices_for_what_the_quickstart_calls() {
+    let book = load_price_book(&deploy("config/prices.yaml")).unwrap();
+    for (provider, model) in
+        [("openai", "gpt-4o-mini"), ("sim", "sim-small"), ("local", "SmolLM2-135M-Instruct")]
+    {
+        assert!(has_price(&book, provider, model), "{provider}/{model}");
+    }
+}
+
+fn has_price(book: &PriceBook, provider: &str, model: &str) -> bool {
+    let now_ms = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    [TokenClass::Input, TokenClass::Output]
+        .into_iter()
+        .all(|class| book.lookup(&PriceKey { provider, model, region: "", class }, now_ms).is_some())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Topics {
+    topics: Vec<TopicEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TopicEntry {
+    name: String,
+    partitions: u16,
+    retention_hours: u32,
+    max_message_bytes: u32,
+}
+
+#[test]
+fn the_list_of_topics_is_what_the_services_create() {
+    let listed: Topics = serde_saphyr::from_str(&read("kafka/topics.yaml")).unwrap();
+    let listed: Vec<TopicSpec> = listed
+        .topics
+        .into_iter()
+        .map(|entry| TopicSpec {
+            topic: Topic::from_name(&entry.name).unwrap_or_else(|| panic!("no topic {}", entry.name)),
+            partitions: entry.partitions,
+            retention_hours: entry.retention_hours,
+            max_record_bytes: entry.max_message_bytes,
+        })
+        .collect();
+    assert_eq!(listed, Topic::ALL.map(Topic::spec));
+}
+
+#[test]
+fn the_compose_file_mounts_files_that_exist() {
+    let text = read("compose.yaml");
+    let mounted: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- ./"))
+        .filter_map(|mount| mount.split(':').next())
+        .collect();
+    assert!(mounted.len() >= 4, "{mounted:?}");
+    for path in mounted {
+        assert!(deploy(path).is_file(), "{path}");
+    }
+}
+
+#[test]
+fn the_dashboard_asks_only_for_metrics_that_exist() {
+    let folders = ["../gateway/src/telemetry", "../accounting/src", "../cache-service/src"];
+    let sources: String =
+        folders.iter().flat_map(|folder| deploy(folder).read_dir().unwrap()).map(text_of).collect();
+    let dashboard = read("grafana/tollgate.json");
+    let names = metric_names(&dashboard);
+    assert!(names.len() >= 15, "{names:?}");
+    for name in names {
+        let base = name.trim_end_matches("_total").trim_end_matches("_bucket").trim_end_matches("_seconds");
+        let registered = |name: &str| sources.contains(&format!("\"{name}\""));
+        // The cache service's registry has its own prefix.
+        let known = registered(base) || base.strip_prefix("cache_").is_some_and(registered);
+        assert!(known, "tollgate_{name} is not a metric");
+    }
+}
+
+fn text_of(entry: std::io::Result<std::fs::DirEntry>) -> String {
+    std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default()
+}
+
+/// What follows `tollgate_` in the text, each once.
+fn metric_names(text: &str) -> BTreeSet<&str> {
+    text.split("tollgate_")
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default())
+        .collect()
+}
