@@ -1,4 +1,5 @@
 //! All services in one process: what was answered before a stop is in the report of the next start.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
 use std::net::SocketAddr;
 use std::path::Path;
