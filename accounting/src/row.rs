@@ -6,7 +6,7 @@
 use tollgate_eventlog::Position;
 use tollgate_schemas::money::{MoneyError, Pico};
 use tollgate_schemas::tokens::TokenClass;
-use tollgate_schemas::usage::UsageEvent;
+use tollgate_schemas::usage::{Outcome, UsageEvent, UsageSource};
 
 use crate::price_book::{PriceBook, PriceKey};
 use crate::store::rowbinary::{Column, LedgerRow, RowWriter};
@@ -54,7 +54,12 @@ impl UsageRow {
         let mut lines = Vec::with_capacity(event.lines.len());
         let mut cost = Pico::ZERO;
         let mut unpriced = false;
+        let billed = is_billed(&event);
         for line in &event.lines {
+            if !billed {
+                lines.push(PricedLine::not_billed(line.class, line.qty));
+                continue;
+            }
             let key = PriceKey {
                 provider: &event.call.provider,
                 model: &event.call.model,
@@ -82,7 +87,21 @@ impl UsageRow {
     }
 }
 
+/// A provider does not charge for a stream that it broke off itself unless it reported usage: what the
+/// gateway counted of it is shown, but costs nothing.
+fn is_billed(event: &UsageEvent) -> bool {
+    let reported = matches!(event.usage_source, UsageSource::ProviderFinal | UsageSource::ProviderPartial);
+    event.outcome != Outcome::UpstreamError || reported
+}
+
+/// Price id of quantities that are shown and not charged.
+const NOT_BILLED: &str = "not-billed";
+
 impl PricedLine {
+    fn not_billed(class: TokenClass, qty: u64) -> Self {
+        Self { price_id: NOT_BILLED.to_owned(), ..Self::without_price(class, qty) }
+    }
+
     fn without_price(class: TokenClass, qty: u64) -> Self {
         Self {
             class,
@@ -262,7 +281,7 @@ mod tests {
     use crate::testing::{event, position};
     use proptest::prelude::*;
     use tollgate_schemas::tokens::UsageLine;
-    use tollgate_schemas::usage::{Operation, Outcome, UsageSource};
+    use tollgate_schemas::usage::Operation;
 
     fn book() -> PriceBook {
         PriceBook::parse(
@@ -300,6 +319,20 @@ entries:
         assert!(row.unpriced);
         assert_eq!(row.cost.to_string(), "0.000001500000");
         assert_eq!(row.lines[1].sku, "");
+    }
+
+    #[test]
+    fn what_was_counted_of_a_broken_stream_is_shown_and_not_charged() {
+        let broken = |usage_source| UsageEvent {
+            outcome: Outcome::UpstreamError,
+            usage_source,
+            ..event(1, &[(TokenClass::Input, 1000)])
+        };
+        let counted = UsageRow::price(broken(UsageSource::Counted), position(0), &book()).unwrap();
+        assert_eq!((counted.cost, counted.lines[0].qty, counted.unpriced), (Pico::ZERO, 1000, false));
+        assert_eq!(counted.lines[0].price_id, "not-billed");
+        let reported = UsageRow::price(broken(UsageSource::ProviderPartial), position(0), &book()).unwrap();
+        assert_eq!(reported.cost.to_string(), "0.000150000000");
     }
 
     #[test]
