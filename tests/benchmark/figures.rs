@@ -36,6 +36,8 @@ pub(crate) struct Cost {
     pub(crate) per_second: f64,
     /// Share of its core that was busy in the window.
     pub(crate) busy: f64,
+    /// Cores that others used in the window: above a tenth or so they disturb.
+    pub(crate) foreign: f64,
     /// Resident memory at the end of the window, bytes.
     pub(crate) rss_bytes: u64,
     /// Growth of resident memory a held stream, bytes; 0 for other workloads.
@@ -47,8 +49,8 @@ pub(crate) struct Cost {
 /// One workload.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {
-    /// Without a proxy.
-    pub(crate) direct: Latency,
+    /// Without a proxy; what it costs is nothing, how many a second is what the traffic can do.
+    pub(crate) direct: Cost,
     /// Through nginx.
     pub(crate) nginx: Cost,
     /// Through the gateway.
@@ -67,9 +69,14 @@ impl Figures {
         self.gateway.cpu_us / self.nginx.cpu_us
     }
 
+    /// Cores that others used, at worst.
+    pub(crate) fn foreign(&self) -> f64 {
+        self.nginx.foreign.max(self.gateway.foreign)
+    }
+
     fn to_json(self) -> Value {
-        let (gateway, nginx) =
-            (self.gateway.latency.above(self.direct), self.nginx.latency.above(self.direct));
+        let direct = self.direct.latency;
+        let (gateway, nginx) = (self.gateway.latency.above(direct), self.nginx.latency.above(direct));
         json!({
             "gateway_cpu_us": rounded(self.gateway.cpu_us),
             "nginx_cpu_us": rounded(self.nginx.cpu_us),
@@ -78,13 +85,15 @@ impl Figures {
             "added_p99_us": gateway.p99_us,
             "nginx_added_p50_us": nginx.p50_us,
             "nginx_added_p99_us": nginx.p99_us,
-            "direct_p50_us": self.direct.p50_us,
-            "direct_p99_us": self.direct.p99_us,
+            "direct_p50_us": direct.p50_us,
+            "direct_p99_us": direct.p99_us,
             "rss_bytes": self.gateway.rss_bytes,
             "rss_per_stream_bytes": self.gateway.rss_per_stream_bytes,
             "nginx_rss_per_stream_bytes": self.nginx.rss_per_stream_bytes,
             "gateway_per_second": self.gateway.per_second.round(),
             "nginx_per_second": self.nginx.per_second.round(),
+            "direct_per_second": self.direct.per_second.round(),
+            "foreign_cores": rounded(self.foreign()),
             "gateway_core_busy": rounded(self.gateway.busy),
             "nginx_core_busy": rounded(self.nginx.busy),
             "requests": self.requests,
@@ -123,6 +132,11 @@ impl Report {
     /// The figures of that workload, where it ran.
     pub(crate) fn find(&self, name: &str) -> Option<&Figures> {
         self.workloads.iter().find(|(found, _)| *found == name).map(|(_, figures)| figures)
+    }
+
+    /// Cores that others used, at worst.
+    pub(crate) fn foreign(&self) -> f64 {
+        self.workloads.iter().map(|(_, figures)| figures.foreign()).fold(0.0, f64::max)
     }
 
     /// Requests without a usage event, over all workloads.

@@ -31,6 +31,15 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
     Ok(total)
 }
 
+/// CPU time that was used on all cores since the machine started, by anybody.
+pub(crate) fn machine_cpu() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
+    let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1).collect::<Vec<_>>();
+    // user, nice and system; irq and softirq after idle and iowait.
+    let ticks: u64 = [0, 1, 2, 5, 6].iter().map(|at| number(&fields, *at)).sum();
+    Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
 fn tree(root: u32) -> Result<Vec<u32>> {
     let mut parents = Vec::new();
     for entry in fs::read_dir("/proc").context("cannot read /proc")?.flatten() {

@@ -50,6 +50,8 @@ pub(crate) struct Rig {
     pub(crate) kafka_kind: Kind,
     /// Requests to the gateway so far.
     pub(crate) sent: usize,
+    /// Of these, without an event when it was last counted.
+    pub(crate) missing: usize,
     _kafka: Kafka,
     _folder: TempDir,
 }
@@ -99,6 +101,7 @@ impl Rig {
             idle_rss_bytes,
             kafka_kind,
             sent: 0,
+            missing: 0,
             _kafka: kafka,
             _folder: folder,
         })

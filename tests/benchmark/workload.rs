@@ -13,7 +13,7 @@ use tollgate_tests::load::paced::{self, Pace};
 use tollgate_tests::load::request::Target;
 
 use crate::figures::{Cost, Figures, Latency};
-use crate::process_stat::usage;
+use crate::process_stat::{Usage, machine_cpu, usage};
 use crate::rig::Rig;
 
 /// How long to look.
@@ -127,20 +127,20 @@ pub(crate) async fn measure(workload: &Workload, rig: &mut Rig, plan: &Plan) -> 
         pid: Some(rig.gateway.pid()),
     };
     let mut figures = Figures::default();
-    let (base, _, errors) = look(workload, &direct, plan).await?;
-    figures.direct = base.latency;
-    figures.errors += errors;
-    let (cost, _, errors) = look(workload, &nginx, plan).await?;
-    figures.nginx = cost;
-    figures.errors += errors;
-    let (cost, requests, errors) = look(workload, &gateway, plan).await?;
-    figures.gateway = cost;
-    figures.errors += errors;
-    figures.requests = requests;
-    let before = rig.sent;
-    rig.sent += requests;
-    figures.lost_events = rig.sent - rig.ledger.count_until(rig.sent)?;
-    ensure!(figures.lost_events <= requests || before > 0, "more events are missing than requests were sent");
+    let mut errors = 0;
+    for (way, cost) in
+        [(&direct, &mut figures.direct), (&nginx, &mut figures.nginx), (&gateway, &mut figures.gateway)]
+    {
+        let (measured, requests, failed) = look(workload, way, plan).await?;
+        *cost = measured;
+        errors += failed;
+        figures.requests = requests;
+    }
+    figures.errors = errors;
+    rig.sent += figures.requests;
+    let missing = rig.sent - rig.ledger.count_until(rig.sent)?;
+    figures.lost_events = missing - rig.missing;
+    rig.missing = missing;
     Ok(figures)
 }
 
@@ -149,11 +149,7 @@ async fn look(workload: &Workload, way: &Way, plan: &Plan) -> Result<(Cost, usiz
     let target = way.target(workload);
     let (cost, errors) = match workload.kind {
         Kind::Busy { connections, rate, .. } => {
-            let (mut cost, mut errors) = if way.pid.is_some() {
-                busy(&target, way, connections, plan).await?
-            } else {
-                (Cost::default(), 0)
-            };
+            let (mut cost, mut errors) = busy(&target, way, connections, plan).await?;
             let pace = Pace { rate, connections: 8, duration: plan.paced };
             let paced = {
                 let target = target.clone();
@@ -175,20 +171,13 @@ async fn busy(target: &Target, way: &Way, connections: usize, plan: &Plan) -> Re
     for _ in 0..plan.rounds {
         let load = ClosedLoop::start(target, connections);
         tokio::time::sleep(plan.warm_up).await;
-        let (before, from, good_before) = (sample(way)?, Instant::now(), load.counters().good());
+        let (before, good_before) = (Sample::take(way)?, load.counters().good());
         tokio::time::sleep(plan.window).await;
-        let (after, elapsed) = (sample(way)?, from.elapsed());
+        let (spent, rss_bytes) = Sample::take(way)?.since(&before);
         let good = load.counters().good() - good_before;
         errors += load.stop().await.bad();
         ensure!(good > 0, "no request succeeded in the window");
-        let cpu = (after.cpu - before.cpu).as_secs_f64();
-        let cost = Cost {
-            cpu_us: cpu * 1e6 / good as f64,
-            per_second: good as f64 / elapsed.as_secs_f64(),
-            busy: cpu / elapsed.as_secs_f64(),
-            rss_bytes: after.rss_bytes,
-            ..Cost::default()
-        };
+        let cost = Cost { rss_bytes, ..spent.over(good) };
         if best.is_none_or(|best| cost.cpu_us < best.cpu_us) {
             best = Some(cost);
         }
@@ -197,30 +186,68 @@ async fn busy(target: &Target, way: &Way, connections: usize, plan: &Plan) -> Re
 }
 
 async fn held(target: &Target, way: &Way, streams: usize, plan: &Plan) -> Result<(Cost, u64)> {
-    let empty = sample(way)?;
+    let empty = Sample::take(way)?;
     let held = Held::open(target, streams, 1_000).await;
     tokio::time::sleep(plan.warm_up).await;
     held.start_timing();
-    let (before, from, chunks_before) = (sample(way)?, Instant::now(), held.chunks());
+    let (before, chunks_before) = (Sample::take(way)?, held.chunks());
     tokio::time::sleep(plan.held).await;
-    let (after, elapsed, chunks) = (sample(way)?, from.elapsed(), held.chunks() - chunks_before);
+    let (spent, rss_bytes) = Sample::take(way)?.since(&before);
+    let chunks = held.chunks() - chunks_before;
     let broken = streams as u64 - held.alive().min(streams as u64);
     let latency = Latency::of(&held.transits());
     held.close().await;
-    let cpu = (after.cpu - before.cpu).as_secs_f64();
-    let cost = Cost {
-        cpu_us: cpu * 1e6 / chunks.max(1) as f64,
-        per_second: chunks as f64 / elapsed.as_secs_f64(),
-        busy: cpu / elapsed.as_secs_f64(),
-        rss_bytes: after.rss_bytes,
-        rss_per_stream_bytes: after.rss_bytes.saturating_sub(empty.rss_bytes) / streams as u64,
-        latency,
-    };
+    let grown = rss_bytes.saturating_sub(empty.proxy.rss_bytes);
+    let cost =
+        Cost { rss_bytes, rss_per_stream_bytes: grown / streams as u64, latency, ..spent.over(chunks) };
     Ok((cost, broken))
 }
 
-fn sample(way: &Way) -> Result<crate::process_stat::Usage> {
-    way.pid.map_or(Ok(crate::process_stat::Usage::default()), usage)
+/// Clocks of the proxy, of everything that the bench started, and of the machine.
+struct Sample {
+    at: Instant,
+    proxy: Usage,
+    own: Duration,
+    machine: Duration,
+}
+
+/// What was spent between two samples.
+struct Spent {
+    elapsed: Duration,
+    proxy: Duration,
+    foreign: Duration,
+}
+
+impl Sample {
+    fn take(way: &Way) -> Result<Self> {
+        let proxy = way.pid.map_or(Ok(Usage::default()), usage)?;
+        let own = usage(std::process::id())?.cpu;
+        Ok(Self { at: Instant::now(), proxy, own, machine: machine_cpu()? })
+    }
+
+    /// What was spent since `before`, and the proxy's resident memory now.
+    fn since(&self, before: &Self) -> (Spent, u64) {
+        let own = self.own.saturating_sub(before.own);
+        let spent = Spent {
+            elapsed: self.at - before.at,
+            proxy: self.proxy.cpu.saturating_sub(before.proxy.cpu),
+            foreign: self.machine.saturating_sub(before.machine).saturating_sub(own),
+        };
+        (spent, self.proxy.rss_bytes)
+    }
+}
+
+impl Spent {
+    fn over(&self, requests: u64) -> Cost {
+        let (proxy, elapsed) = (self.proxy.as_secs_f64(), self.elapsed.as_secs_f64());
+        Cost {
+            cpu_us: proxy * 1e6 / requests.max(1) as f64,
+            per_second: requests as f64 / elapsed,
+            busy: proxy / elapsed,
+            foreign: self.foreign.as_secs_f64() / elapsed,
+            ..Cost::default()
+        }
+    }
 }
 
 /// A chat request whose prompt has so many bytes.
