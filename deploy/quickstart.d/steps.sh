@@ -10,13 +10,15 @@ die() {
 
 # ── 1 Tools
 
-# Debian package of each command that the build and the set-up scripts use.
-readonly TOOLS="cc:gcc c++:g++ make:make pkg-config:pkg-config curl:curl python3:python3 npm:npm openssl:openssl"
+# Debian package of each command that the build and this script use; the set-up scripts look after their own.
+readonly TOOLS="cc:gcc c++:g++ make:make pkg-config:pkg-config curl:curl python3:python3"
 # Headers and modules that no command stands for.
 readonly LIBRARIES="zlib1g-dev libssl-dev ca-certificates"
 
 install_tools() {
     local missing=() entry
+    # First, because it is the one thing that only a person can bring.
+    [[ -n "$bin_dir" ]] || check_cargo
     for entry in $TOOLS; do
         command -v "${entry%%:*}" >/dev/null || missing+=("${entry#*:}")
     done
@@ -27,7 +29,6 @@ install_tools() {
         done
     fi
     if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
-    [[ -n "$bin_dir" ]] || check_cargo
     say "all there"
 }
 
