@@ -16,6 +16,10 @@ const WAIT: Duration = Duration::from_millis(10);
 /// Pause when there is nothing to publish.
 const IDLE: Duration = Duration::from_millis(20);
 
+/// Pause between steps. An actor that notifies itself without one never lets its thread's other tasks run,
+/// so it could not be stopped from outside.
+const BREATHE: Duration = Duration::from_millis(1);
+
 /// Publishes the spool.
 pub(super) struct PublisherActor {
     publisher: Publisher,
@@ -65,12 +69,11 @@ impl Handler<Next> for PublisherActor {
         if self.answer_drain(ctx) {
             return;
         }
-        match step {
-            Step::Busy => ctx.notify(Next),
-            Step::Idle => {
-                ctx.notify_later(Next, IDLE);
-            }
-        }
+        let pause = match step {
+            Step::Busy => BREATHE,
+            Step::Idle => IDLE,
+        };
+        ctx.notify_later(Next, pause);
     }
 }
 

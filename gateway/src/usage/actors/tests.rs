@@ -142,6 +142,22 @@ fn a_log_that_comes_late_gets_everything() {
 }
 
 #[test]
+fn a_handle_that_is_dropped_stops_its_threads_although_the_log_is_silent() {
+    let (ledger, _) = open(&FakeFiles::new());
+    let sink = Sink::default();
+    sink.hold(true);
+    let handle = start(ledger.clone(), Arc::new(sink.clone()));
+    attempt(&ledger);
+    until("a record in flight", || sink.usage().len() == 1);
+    let (stopped, waiting) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(handle);
+        stopped.send(()).unwrap();
+    });
+    waiting.recv_timeout(LIMIT).unwrap();
+}
+
+#[test]
 fn groups_are_synced_without_being_asked() {
     let files = FakeFiles::new();
     let (ledger, _) = open(&files);
