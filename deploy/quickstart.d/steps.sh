@@ -88,28 +88,28 @@ build_programs() {
     done
 }
 
-# One line every ten seconds instead of one for each crate.
+# A line every ten seconds instead of one for each crate; every thirty while nothing new begins.
 summarise_build() {
-    local total="$1" line count=0 next=$((SECONDS + 10)) last="" code
+    local total="$1" line code count=0 shown=0 begun=$SECONDS next=$((SECONDS + 10)) last=""
     : >"$dir/logs/build.log"
     while true; do
-        code=0
+        code=0 line=""
         IFS= read -r -t 10 line || code=$?
-        if ((code > 128)); then
-            line=""
-        elif ((code)); then
-            break
-        else
-            printf '%s\n' "$line" >>"$dir/logs/build.log"
-        fi
+        ((code == 0 || code > 128)) || break
+        if ((code == 0)); then printf '%s\n' "$line" >>"$dir/logs/build.log"; fi
         if [[ "$line" == *" Compiling "* ]]; then
             count=$((count + 1))
             last="${line#*Compiling }"
         fi
-        if ((count && SECONDS >= next)); then
+        ((SECONDS >= next)) || continue
+        if ((count > shown)); then
             say "compiled $count of about $total crates, now ${last%% *}"
             next=$((SECONDS + 10))
+        else
+            say "optimising and linking, $((SECONDS - begun)) s so far"
+            next=$((SECONDS + 30))
         fi
+        shown=$count
     done
 }
 
