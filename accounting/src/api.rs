@@ -12,9 +12,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, HttpServer, web};
 use serde::Deserialize;
 use serde_json::json;
+use tollgate_settings::units::Time;
 use uuid::Uuid;
 
-use crate::config::parse_duration;
 use crate::error::Error;
 use crate::reconcile::reconcile;
 use crate::reports::{Chargeback, Dimension, Format, Period, drill_down};
@@ -116,8 +116,10 @@ struct ReconcileQuery {
 }
 
 async fn reconciliation(app: web::Data<App>, query: Query<ReconcileQuery>) -> Result<HttpResponse, Refusal> {
-    let grace = query.0.grace.as_deref().map_or(Ok(app.grace), parse_duration);
-    let grace = grace.map_err(|text| Refusal::new(StatusCode::BAD_REQUEST, "invalid_grace", text))?;
+    let grace = query.0.grace.as_deref().map(Time::from_str).transpose();
+    let grace = grace
+        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "invalid_grace", error.to_string()))?
+        .map_or(app.grace, |given| given.0);
     let (store, rollup, leads) = (app.store.clone(), Arc::clone(&app.rollup), app.health.is_leader());
     let found = app
         .run(async move {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use tollgate_settings::units::Time;
 
 use crate::client;
-use crate::config::{Config, parse_duration};
+use crate::config::Config;
 use crate::error::Error;
 use crate::reconcile::{Reconciliation, reconcile};
 use crate::reports::{Chargeback, Dimension, Format, Period};
@@ -111,11 +112,8 @@ pub async fn run(cli: Cli, open_log: OpenLog) -> Result<u8, Error> {
 pub type OpenLog = fn(&Config) -> Result<Arc<dyn tollgate_eventlog::EventLog>, tollgate_eventlog::LogError>;
 
 fn load(path: Option<&Path>) -> Result<Config, Error> {
-    let path = path.ok_or_else(|| Error::Config {
-        path: "command line".into(),
-        message: "name the configuration file with --config".to_owned(),
-    })?;
-    Config::load(path)
+    let path = path.ok_or_else(|| Error::Usage("name the configuration file with --config".to_owned()))?;
+    Ok(Config::load(path)?)
 }
 
 async fn serve(config: Config, open_log: OpenLog) -> Result<(), Error> {
@@ -166,12 +164,8 @@ async fn report(config: Option<&Path>, options: &ReportOptions) -> Result<String
 }
 
 async fn reconciliation(config: Option<&Path>, options: &ReconcileOptions) -> Result<Reconciliation, Error> {
-    let grace = options
-        .grace
-        .as_deref()
-        .map(parse_duration)
-        .transpose()
-        .map_err(|message| Error::Config { path: "--grace".into(), message })?;
+    let grace = options.grace.as_deref().map(Time::from_str).transpose();
+    let grace = grace.map_err(|error| Error::Usage(format!("--grace: {error}")))?;
     if let Some(url) = &options.source.url {
         let query = options
             .grace
@@ -183,7 +177,7 @@ async fn reconciliation(config: Option<&Path>, options: &ReconcileOptions) -> Re
     }
     let config = load(config)?;
     let ledger = service::open_ledger(&config.store).await?;
-    let found = reconcile_directly(&ledger, grace.unwrap_or(config.reconcile_grace)).await;
+    let found = reconcile_directly(&ledger, grace.unwrap_or(config.reconcile_grace).0).await;
     ledger.close().await;
     Ok(found?)
 }

@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tollgate_eventlog::config::EventLogConfig;
+use tollgate_settings::load::{parse_checked, read_checked};
+use tollgate_settings::units::Time;
+use tollgate_settings::{ConfigError, Mistakes, SecretTemplate};
 
 use crate::batch::Limits;
-use crate::error::Error;
-use crate::secret::{self, SecretRef};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,15 +31,15 @@ pub struct Config {
     #[serde(default)]
     pub batch: BatchConfig,
     /// Time between two runs of the rollup. Default 30 s.
-    #[serde(default = "default_rollup_interval", deserialize_with = "duration")]
-    pub rollup_interval: Duration,
+    #[serde(default = "default_rollup_interval")]
+    pub rollup_interval: Time,
     /// Time between two reconciliations. Default 60 s.
-    #[serde(default = "default_reconcile_interval", deserialize_with = "duration")]
-    pub reconcile_interval: Duration,
+    #[serde(default = "default_reconcile_interval")]
+    pub reconcile_interval: Time,
     /// Longest time that one attempt may take; holes in a gateway's sequence that are younger are pending,
     /// not missing. Default 15 min.
-    #[serde(default = "default_reconcile_grace", deserialize_with = "duration")]
-    pub reconcile_grace: Duration,
+    #[serde(default = "default_reconcile_grace")]
+    pub reconcile_grace: Time,
 }
 
 /// Where rows go: exactly one of the two.
@@ -64,12 +64,12 @@ pub struct ClickhouseConfig {
     /// User.
     #[serde(default)]
     pub user: Option<String>,
-    /// Password, as a secret reference.
+    /// Password, as a secret reference: `${secret:env:NAME}` or `${secret:file:/path}`.
     #[serde(default)]
-    pub password: Option<SecretRef>,
+    pub password: Option<SecretTemplate>,
     /// Longest time for one statement. Default 30 s.
-    #[serde(default = "default_timeout", deserialize_with = "duration")]
-    pub timeout: Duration,
+    #[serde(default = "default_timeout")]
+    pub timeout: Time,
 }
 
 /// The engine inside this process.
@@ -100,96 +100,85 @@ pub struct BatchConfig {
     /// As soon as there are this many. Default 10000.
     pub records: usize,
     /// As soon as the oldest has waited this long. Default 1 s.
-    #[serde(deserialize_with = "duration")]
-    pub age: Duration,
+    pub age: Time,
 }
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { records: 10_000, age: Duration::from_secs(1) }
+        Self { records: 10_000, age: Time::from_secs(1) }
     }
 }
 
 impl From<BatchConfig> for Limits {
     fn from(config: BatchConfig) -> Self {
-        Self { records: config.records, age: config.age }
+        Self { records: config.records, age: config.age.0 }
     }
 }
 
 impl Config {
-    /// Reads a file and resolves the secret references of the event log's settings.
+    /// Reads and checks a file.
     ///
     /// # Errors
-    /// When the file cannot be read or has mistakes: all values out of range are reported together.
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::Config { path: path.into(), message: error.to_string() })?;
-        Self::parse(&text).map_err(|message| Error::Config { path: path.into(), message })
+    /// When the file cannot be read or has mistakes: all values out of range and missing secrets of the event
+    /// log are reported together.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        read_checked(path, |config: &Self| config.mistakes().into_result())
     }
 
-    /// Reads a text.
+    /// Reads and checks a text that came from `path`.
     ///
     /// # Errors
-    /// With every mistake, one a line.
-    pub fn parse(yaml: &str) -> Result<Self, String> {
-        let mut config: Self = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
-        let mut mistakes = config.mistakes();
-        if let EventLogConfig::Kafka(kafka) = &mut config.events {
-            for (name, value) in &mut kafka.properties {
-                match secret::resolve(value) {
-                    Ok(resolved) => *value = resolved,
-                    Err(error) => mistakes.push(format!("events.kafka.properties.{name}: {error}")),
-                }
-            }
-        }
-        if mistakes.is_empty() { Ok(config) } else { Err(mistakes.join("\n")) }
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, yaml: &str) -> Result<Self, ConfigError> {
+        parse_checked(path, yaml, |config: &Self| config.mistakes().into_result())
     }
 
     /// Every value out of range, with its path and what to use instead.
     #[must_use]
-    pub fn mistakes(&self) -> Vec<String> {
-        let mut mistakes = Vec::new();
-        let mut check = |fine: bool, message: &str| {
-            if !fine {
-                mistakes.push(message.to_owned());
-            }
-        };
-        check(!self.group.is_empty(), "group: is empty");
-        check((1..=1_000_000).contains(&self.batch.records), "batch.records: use 1 to 1000000");
-        check(self.batch.age <= Duration::from_secs(60), "batch.age: use at most 60s");
-        let second = Duration::from_secs(1);
-        check(self.rollup_interval >= second, "rollup_interval: use at least 1s");
-        check(self.reconcile_interval >= second, "reconcile_interval: use at least 1s");
+    pub fn mistakes(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        mistakes.add_section("events", self.events.mistakes());
+        mistakes.check(!self.group.is_empty(), "group", "is empty");
+        mistakes.check((1..=1_000_000).contains(&self.batch.records), "batch.records", "use 1 to 1000000");
+        mistakes.check(self.batch.age <= Time::from_secs(60), "batch.age", "use at most 60s");
+        let second = Time::from_secs(1);
+        mistakes.check(self.rollup_interval >= second, "rollup_interval", "use at least 1s");
+        mistakes.check(self.reconcile_interval >= second, "reconcile_interval", "use at least 1s");
         match &self.store {
-            StoreConfig::Clickhouse(server) => {
-                check(server.url.starts_with("http://"), "store.clickhouse.url: use http://host:8123");
-                check(is_name(&server.database), "store.clickhouse.database: use letters, digits and _");
-            }
-            StoreConfig::Embedded(embedded) => {
-                check(is_name(&embedded.database), "store.embedded.database: use letters, digits and _");
-                check(embedded.max_memory_mib >= 256, "store.embedded.max_memory_mib: use at least 256");
-                let loopback = embedded.http_listen.is_none_or(|at| at.ip().is_loopback());
-                check(loopback, "store.embedded.http_listen: use a loopback address such as 127.0.0.1:8123");
-            }
+            StoreConfig::Clickhouse(server) => mistakes.add_section("store.clickhouse", server.mistakes()),
+            StoreConfig::Embedded(embedded) => mistakes.add_section("store.embedded", embedded.mistakes()),
         }
+        mistakes
+    }
+}
+
+impl ClickhouseConfig {
+    fn mistakes(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        mistakes.check(self.url.starts_with("http://"), "url", "use http://host:8123");
+        mistakes.check(is_name(&self.database), "database", "use letters, digits and _");
+        mistakes.check(
+            self.password.as_ref().is_none_or(SecretTemplate::is_reference),
+            "password",
+            "give ${secret:env:NAME} or ${secret:file:/path}, never the password itself",
+        );
+        mistakes
+    }
+}
+
+impl EmbeddedStoreConfig {
+    fn mistakes(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        mistakes.check(is_name(&self.database), "database", "use letters, digits and _");
+        mistakes.check(self.max_memory_mib >= 256, "max_memory_mib", "use at least 256");
+        let loopback = self.http_listen.is_none_or(|at| at.ip().is_loopback());
+        mistakes.check(loopback, "http_listen", "use a loopback address such as 127.0.0.1:8123");
         mistakes
     }
 }
 
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-/// `30s`, `5m`, `1h 30m` …
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_duration(&text).map_err(serde::de::Error::custom)
-}
-
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a duration such as 30s or 5m");
-    let signed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    signed.try_into().map_err(|_| wrong())
 }
 
 fn default_listen() -> SocketAddr {
@@ -204,20 +193,20 @@ fn default_database() -> String {
     "tollgate".to_owned()
 }
 
-fn default_rollup_interval() -> Duration {
-    Duration::from_secs(30)
+fn default_rollup_interval() -> Time {
+    Time::from_secs(30)
 }
 
-fn default_reconcile_interval() -> Duration {
-    Duration::from_secs(60)
+fn default_reconcile_interval() -> Time {
+    Time::from_secs(60)
 }
 
-fn default_reconcile_grace() -> Duration {
-    Duration::from_secs(15 * 60)
+fn default_reconcile_grace() -> Time {
+    Time::from_secs(15 * 60)
 }
 
-fn default_timeout() -> Duration {
-    Duration::from_secs(30)
+fn default_timeout() -> Time {
+    Time::from_secs(30)
 }
 
 fn default_max_memory_mib() -> u32 {
@@ -237,6 +226,10 @@ pub fn default_library() -> PathBuf {
 mod tests {
     use super::*;
 
+    fn parse(yaml: &str) -> Result<Config, String> {
+        Config::parse(Path::new("accounting.yaml"), yaml).map_err(|error| error.to_string())
+    }
+
     const SMALL: &str = "
 events: { embedded: { path: /tmp/log } }
 store: { embedded: { path: /tmp/ledger } }
@@ -245,11 +238,11 @@ price_book: prices.yaml
 
     #[test]
     fn a_small_file_has_the_documented_defaults() {
-        let config = Config::parse(SMALL).unwrap();
+        let config = parse(SMALL).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:8091");
         assert_eq!(config.group, "tollgate-accounting");
-        assert_eq!(config.batch, BatchConfig { records: 10_000, age: Duration::from_secs(1) });
-        assert_eq!(config.rollup_interval, Duration::from_secs(30));
+        assert_eq!(config.batch, BatchConfig { records: 10_000, age: Time::from_secs(1) });
+        assert_eq!(config.rollup_interval, Time::from_secs(30));
         let StoreConfig::Embedded(embedded) = config.store else { panic!() };
         assert!(embedded.library.ends_with("lib/libchdb.so"));
         assert_eq!(embedded.http_listen, None);
@@ -266,20 +259,28 @@ price_book: prices.yaml
 "
             )
         };
-        assert!(Config::parse(&file("${secret:env:PASSWORD}")).is_ok());
-        let error = Config::parse(&file("hunter2")).unwrap_err();
-        assert!(error.contains("${secret:env:NAME}"), "{error}");
+        assert!(parse(&file("${secret:env:PASSWORD}")).is_ok());
+        let error = parse(&file("hunter2")).unwrap_err();
+        assert!(error.contains("store.clickhouse.password: give ${secret:env:NAME}"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]
-    fn unknown_fields_are_refused_with_their_line() {
-        let error = Config::parse(&format!("{SMALL}lisen: 127.0.0.1:1\n")).unwrap_err();
-        assert!(error.contains("lisen") && error.contains("line"), "{error}");
+    fn unknown_fields_are_refused_with_their_place_and_what_was_meant() {
+        let error = parse(&format!("{SMALL}lisen: 127.0.0.1:1\n")).unwrap_err();
+        assert!(error.starts_with("accounting.yaml:5:1: ") && error.contains("`lisen`"), "{error}");
+        assert!(error.ends_with("did you mean `listen`?"), "{error}");
+    }
+
+    #[test]
+    fn times_may_be_sums() {
+        let config = parse(&format!("{SMALL}reconcile_grace: 1h 30m\n")).unwrap();
+        assert_eq!(config.reconcile_grace, Time::from_secs(5_400));
     }
 
     #[test]
     fn all_values_out_of_range_are_reported_at_once() {
-        let error = Config::parse(
+        let error = parse(
             "
 events: { kafka: { brokers: [b], properties: { sasl.password: \"${secret:env:TOLLGATE_TEST_NOT_SET}\" } } }
 store: { embedded: { path: /tmp/ledger, http_listen: 0.0.0.0:8123, database: \"a`b\" } }

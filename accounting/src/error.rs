@@ -4,23 +4,21 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tollgate_eventlog::LogError;
+use tollgate_settings::{ConfigError, SecretError};
 
 use crate::price_book::PriceBookError;
 use crate::reports::ReportError;
-use crate::secret::SecretError;
 use crate::store::StoreError;
 
 /// Why accounting did not start or did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration cannot be used.
-    #[error("{}: {message}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// Every mistake, one a line.
-        message: String,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An option of the command line is missing or cannot be used.
+    #[error("{0}")]
+    Usage(String),
     /// The price book cannot be read.
     #[error("the price book {} cannot be read: {error}", path.display())]
     PriceBookFile {
@@ -68,4 +66,21 @@ pub enum Error {
     /// A thread or the runtime failed.
     #[error("internal: {0}")]
     Internal(String),
+}
+
+impl Error {
+    /// Whether the configuration or the command line must be changed; trying again does not help.
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::Usage(_)
+                | Self::PriceBookFile { .. }
+                | Self::PriceBook { .. }
+                | Self::Secret(_)
+                | Self::Report(_)
+                | Self::Log(LogError::Config(_))
+        )
+    }
 }

@@ -20,7 +20,6 @@ pub mod reconcile;
 pub mod reports;
 pub mod rollup;
 pub mod row;
-pub mod secret;
 pub mod service;
 pub mod store;
 pub mod telemetry;

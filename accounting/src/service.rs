@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tollgate_eventlog::EventLog;
+use tollgate_settings::SecretTemplate;
 
 use crate::api;
 use crate::config::{Config, EmbeddedStoreConfig, StoreConfig};
@@ -67,14 +68,14 @@ impl OpenLedger {
 pub async fn open_ledger(config: &StoreConfig) -> Result<OpenLedger, Error> {
     let ledger = match config {
         StoreConfig::Clickhouse(server) => {
-            let password = server.password.as_ref().map(|secret| secret.resolve()).transpose()?;
+            let password = server.password.as_ref().map(SecretTemplate::resolve).transpose()?;
             let options = ServerOptions {
                 url: server.url.clone(),
                 database: server.database.clone(),
                 user: server.user.clone(),
-                timeout: server.timeout,
+                timeout: server.timeout.0,
             };
-            let engine = ServerEngine::open(&options, password.as_deref()).await?;
+            let engine = ServerEngine::open(&options, password.as_ref()).await?;
             OpenLedger { store: LedgerStore::new(Arc::new(engine)), embedded: None }
         }
         StoreConfig::Embedded(embedded) => {
@@ -125,7 +126,7 @@ pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Err
         rollup: Arc::clone(&rollup),
         metrics: metrics.clone(),
         health: Arc::clone(&health),
-        grace: config.reconcile_grace,
+        grace: config.reconcile_grace.0,
         runtime: tokio::runtime::Handle::current(),
     };
     let handle_metrics = metrics.clone();
@@ -145,8 +146,8 @@ pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Err
     let http = api::serve(listener, app.clone())?;
     let (stop, stopped) = watch::channel(false);
     let jobs = vec![
-        tokio::spawn(rollup_job(app.clone(), config.rollup_interval, stopped.clone())),
-        tokio::spawn(reconcile_job(app, config.reconcile_interval, stopped)),
+        tokio::spawn(rollup_job(app.clone(), config.rollup_interval.0, stopped.clone())),
+        tokio::spawn(reconcile_job(app, config.reconcile_interval.0, stopped)),
     ];
     let addr = http.addr();
     let ledger_addr = loopback.as_ref().map(Loopback::addr);

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tollgate_eventlog::config::EventLogConfig;
+use tollgate_settings::load::{parse_checked, read_checked};
+use tollgate_settings::{ConfigError, Mistakes, SecretTemplate};
 
 use crate::embed::EmbeddingBounds;
 use crate::index::Capacity;
-use crate::secret::{SecretError, SecretTemplate};
 
 /// The service's settings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -208,27 +208,49 @@ impl Limits {
 }
 
 impl Config {
-    /// Reads YAML.
+    /// Reads and checks a file.
     ///
     /// # Errors
-    /// With line, column and the field's name.
-    pub fn from_yaml(text: &str) -> Result<Self, serde_saphyr::Error> {
-        serde_saphyr::from_str(text)
+    /// When the file cannot be read or has mistakes, with their place; missing secrets are reported together.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        read_checked(path, |config: &Self| config.mistakes().into_result())
     }
 
-    /// The event log's settings with every secret reference replaced by its secret.
+    /// Reads and checks a text that came from `path`.
     ///
     /// # Errors
-    /// When a reference is malformed or its secret is missing.
-    pub fn resolved_events(&self) -> Result<EventLogConfig, SecretError> {
-        let mut events = self.events.clone();
-        if let EventLogConfig::Kafka(kafka) = &mut events {
-            for value in kafka.properties.values_mut() {
-                let secret = SecretTemplate::from(value.as_str()).resolve()?;
-                *value = secret.expose_secret().to_owned();
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, yaml: &str) -> Result<Self, ConfigError> {
+        parse_checked(path, yaml, |config: &Self| config.mistakes().into_result())
+    }
+
+    /// What no type says: secrets that are missing, and settings that the event log refuses.
+    #[must_use]
+    pub fn mistakes(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        mistakes.add_section("events", self.events.mistakes());
+        for (path, secret) in self.secrets() {
+            if let Err(error) = secret.resolve() {
+                mistakes.add(path, error.to_string());
             }
         }
-        Ok(events)
+        mistakes
+    }
+
+    /// The service's own secrets, each with its path.
+    fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretTemplate)> {
+        let token = self.token.as_ref();
+        let api_key = match &self.index {
+            IndexConfig::Qdrant(qdrant) => qdrant.api_key.as_ref(),
+            IndexConfig::Embedded(_) => None,
+        };
+        let header = match &self.embedder {
+            EmbedderConfig::Openai(openai) => openai.header.as_ref().map(|header| &header.value),
+            EmbedderConfig::None | EmbedderConfig::Minilm(_) => None,
+        };
+        [("token", token), ("index.qdrant.api_key", api_key), ("embedder.openai.header.value", header)]
+            .into_iter()
+            .filter_map(|(path, secret)| Some((path, secret?)))
     }
 }
 
@@ -268,9 +290,13 @@ fn one() -> usize {
 mod tests {
     use super::*;
 
+    fn parse(yaml: &str) -> Result<Config, String> {
+        Config::parse(Path::new("cache.yaml"), yaml).map_err(|error| error.to_string())
+    }
+
     #[test]
     fn a_short_file_is_enough() {
-        let config = Config::from_yaml(
+        let config = parse(
             "events: { embedded: { path: /data/events } }\nindex: { embedded: { path: /data/cache } }\n",
         )
         .unwrap();
@@ -282,44 +308,49 @@ mod tests {
 
     #[test]
     fn every_choice_can_be_written() {
-        let config = Config::from_yaml(
-            "listen: 0.0.0.0:9000
-token: ${secret:env:CACHE_TOKEN}
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(secret.path(), "s3cret").unwrap();
+        let text = "listen: 0.0.0.0:9000
+token: ${secret:file:SECRET}
 events: { kafka: { brokers: ['kafka:9092'] } }
-index: { qdrant: { url: 'http://qdrant:6334', api_key: '${secret:file:/run/secrets/qdrant}' } }
+index: { qdrant: { url: 'http://qdrant:6334', api_key: '${secret:file:SECRET}' } }
 embedder:
   openai:
     url: https://api.openai.com/v1/embeddings
     model: text-embedding-3-small
     dimensions: 1536
-    header: { name: Authorization, value: 'Bearer ${secret:env:OPENAI_API_KEY}' }
+    header: { name: Authorization, value: 'Bearer ${secret:file:SECRET}' }
 limits: { max_ttl_s: 60 }
-",
-        )
-        .unwrap();
+";
+        let config = parse(&text.replace("SECRET", &secret.path().display().to_string())).unwrap();
         assert!(matches!(config.index, IndexConfig::Qdrant(qdrant) if qdrant.collection == "tollgate_cache"));
         assert!(matches!(config.embedder, EmbedderConfig::Openai(openai) if openai.timeout_ms == 2_000));
         assert_eq!(config.limits.max_ttl_s, 60);
     }
 
     #[test]
-    fn secrets_of_the_event_log_are_resolved() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "s3cret\n").unwrap();
-        let config = Config::from_yaml(&format!(
-            "events: {{ kafka: {{ brokers: ['k:9092'], properties: {{ sasl.password: '${{secret:file:{}}}', acks: all }} }} }}\nindex: {{ embedded: {{ path: /c }} }}\n",
-            file.path().display()
-        ));
-        let EventLogConfig::Kafka(kafka) = config.unwrap().resolved_events().unwrap() else { panic!() };
-        assert_eq!(kafka.properties["sasl.password"], "s3cret");
-        assert_eq!(kafka.properties["acks"], "all");
+    fn all_missing_secrets_are_reported_at_once_with_their_path() {
+        let error = parse(
+            "token: ${secret:env:TOLLGATE_NOT_SET_1}
+events: { kafka: { brokers: ['k:9092'], properties: { sasl.password: '${secret:env:TOLLGATE_NOT_SET_2}' } } }
+index: { qdrant: { url: 'http://qdrant:6334', api_key: '${secret:file:/not/there}' } }
+",
+        )
+        .unwrap_err();
+        let lines: Vec<_> = error.lines().map(str::trim).collect();
+        assert_eq!(lines.len(), 4, "{error}");
+        assert!(lines[1].starts_with("events.kafka.properties.sasl.password: "), "{error}");
+        assert!(lines[2].starts_with("token: environment variable TOLLGATE_NOT_SET_1"), "{error}");
+        assert!(lines[3].starts_with("index.qdrant.api_key: secret file /not/there"), "{error}");
     }
 
     #[test]
-    fn an_unknown_field_is_named() {
-        let error = Config::from_yaml(
-            "events: { embedded: { path: /e } }\nindex: { embedded: { path: /c } }\nlimits: { max_ttl: 60 }\n",
-        );
-        assert!(error.unwrap_err().to_string().contains("max_ttl"));
+    fn an_unknown_field_is_named_with_its_place_and_what_was_meant() {
+        let error = parse(
+            "events: { embedded: { path: /e } }\nindex: { embedded: { path: /c } }\nlimits: { max_tll_s: 60 }\n",
+        )
+        .unwrap_err();
+        assert!(error.starts_with("cache.yaml:3:"), "{error}");
+        assert!(error.contains("`max_tll_s`") && error.ends_with("did you mean `max_ttl_s`?"), "{error}");
     }
 }

@@ -5,15 +5,18 @@ use std::io;
 use std::net::SocketAddr;
 
 use tollgate_eventlog::LogError;
+use tollgate_settings::{ConfigError, SecretError};
 
 use crate::embed::minilm::LoadError;
 use crate::embed::openai::OpenAiError;
 use crate::index::IndexError;
-use crate::secret::SecretError;
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The address is taken or not this machine's.
     #[error("cannot listen on {address}")]
     Listen {
@@ -38,13 +41,30 @@ pub enum Error {
     /// A secret is not there.
     #[error("a secret is missing")]
     Secret(#[from] SecretError),
+    /// Signals cannot be watched.
+    #[error("signals cannot be watched")]
+    Signals(#[source] io::Error),
     /// A thread could not be started or ended badly.
     #[error("a thread of the cache service failed: {0}")]
     Thread(String),
 }
 
-/// An error and its causes on one line, for logs.
-pub(crate) fn chain(error: &dyn StdError) -> String {
+impl Error {
+    /// Whether the configuration must be changed; trying again does not help.
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::Secret(_)
+                | Self::Endpoint(OpenAiError::Url(_) | OpenAiError::Header(_) | OpenAiError::Secret(_))
+                | Self::Events(LogError::Config(_))
+        )
+    }
+}
+
+/// An error and its causes on one line.
+pub fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

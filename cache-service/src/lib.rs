@@ -27,7 +27,6 @@ pub mod lookup;
 pub mod metrics;
 #[cfg(feature = "qdrant-loopback")]
 pub mod qdrant_loopback;
-pub mod secret;
 pub mod server;
 mod store;
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! `tollgate-cache --config FILE`: the cache service as a process of its own.
+//!
+//! Exit codes: 0 done, 1 something failed, 2 the configuration or the command line is wrong.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tollgate_cache_service::config::Config;
+use tollgate_cache_service::error::{Error, chain};
+use tollgate_settings::EXIT_CONFIG;
 use tracing_subscriber::EnvFilter;
 
 /// Remembers answers of chat models and finds them again, by exact match and by meaning.
@@ -18,20 +22,33 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).init();
-    let path = Args::parse().config;
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let config = Config::from_yaml(&text).with_context(|| format!("{} is not valid", path.display()))?;
-    let log = config.resolved_events()?.open().context("cannot open the event log")?;
+    match serve(&Args::parse().config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("tollgate-cache: {}", chain(&error)));
+            if error.is_config() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+async fn serve(path: &Path) -> Result<(), Error> {
+    let config = Config::load(path)?;
+    let log = config.events.open()?;
     // Before the port opens: a signal that comes early must not be missed.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let service = tollgate_cache_service::start(config, log).await.context("cannot start")?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    let service = tollgate_cache_service::start(config, log).await?;
     tokio::select! {
         _ = terminate.recv() => {}
-        result = tokio::signal::ctrl_c() => result?,
+        result = tokio::signal::ctrl_c() => result.map_err(Error::Signals)?,
     }
     service.shutdown().await;
     Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "for the person who starts the program, beside the log")]
+fn say(line: &str) {
+    eprintln!("{line}");
 }

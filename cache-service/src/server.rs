@@ -11,6 +11,7 @@ use actix_web::{App, HttpServer};
 use tokio::runtime::Handle as Runtime;
 use tokio::task::AbortHandle;
 use tollgate_eventlog::{Consumer, EventLog, Topic};
+use tollgate_settings::SecretTemplate;
 
 use crate::api::{Api, routes};
 use crate::clock::Clock;
@@ -26,7 +27,6 @@ use crate::index::{IndexError, VectorIndex};
 use crate::invalidations::Invalidations;
 use crate::lookup::Cache;
 use crate::metrics::Metrics;
-use crate::secret::SecretTemplate;
 use crate::store::{Filler, Progress};
 
 /// Vectors of the embedded index when nothing embeds: any fixed length will do.

@@ -12,12 +12,13 @@ use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
 use arc_swap::ArcSwap;
 use tollgate_eventlog::{EventLog, LogError};
+use tollgate_settings::Mistakes;
 
 use crate::admin;
 use crate::backends::Backends;
 use crate::backends::call::Caller;
 use crate::backends::tls;
-use crate::config::validate::{Mistakes, validate};
+use crate::config::validate::validate;
 use crate::config::{Config, FsyncConfig, OnFullConfig};
 use crate::gateway::{Gateway, Worker};
 use crate::limits::Limiters;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clickhouse::Client;
 use clickhouse::error::Error as ClientError;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use super::engine::{Answer, BLOCK_FORMAT, Block, Engine, StoreError};
@@ -45,13 +46,13 @@ impl ServerEngine {
     ///
     /// # Errors
     /// When the server cannot be reached or refuses.
-    pub async fn open(options: &ServerOptions, password: Option<&str>) -> Result<Self, StoreError> {
+    pub async fn open(options: &ServerOptions, password: Option<&SecretString>) -> Result<Self, StoreError> {
         let mut client = Client::default().with_url(&options.url);
         if let Some(user) = &options.user {
             client = client.with_user(user);
         }
         if let Some(password) = password {
-            client = client.with_password(password);
+            client = client.with_password(password.expose_secret());
         }
         let mut engine = Self { client, timeout: options.timeout };
         let name = options.database.replace('`', "");

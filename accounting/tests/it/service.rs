@@ -38,7 +38,7 @@ reconcile_interval: 1s
 }
 
 fn config(turn: &Turn) -> Config {
-    Config::parse(&config_text(turn, true)).unwrap()
+    Config::parse(Path::new("accounting.yaml"), &config_text(turn, true)).unwrap()
 }
 
 fn open_log(turn: &Turn) -> Arc<dyn EventLog> {

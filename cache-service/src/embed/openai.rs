@@ -13,10 +13,10 @@ use hyper_util::rt::TokioExecutor;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
+use tollgate_settings::SecretError;
 
 use super::{EmbedError, Embedder};
 use crate::config::OpenAiEmbedderConfig;
-use crate::secret::SecretError;
 
 /// Largest answer: a vector of 8,192 components in decimal has a third of it.
 const MAX_ANSWER_BYTES: usize = 512 << 10;

@@ -105,7 +105,7 @@ pub(crate) fn config(dir: &Path, index: &str, embedder: &str, more: &str) -> Con
         "listen: 127.0.0.1:0\nevents: {{ embedded: {{ path: {} }} }}\nindex: {index}\nembedder: {embedder}\n{more}\n",
         events.display()
     );
-    Config::from_yaml(&yaml).unwrap()
+    Config::parse(Path::new("cache.yaml"), &yaml).unwrap()
 }
 
 pub(crate) fn embedded_index(dir: &Path) -> String {

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tollgate_accounting::service::load_price_book;
 use tollgate_gateway::telemetry::tracing::{TelemetryOptions, init};
+use tollgate_settings::EXIT_CONFIG;
 
 use crate::config::{self, Config};
 use crate::host;
@@ -17,8 +18,6 @@ use crate::key::Key;
 
 /// Exit code of a failure at run time.
 const EXIT_FAILED: u8 = 1;
-/// Exit code of a configuration or input that cannot be used.
-const EXIT_CONFIG: u8 = 2;
 
 /// An enterprise AI gateway in one process.
 #[derive(Debug, Parser)]

@@ -18,8 +18,9 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::json;
 use tollgate_cache_service::config::{EmbedderConfig, MiniLmConfig};
 use tollgate_eventlog::config::{EmbeddedConfig, EventLogConfig};
-use tollgate_gateway::config::load::{ConfigError, malformed, parse_yaml};
-use tollgate_gateway::config::validate::{Mistakes, validate};
+use tollgate_gateway::config::validate::validate;
+use tollgate_settings::load::{malformed, parse_yaml, read_text};
+use tollgate_settings::{ConfigError, Mistakes};
 
 use crate::engines;
 use crate::section::{Additions, Fields, Section};
@@ -103,9 +104,7 @@ impl Outline {
 /// # Errors
 /// When it cannot be read, has unknown fields, or its parts do not fit together: every mistake with its place.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), reason: error.to_string() })?;
-    parse(path, &text)
+    parse(path, &read_text(path)?)
 }
 
 /// Reads and checks text that came from `path`.
@@ -127,16 +126,20 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
 /// What the services find wrong with their sections, with its place in this file.
 fn mistakes_in(config: &Config) -> Mistakes {
     let mut all = Mistakes::default();
-    if let Err(mistakes) = validate(&config.gateway) {
-        for mistake in mistakes.0 {
-            all.add(format!("gateway.{}", mistake.path), mistake.message);
-        }
-    }
-    for mistake in config.accounting.mistakes() {
-        let (path, message) = mistake.split_once(": ").unwrap_or(("", &mistake));
-        all.add(format!("accounting.{path}"), message);
+    all.add_section("events", config.events.mistakes());
+    let gateway = validate(&config.gateway).err().unwrap_or_default();
+    all.add_section("gateway", without_events(gateway));
+    all.add_section("accounting", without_events(config.accounting.mistakes()));
+    if let Some(cache_service) = &config.cache_service {
+        all.add_section("cache_service", without_events(cache_service.mistakes()));
     }
     all
+}
+
+/// The log is one for all services; what is wrong with it stands at the top of the file.
+fn without_events(mut mistakes: Mistakes) -> Mistakes {
+    mistakes.0.retain(|mistake| !mistake.path.starts_with("events."));
+    mistakes
 }
 
 /// Reads the sections, completed with what the outline says.
@@ -304,6 +307,19 @@ gateway:
         assert!(error.starts_with("tollgate.yaml:3:") && error.contains("`backends`"), "{error}");
         let error = read("gatway: {}\n").unwrap_err();
         assert!(error.starts_with("tollgate.yaml:1:") && error.contains("`gateway`"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_secret_of_the_log_is_reported_once_and_where_it_stands() {
+        let error = read(
+            "events: { kafka: { brokers: [k], properties: { sasl.password: '${secret:env:TOLLGATE_NOT_SET}' } } }\n\
+             cache_service: { token: '${secret:env:TOLLGATE_NOT_SET_EITHER}' }\n",
+        )
+        .unwrap_err();
+        let lines: Vec<_> = error.lines().map(str::trim).collect();
+        assert_eq!(lines.len(), 3, "{error}");
+        assert!(lines[1].starts_with("events.kafka.properties.sasl.password: "), "{error}");
+        assert!(lines[2].starts_with("cache_service.token: "), "{error}");
     }
 
     #[test]

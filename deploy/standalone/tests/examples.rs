@@ -8,10 +8,10 @@ use std::process::{Command, Output};
 use serde::Deserialize;
 use tollgate_accounting::price_book::{PriceBook, PriceKey};
 use tollgate_accounting::service::load_price_book;
-use tollgate_gateway::config::load::read_yaml;
 use tollgate_gateway::config::validate::validate;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::topics::{Topic, TopicSpec};
+use tollgate_settings::load::read_yaml;
 
 fn deploy(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -42,7 +42,7 @@ fn the_accounting_example_is_understood() {
 
 #[test]
 fn the_cache_example_is_understood() {
-    tollgate_cache_service::Config::from_yaml(&read("config/cache.yaml")).unwrap();
+    tollgate_cache_service::Config::load(&deploy("config/cache.yaml")).unwrap();
 }
 
 #[test]

@@ -160,9 +160,10 @@ fn counter_key(scope: CounterScope, payer: &Payer) -> CounterKey {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::load::parse_yaml;
     use sha2::{Digest, Sha256};
+    use tollgate_settings::load::parse_yaml;
+
+    use super::*;
 
     fn table() -> KeyTable {
         let hash = |key: &str| hex::encode(Sha256::digest(key));

@@ -2,9 +2,9 @@
 
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
+use tollgate_settings::SecretError;
 
 use crate::config::CredentialsConfig;
-use crate::config::secret::SecretError;
 
 /// Credentials towards one backend, ready to be sent.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ mod tests {
     fn a_secret_header_is_sent_but_does_not_print() {
         let config = CredentialsConfig::Header(HeaderCredential {
             name: "Authorization".to_owned(),
-            value: "Bearer s3cret".into(),
+            value: "Bearer s3cret".parse().unwrap(),
         });
         let credentials = Credentials::resolve(Some(&config)).unwrap();
         let mut headers = http::HeaderMap::new();

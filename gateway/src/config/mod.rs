@@ -1,7 +1,7 @@
 //! The configuration file: types, defaults and documentation of every field.
 //!
-//! One YAML file is read into [`Config`] (unknown keys are refused, see [`load`]), checked as a whole by
-//! [`validate`], and resolved into the immutable [`crate::snapshot::Snapshot`] that requests use.
+//! One YAML file is read into [`Config`] (unknown keys are refused, see [`tollgate_settings::load`]), checked
+//! as a whole by [`validate`], and resolved into the immutable [`crate::snapshot::Snapshot`] that requests use.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,13 +11,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tollgate_eventlog::config::{EmbeddedConfig, EventLogConfig};
+use tollgate_settings::SecretTemplate;
+use tollgate_settings::units::{Bytes, Time, Tokens};
 
-use secret::SecretTemplate;
-use units::{Bytes, Time, Tokens};
-
-pub mod load;
-pub mod secret;
-pub mod units;
 pub mod validate;
 
 /// Everything the gateway is told.

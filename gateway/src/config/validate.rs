@@ -1,54 +1,17 @@
 //! What a type cannot say: references that lead nowhere, values out of range. Every mistake at once.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
-use super::load::nearest;
+use tollgate_settings::Mistakes;
+use tollgate_settings::load::nearest;
+
 use super::{BackendConfig, CacheConfig, Config, KeyConfig, ModelConfig, SubscriptionConfig};
 
 /// Most tags of a subscription, and their longest keys and values in bytes (they travel in every event).
 const MAX_TAGS: usize = 32;
 const MAX_TAG_KEY_BYTES: usize = 64;
 const MAX_TAG_VALUE_BYTES: usize = 256;
-
-/// Everything wrong with a configuration, each with its path.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Mistakes(pub Vec<Mistake>);
-
-/// One thing wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// Where: `models.gpt.targets[0].backend`.
-    pub path: String,
-    /// What, and what to do.
-    pub message: String,
-}
-
-impl Mistakes {
-    /// Notes a mistake.
-    pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Mistake { path: path.into(), message: message.into() });
-    }
-
-    /// `Ok` when there is none.
-    ///
-    /// # Errors
-    /// Itself, when there is any.
-    pub fn into_result(self) -> Result<(), Self> {
-        if self.0.is_empty() { Ok(()) } else { Err(self) }
-    }
-}
-
-impl fmt::Display for Mistakes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "\n  " };
-            write!(f, "{separator}{}: {}", mistake.path, mistake.message)?;
-        }
-        Ok(())
-    }
-}
 
 /// Checks how the parts of the configuration fit together.
 ///
@@ -57,6 +20,7 @@ impl fmt::Display for Mistakes {
 pub fn validate(config: &Config) -> Result<(), Mistakes> {
     let mut mistakes = Mistakes::default();
     check_server(config, &mut mistakes);
+    mistakes.add_section("events", config.events.mistakes());
     for (name, backend) in &config.backends {
         check_backend(name, backend, &mut mistakes);
     }
@@ -212,8 +176,9 @@ fn refer<'a>(
 
 #[cfg(test)]
 mod tests {
+    use tollgate_settings::load::parse_yaml;
+
     use super::*;
-    use crate::config::load::parse_yaml;
 
     fn mistakes(text: &str) -> Vec<String> {
         let config: Config = parse_yaml("t.yaml".as_ref(), text).unwrap();
@@ -249,6 +214,20 @@ mod tests {
         ));
         assert_eq!(found.len(), 1);
         assert!(found[0].contains("is the same key as subscriptions.a.keys[0].sha256"));
+    }
+
+    #[test]
+    fn a_missing_secret_of_the_event_log_is_a_mistake_of_its_property() {
+        let found = mistakes(
+            "events: { kafka: { brokers: ['k:9092'], properties: { sasl.password: '${secret:env:TOLLGATE_NOT_SET}' } } }",
+        );
+        let expected = "events.kafka.properties.sasl.password: environment variable TOLLGATE_NOT_SET";
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}");
+    }
+
+    #[test]
+    fn an_empty_mapping_is_a_complete_configuration() {
+        assert_eq!(mistakes("{}"), Vec::<String>::new());
     }
 
     #[test]

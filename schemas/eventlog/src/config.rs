@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tollgate_settings::{Mistakes, SecretTemplate};
 
 use crate::embedded::EmbeddedLog;
 use crate::kafka::KafkaLog;
@@ -22,15 +23,30 @@ pub enum EventLogConfig {
 }
 
 impl EventLogConfig {
-    /// Opens the log. A Kafka cluster need not be reachable yet.
+    /// Opens the log with the secrets that its settings refer to. A Kafka cluster need not be reachable yet.
     ///
     /// # Errors
-    /// When the settings are wrong, or the embedded log's folder cannot be used.
+    /// When the settings are wrong, a secret is missing, or the embedded log's folder cannot be used.
     pub fn open(&self) -> Result<Arc<dyn EventLog>, LogError> {
         Ok(match self {
             Self::Kafka(config) => Arc::new(KafkaLog::new(config)?),
             Self::Embedded(config) => Arc::new(EmbeddedLog::open(config)?),
         })
+    }
+
+    /// What [`EventLogConfig::open`] would refuse and no type says, for checks before anything is opened.
+    #[must_use]
+    pub fn mistakes(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        if let Self::Kafka(config) = self {
+            mistakes.check(!config.brokers.is_empty(), "kafka.brokers", "name at least one host:port");
+            for (name, value) in &config.properties {
+                if let Err(error) = value.resolve() {
+                    mistakes.add(format!("kafka.properties.{name}"), error.to_string());
+                }
+            }
+        }
+        mistakes
     }
 }
 
@@ -47,9 +63,9 @@ pub struct KafkaConfig {
     #[serde(default)]
     pub replication_factor: Option<u16>,
     /// librdkafka settings (security, timeouts …) that override Tollgate's own. Secrets are given as
-    /// references and resolved before they come here.
+    /// references, which are resolved when the log is opened.
     #[serde(default)]
-    pub properties: BTreeMap<String, String>,
+    pub properties: BTreeMap<String, SecretTemplate>,
 }
 
 impl fmt::Debug for KafkaConfig {
@@ -77,5 +93,47 @@ pub struct EmbeddedConfig {
 impl EmbeddedConfig {
     fn default_segment_bytes() -> u64 {
         64 << 20
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kafka(properties: serde_json::Value) -> EventLogConfig {
+        let kafka = serde_json::json!({ "kafka": { "brokers": ["a:1"], "properties": properties } });
+        serde_json::from_value(kafka).unwrap()
+    }
+
+    #[test]
+    fn a_missing_secret_is_found_with_its_property_before_and_when_the_log_is_opened() {
+        let config = kafka(serde_json::json!({
+            "sasl.username": "hunter1",
+            "sasl.password": "hunter2${secret:env:TOLLGATE_NO_SUCH_VARIABLE}",
+        }));
+        let checked = config.mistakes().to_string();
+        assert!(checked.starts_with("kafka.properties.sasl.password: "), "{checked}");
+        let Err(LogError::Config(opened)) = config.open() else { panic!("the log opened") };
+        for text in [checked, opened, format!("{config:?}")] {
+            assert!(text.contains("sasl.password") && !text.contains("hunter"), "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_of_properties_are_resolved_when_the_log_is_opened() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let reference = format!("${{secret:file:{}}}", file.path().display());
+        // An unknown name is refused by librdkafka when a client is made.
+        let config = kafka(serde_json::json!({ "security.protocol": reference }));
+        std::fs::write(file.path(), "no-such-protocol\n").unwrap();
+        assert!(matches!(config.open().unwrap().producer(), Err(LogError::Config(_))));
+        std::fs::write(file.path(), "plaintext\n").unwrap();
+        config.open().unwrap().producer().unwrap();
+    }
+
+    #[test]
+    fn a_cluster_without_brokers_is_a_mistake() {
+        let config: EventLogConfig = serde_json::from_str(r#"{ "kafka": { "brokers": [] } }"#).unwrap();
+        assert_eq!(config.mistakes().to_string(), "kafka.brokers: name at least one host:port");
     }
 }

@@ -21,10 +21,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) fn ensure_topics(settings: &Settings, topics: &[TopicSpec]) -> Result<(), LogError> {
     let client: AdminClient<QuietContext> =
         settings.admin().create_with_context(QuietContext::default()).map_err(config_error)?;
-    let metadata = client
-        .inner()
-        .fetch_metadata(None, TIMEOUT)
-        .map_err(|error| unreachable(settings, &error))?;
+    let metadata =
+        client.inner().fetch_metadata(None, TIMEOUT).map_err(|error| unreachable(settings, &error))?;
     let present: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
     let missing: Vec<Plan> = topics
         .iter()
@@ -36,8 +34,8 @@ pub(super) fn ensure_topics(settings: &Settings, topics: &[TopicSpec]) -> Result
     }
     let new: Vec<NewTopic<'_>> = missing.iter().map(Plan::to_new_topic).collect();
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
-    let results = block_on(client.create_topics(&new, &options))
-        .map_err(|error| unreachable(settings, &error))?;
+    let results =
+        block_on(client.create_topics(&new, &options)).map_err(|error| unreachable(settings, &error))?;
     for result in results {
         match result {
             Ok(name) => tracing::info!(topic = name, "topic created"),

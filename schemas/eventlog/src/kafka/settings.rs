@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaConfRes;
+use secrecy::{ExposeSecret, SecretString};
+use tollgate_settings::SecretTemplate;
 
 use crate::config::KafkaConfig;
 use crate::{LogError, Topic};
@@ -54,7 +57,7 @@ pub(super) struct Settings {
     pub(super) brokers: String,
     topic_prefix: String,
     pub(super) replication_factor: Option<u16>,
-    properties: BTreeMap<String, String>,
+    properties: BTreeMap<String, SecretString>,
 }
 
 impl Settings {
@@ -66,7 +69,7 @@ impl Settings {
             brokers: config.brokers.join(","),
             topic_prefix: config.topic_prefix.clone(),
             replication_factor: config.replication_factor,
-            properties: config.properties.clone(),
+            properties: resolve(&config.properties)?,
         })
     }
 
@@ -92,7 +95,7 @@ impl Settings {
             config.set(*name, *value);
         }
         for (name, value) in self.properties.iter().filter(|(name, _)| !foreign(name)) {
-            config.set(name, value);
+            config.set(name, value.expose_secret());
         }
         config
     }
@@ -101,6 +104,17 @@ impl Settings {
     pub(super) fn name(&self, topic: Topic) -> String {
         format!("{}{}", self.topic_prefix, topic.name())
     }
+}
+
+/// Errors name the property, never its value.
+fn resolve(
+    properties: &BTreeMap<String, SecretTemplate>,
+) -> Result<BTreeMap<String, SecretString>, LogError> {
+    let resolved = properties.iter().map(|(name, value)| match value.resolve() {
+        Ok(value) => Ok((name.clone(), value)),
+        Err(error) => Err(LogError::Config(format!("kafka.properties.{name}: {error}"))),
+    });
+    resolved.collect()
 }
 
 /// Settings that librdkafka refuses or warns about in a producer.
@@ -181,8 +195,17 @@ impl ClientContext for QuietContext {
     }
 }
 
+/// librdkafka repeats the value that it refuses; it may be a secret, so only its property is named.
 pub(super) fn config_error(error: KafkaError) -> LogError {
-    LogError::Config(error.to_string())
+    LogError::Config(match error {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _) => {
+            format!("kafka.properties.{name}: librdkafka has no such setting")
+        }
+        KafkaError::ClientConfig(_, _, name, _) => {
+            format!("kafka.properties.{name}: librdkafka does not accept this value")
+        }
+        other => other.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -194,7 +217,7 @@ mod tests {
             brokers: vec!["a:1".to_owned(), "b:2".to_owned()],
             topic_prefix: "team.".to_owned(),
             replication_factor: None,
-            properties: properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            properties: properties.iter().map(|(k, v)| ((*k).to_owned(), v.parse().unwrap())).collect(),
         })
         .unwrap()
     }
@@ -223,6 +246,16 @@ mod tests {
         let settings = settings(&[("sasl.password", "hunter2")]);
         let text = format!("{settings:?}");
         assert!(text.contains("sasl.password") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_refused_value_is_not_repeated_but_its_property_is_named() {
+        for (name, why) in [("security.protocol", "value"), ("no.such.setting", "no such setting")] {
+            let error =
+                settings(&[(name, "hunter2")]).producer().create_native_config().map(drop).unwrap_err();
+            let text = config_error(error).to_string();
+            assert!(text.contains(name) && text.contains(why) && !text.contains("hunter2"), "{text}");
+        }
     }
 
     #[test]

@@ -24,8 +24,8 @@ fn cluster(properties: &[(&str, &str)]) -> Cluster {
     }
     // The mock coordinator waits for one session timeout in every rebalance.
     let quick = [("linger.ms", "1"), ("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")];
-    let mut own = BTreeMap::from(quick.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    own.extend(properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let mut own = BTreeMap::from(quick.map(|(name, value)| (name.to_owned(), value.parse().unwrap())));
+    own.extend(properties.iter().map(|(name, value)| ((*name).to_owned(), value.parse().unwrap())));
     let log = KafkaLog::new(&KafkaConfig {
         brokers: vec![mock.bootstrap_servers()],
         topic_prefix: "t.".to_owned(),
