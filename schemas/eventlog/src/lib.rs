@@ -57,6 +57,15 @@ pub struct OutRecord {
     pub timestamp_ms: i64,
 }
 
+impl OutRecord {
+    /// Bytes that count towards the topic's largest record: key, headers and data.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.key.len() + headers + self.payload.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 /// Appends records and reports what became of each.
 pub trait Producer: Send {
     /// Takes a record over without waiting for the log. `token` comes back in the [`Delivery`].

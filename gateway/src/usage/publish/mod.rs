@@ -124,8 +124,9 @@ impl Publisher {
     pub(crate) fn report(&mut self, now: Instant, at_once: bool) {
         let (cursor, at) = self.reported;
         let recent = at.is_some_and(|at| now.saturating_duration_since(at) < REPORT_EVERY);
-        self.progress.oldest_ms = self.window.oldest_ms();
         if at_once || !recent || self.window.in_flight() == 0 && cursor != self.progress.cursor {
+            self.progress.oldest_ms =
+                self.window.oldest_ms().or_else(|| self.next_written_ms().unwrap_or_default());
             self.spool.set_progress(self.progress.clone());
             self.reported = (self.progress.cursor, Some(now));
         }
@@ -133,18 +134,15 @@ impl Publisher {
 
     /// Whether everything in the spool is published.
     pub(crate) fn is_drained(&mut self) -> bool {
-        let at_end = matches!(self.peek_end(), Ok(true));
-        at_end && self.window.in_flight() == 0
+        self.window.in_flight() == 0 && matches!(self.next_written_ms(), Ok(None))
     }
 
-    fn peek_end(&mut self) -> io::Result<bool> {
-        match self.tail.next()? {
-            None => Ok(true),
-            Some((span, _)) => {
-                self.tail.seek(span.start);
-                Ok(false)
-            }
-        }
+    /// When the next record to read was written; none at the end of the spool.
+    fn next_written_ms(&mut self) -> io::Result<Option<i64>> {
+        let Some((span, payload)) = self.tail.next()? else { return Ok(None) };
+        let written_ms = record::head(payload).map_or(0, |head| head.written_ms);
+        self.tail.seek(span.start);
+        Ok(Some(written_ms))
     }
 
     /// Makes a producer when there is none.

@@ -203,6 +203,7 @@ fn an_unreachable_log_keeps_the_backlog_and_little_memory() {
         assert_eq!(publisher.step(now + seconds * 10 * SECOND, Duration::ZERO), Step::Idle);
     }
     assert_eq!(ledger.status().backlog_records, 10);
+    assert!(ledger.spool().progress().oldest_ms.is_some());
     sink.set_reachable(true);
     publisher.step(now + 100 * SECOND, Duration::ZERO);
     assert_eq!(sink.usage().len(), 10);

@@ -31,12 +31,6 @@ pub(super) struct Head {
     pub(super) has_data: bool,
 }
 
-/// Bytes that count towards a topic's record size: key, headers and data.
-pub(super) fn record_bytes(record: &OutRecord) -> usize {
-    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    record.key.len() + headers + record.payload.as_ref().map_or(0, Bytes::len)
-}
-
 /// Appends the encoded record. Lengths were bounded by the topic's record size before.
 pub(super) fn encode(out: &mut Vec<u8>, offset: u64, record: &OutRecord) {
     out.extend_from_slice(&offset.to_le_bytes());

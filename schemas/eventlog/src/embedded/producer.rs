@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::codec;
 use super::core::Core;
 use super::murmur::partition_of;
 use super::partition::{Fate, Partition};
@@ -53,7 +52,7 @@ fn position(waiting: &Waiting) -> Position {
 
 impl Producer for EmbeddedProducer {
     fn send(&mut self, record: OutRecord, token: u64) -> Result<(), SendError> {
-        let (bytes, limit) = (codec::record_bytes(&record), self.core.max_record_bytes(record.topic));
+        let (bytes, limit) = (record.size(), self.core.max_record_bytes(record.topic));
         if bytes > limit {
             return Err(SendError::Refused(format!("{bytes} bytes are more than the topic's {limit}")));
         }

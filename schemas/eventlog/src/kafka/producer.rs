@@ -138,6 +138,11 @@ fn classify(code: RDKafkaErrorCode) -> DeliveryError {
 
 impl Producer for KafkaProducer {
     fn send(&mut self, record: OutRecord, token: u64) -> Result<(), SendError> {
+        // The broker's own limit is per batch, so the limit per record is kept here.
+        let (bytes, limit) = (record.size(), record.topic.spec().max_record_bytes as usize);
+        if bytes > limit {
+            return Err(SendError::Refused(format!("{bytes} bytes are more than the topic's {limit}")));
+        }
         let opaque = usize::try_from(token).map_err(|error| SendError::Refused(error.to_string()))?;
         match self.enqueue(&record, opaque) {
             Ok(()) => {}

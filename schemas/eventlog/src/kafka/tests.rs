@@ -205,7 +205,7 @@ fn a_full_queue_gives_the_record_back_and_an_oversize_one_is_refused() {
     send_all(&mut *producer, 0..2);
     let error = producer.send(record("k", "third"), 2).unwrap_err();
     assert!(matches!(error, SendError::Full(record) if record.payload.as_deref() == Some(b"third")));
-    let error = producer.send(record("k", &"x".repeat(2_000_000)), 3).unwrap_err();
+    let error = producer.send(record("k", &"x".repeat(65 << 10)), 3).unwrap_err();
     assert!(matches!(error, SendError::Refused(_)));
 }
 
