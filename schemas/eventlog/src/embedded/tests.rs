@@ -1,3 +1,5 @@
+//! Tests of the embedded log: order, groups, restarts and damage on disk.
+
 use std::path::PathBuf;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Tests of the Kafka log against the mock cluster of librdkafka.
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

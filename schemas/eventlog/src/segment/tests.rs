@@ -1,3 +1,5 @@
+//! Tests of segment files: what was written comes back, torn tails are cut, damage is found.
+
 use std::path::Path;
 
 use proptest::prelude::*;
