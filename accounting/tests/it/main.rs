@@ -9,6 +9,7 @@
 
 mod support;
 
+mod bad_config;
 mod loopback;
 mod reports;
 mod rows;

@@ -350,7 +350,7 @@ fn mistakes_in_the_files_are_told_before_anything_starts() {
     write(&config, &text);
     let check = ["check", "--config", config.to_str().unwrap()];
     let (code, _, err) = run(&check);
-    assert_eq!((code, err.contains("prices.yaml")), (Some(1), true), "{err}");
+    assert_eq!((code, err.contains("prices.yaml")), (Some(2), true), "{err}");
     write(
         &prices,
         "currency: USD\nentries:\n  - { provider: p, model: m, class: imput, per_unit: \"1\", from: 2024-01-01 }\n",
@@ -361,5 +361,5 @@ fn mistakes_in_the_files_are_told_before_anything_starts() {
     assert_eq!(run(&check).0, Some(0));
     write(&config, &format!("{text}lisen: x\n"));
     let (code, _, err) = run(&check);
-    assert_eq!((code, err.contains("lisen")), (Some(1), true), "{err}");
+    assert_eq!((code, err.contains("lisen")), (Some(2), true), "{err}");
 }

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking and says on its output why it was skipped"
 )]
 
+mod bad_config;
 mod crash;
 mod guarded_model;
 mod isolation;
