@@ -23,7 +23,7 @@ while IFS=' ' read -r what name; do
 " ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 printf %s "$folders" | while read -r folder; do rm -rf -- "$folder"; done
 "#;
 

@@ -10,6 +10,7 @@ mod cache;
 mod chargeback;
 mod crash;
 mod drain;
+mod harness;
 mod local_model;
 mod real_sdk;
 mod streaming;
