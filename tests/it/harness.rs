@@ -12,7 +12,6 @@ use tollgate_tests::harness::wait;
 const VICTIM: &str = "TOLLGATE_TEST_VICTIM";
 
 #[test]
-#[expect(clippy::print_stdout, reason = "it tells the other test what it started")]
 fn a_program_that_will_be_killed() {
     // Does nothing but in the hands of the test below.
     if std::env::var_os(VICTIM).is_none() {
