@@ -49,12 +49,15 @@ fn config(backend_key: &str, routes: &[(SocketAddr, SocketAddr)]) -> Result<Stri
     for (number, (listen, backend)) in routes.iter().enumerate() {
         write!(
             text,
+            // Headers set here replace all those set further up: without the empty Connection every request would
+            // have a connection of its own.
             "  upstream b{number} {{ server {backend}; keepalive 512; keepalive_requests 1000000000; }}
   server {{
     listen {listen} backlog=4096;
     location / {{
       if ($known = 0) {{ return 401; }}
       proxy_pass http://b{number};
+      proxy_set_header Connection \"\";
       proxy_set_header Authorization \"Bearer {backend_key}\";
     }}
   }}
@@ -78,7 +81,6 @@ http {
   client_max_body_size 64m;
   client_body_buffer_size 128k;
   proxy_http_version 1.1;
-  proxy_set_header Connection \"\";
   proxy_buffering off;
   map_hash_max_size 65536;
   map_hash_bucket_size 128;
