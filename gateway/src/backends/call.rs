@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 
 use super::backend::Backend;
 
@@ -156,6 +156,17 @@ pub async fn collect(mut body: Incoming, limit: usize, idle: Duration) -> Result
     Ok(first.unwrap_or_else(|| joined.freeze()))
 }
 
+/// Runs a connection's task among the tasks of its worker, so that it and the request it serves take turns
+/// without a detour over the runtime's other queue. Workers are actix arbiters: a local set is always there.
+#[derive(Clone, Copy)]
+struct SameThread;
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for SameThread {
+    fn execute(&self, task: F) {
+        actix_rt::spawn(task);
+    }
+}
+
 fn build_client(tls: rustls::ClientConfig, connect: Duration) -> HttpClient {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
@@ -165,7 +176,7 @@ fn build_client(tls: rustls::ClientConfig, connect: Duration) -> HttpClient {
     tcp.set_keepalive(Some(Duration::from_secs(30)));
     let https =
         HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-    Client::builder(TokioExecutor::new())
+    Client::builder(SameThread)
         .pool_idle_timeout(IDLE_FOR)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .pool_timer(TokioTimer::new())

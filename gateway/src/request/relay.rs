@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tollgate_schemas::ids::RequestId;
@@ -30,6 +30,9 @@ use crate::policies::content_events::CompletionRecorder;
 
 /// Generated text kept for counting, bytes; what goes beyond is estimated.
 const KEEP_TEXT_BYTES: usize = 64 << 10;
+/// Chunks that are ready at the same time go out together, up to this many bytes: a write to the client costs
+/// more than everything else that is done for a chunk.
+const GATHER_BYTES: usize = 16 << 10;
 /// Status of a stream that has begun.
 const STATUS_OK: u16 = 200;
 
@@ -45,6 +48,7 @@ pub struct Relay {
     last_bytes: Instant,
     cut_at: Instant,
     alarm: Pin<Box<Sleep>>,
+    gathered: Gathered,
     state: State,
 }
 
@@ -102,6 +106,7 @@ impl Relay {
             cut_at: now + backend.total_timeout,
             backend,
             alarm,
+            gathered: Gathered::default(),
             state: State::Relaying,
         }
     }
@@ -140,6 +145,41 @@ impl Relay {
                 self.reader.finish_reason.clone(),
             );
         }
+    }
+
+    /// The next part of the backend's body, its end or its failure.
+    fn on_frame(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) {
+        let last = match frame {
+            Some(Ok(frame)) => match frame.into_data().map(|data| self.on_data(data)) {
+                Ok(Ok(relayed)) => Some(relayed),
+                Ok(Err(error)) => Some(self.break_off(FailureKind::Protocol, &error)),
+                Err(_trailers) => None,
+            },
+            Some(Err(error)) if self.state == State::Relaying => {
+                tracing::debug!(backend = %self.backend.name, error = %error, "stream failed");
+                let failure = self.cut_short();
+                Some(self.break_off(FailureKind::Stream, &failure))
+            }
+            Some(Err(_)) => {
+                self.state = State::Ended;
+                None
+            }
+            None => self.on_end(),
+        };
+        if let Some(bytes) = last.filter(|bytes| !bytes.is_empty()) {
+            self.gathered.push(bytes);
+        }
+    }
+
+    /// The backend has been silent or running for too long.
+    fn on_overdue(&mut self) {
+        if self.state == State::Settled {
+            self.state = State::Ended;
+            return;
+        }
+        let failure = GatewayError::BackendTimeout { backend: Arc::clone(&self.backend.name) };
+        let last = self.break_off(FailureKind::Timeout, &failure);
+        self.gathered.push(last);
     }
 
     /// The backend's body ended.
@@ -194,44 +234,68 @@ impl Stream for Relay {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
-            if this.state == State::Ended {
-                return Poll::Ready(None);
+            if this.gathered.is_full() || this.state == State::Ended {
+                return Poll::Ready(this.gathered.take().map(Ok));
             }
             match Pin::new(&mut this.upstream).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    let Ok(data) = frame.into_data() else { continue };
-                    match this.on_data(data) {
-                        Ok(relayed) if relayed.is_empty() => {}
-                        Ok(relayed) => return Poll::Ready(Some(Ok(relayed))),
-                        Err(error) => {
-                            return Poll::Ready(Some(Ok(this.break_off(FailureKind::Protocol, &error))));
-                        }
-                    }
+                Poll::Ready(frame) => this.on_frame(frame),
+                Poll::Pending if this.gathered.wants_more() => {
+                    // The connection's task runs before this one does again, and may have the next chunk.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
-                Poll::Ready(Some(Err(error))) if this.state == State::Relaying => {
-                    tracing::debug!(backend = %this.backend.name, error = %error, "stream failed");
-                    let failure = this.cut_short();
-                    return Poll::Ready(Some(Ok(this.break_off(FailureKind::Stream, &failure))));
+                Poll::Pending if !this.gathered.is_empty() => {
+                    return Poll::Ready(this.gathered.take().map(Ok));
                 }
-                Poll::Ready(Some(Err(_))) => this.state = State::Ended,
-                Poll::Ready(None) => {
-                    if let Some(last) = this.on_end() {
-                        return Poll::Ready(Some(Ok(last)));
-                    }
-                }
-                Poll::Pending => {
-                    if !this.overdue(cx) {
-                        return Poll::Pending;
-                    }
-                    if this.state == State::Settled {
-                        this.state = State::Ended;
-                        continue;
-                    }
-                    let failure = GatewayError::BackendTimeout { backend: Arc::clone(&this.backend.name) };
-                    return Poll::Ready(Some(Ok(this.break_off(FailureKind::Timeout, &failure))));
-                }
+                Poll::Pending if this.overdue(cx) => this.on_overdue(),
+                Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+
+/// Chunks on their way to the client.
+#[derive(Debug, Default)]
+struct Gathered {
+    first: Bytes,
+    joined: BytesMut,
+    /// The connection has had a turn since the last chunk came.
+    waited: bool,
+}
+
+impl Gathered {
+    fn push(&mut self, chunk: Bytes) {
+        self.waited = false;
+        if self.is_empty() {
+            // A chunk that comes alone is not copied.
+            self.first = chunk;
+            return;
+        }
+        self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+        self.joined.extend_from_slice(&chunk);
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.joined.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn is_full(&self) -> bool {
+        self.len() >= GATHER_BYTES
+    }
+
+    /// Whether it is worth looking once more before this goes out; says yes once for each chunk.
+    fn wants_more(&mut self) -> bool {
+        !self.is_empty() && !std::mem::replace(&mut self.waited, true)
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        let first = std::mem::take(&mut self.first);
+        let bytes = if self.joined.is_empty() { first } else { self.joined.split().freeze() };
+        (!bytes.is_empty()).then_some(bytes)
     }
 }
 
@@ -322,6 +386,20 @@ mod tests {
         reader.keep_text(&piece);
         reader.keep_text("bcd");
         assert_eq!((reader.text.len(), reader.text_beyond), (KEEP_TEXT_BYTES, 3));
+    }
+
+    #[test]
+    fn chunks_that_wait_together_go_out_together() {
+        let mut gathered = Gathered::default();
+        let alone = Bytes::from_static(b"data: 1\n\n");
+        gathered.push(alone.clone());
+        assert!(gathered.wants_more() && !gathered.wants_more());
+        assert_eq!(gathered.take().unwrap().as_ptr(), alone.as_ptr());
+        for text in [&b"a"[..], b"b", b"c"] {
+            gathered.push(Bytes::from_static(text));
+        }
+        assert_eq!(gathered.take().unwrap(), "abc");
+        assert!(gathered.take().is_none());
     }
 
     #[test]

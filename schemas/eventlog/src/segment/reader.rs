@@ -124,7 +124,9 @@ impl SegmentReader {
         if self.window().len() < want {
             let present = self.file.size()?.saturating_sub(self.offset);
             let present = usize::try_from(present).unwrap_or(usize::MAX);
-            let mut chunk = vec![0; want.max(CHUNK).min(allowed).min(present)];
+            // The memory of the last chunk is used again: a busy spool is read many times a second.
+            let mut chunk = std::mem::take(&mut self.buffer);
+            chunk.resize(want.max(CHUNK).min(allowed).min(present), 0);
             let got = read_full(&*self.file, &mut chunk, self.offset)?;
             chunk.truncate(got);
             self.buffer = chunk;
