@@ -10,6 +10,10 @@ use tollgate_gateway::{Config, start};
 use tollgate_settings::EXIT_CONFIG;
 use tollgate_settings::load::read_checked;
 
+/// Requests allocate and free many small pieces on one thread.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(version, about = "Tollgate AI gateway")]
 struct Flags {

@@ -422,7 +422,7 @@ impl Default for SpoolConfig {
 pub enum FsyncConfig {
     /// By the operating system alone.
     None,
-    /// Within 5 ms, many at a time.
+    /// Within 20 ms, many at a time.
     Group,
     /// Each before its answer is complete.
     Each,

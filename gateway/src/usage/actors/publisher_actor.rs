@@ -17,8 +17,8 @@ const WAIT: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_millis(20);
 
 /// Pause between steps. An actor that notifies itself without one never lets its thread's other tasks run,
-/// so it could not be stopped from outside.
-const BREATHE: Duration = Duration::from_millis(1);
+/// so it could not be stopped from outside. Longer than a moment, so that a busy spool is read in large pieces.
+const BREATHE: Duration = Duration::from_millis(5);
 
 /// Publishes the spool.
 pub(super) struct PublisherActor {

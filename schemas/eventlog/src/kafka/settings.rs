@@ -31,7 +31,7 @@ const PRODUCER: &[(&str, &str)] = &[
     // Small events of one shape: the higher levels cost CPU and gain little.
     ("compression.level", "1"),
     ("partitioner", "murmur2_random"),
-    ("linger.ms", "20"),
+    ("linger.ms", "100"),
     ("batch.size", "1000000"),
     ("message.max.bytes", "1200000"),
     ("message.timeout.ms", "300000"),
