@@ -76,7 +76,7 @@ impl DeadLetter {
     #[must_use]
     pub fn to_record(&self) -> OutRecord {
         let mut headers = self.headers.clone();
-        let mut put = |name: &str, value: String| headers.push((name.to_owned(), Bytes::from(value)));
+        let mut put = |name: &'static str, value: String| headers.push((name.into(), Bytes::from(value)));
         put("tollgate_dlq_reason", self.reason.as_str().to_owned());
         put("tollgate_dlq_detail", self.detail.clone());
         put("tollgate_dlq_topic", self.at.topic.name().to_owned());
@@ -111,7 +111,7 @@ impl LedgerRow for DeadLetter {
         out.u64(self.at.offset);
         out.text(self.reason.as_str());
         out.text(&self.detail);
-        out.map(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())));
+        out.map(self.headers.iter().map(|(name, value)| (&**name, value.as_ref())));
         out.blob(&self.key);
         out.blob(&self.payload);
     }

@@ -153,7 +153,7 @@ fn record(partition: u16, offset: u64, kind: &'static str, payload: Option<Vec<u
     InRecord {
         at: Position { topic: Topic::Cache, partition, offset },
         key: Bytes::new(),
-        headers: vec![("ce_type".to_owned(), Bytes::from_static(kind.as_bytes()))],
+        headers: vec![("ce_type".into(), Bytes::from_static(kind.as_bytes()))],
         payload: payload.map(Bytes::from),
         timestamp_ms: now(),
     }

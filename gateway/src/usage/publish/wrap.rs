@@ -39,8 +39,8 @@ pub(crate) fn wrap(event: &Event<'_>, gateway_id: &str) -> OutRecord {
 pub(crate) fn dead_letter(record: OutRecord, reason: &str) -> OutRecord {
     let mut headers: Headers = record.headers;
     let cut = reason.floor_char_boundary(MAX_REASON);
-    headers.push((REASON_HEADER.to_owned(), Bytes::copy_from_slice(&reason.as_bytes()[..cut])));
-    headers.push((TOPIC_HEADER.to_owned(), Bytes::from_static(record.topic.name().as_bytes())));
+    headers.push((REASON_HEADER.into(), Bytes::copy_from_slice(&reason.as_bytes()[..cut])));
+    headers.push((TOPIC_HEADER.into(), Bytes::from_static(record.topic.name().as_bytes())));
     OutRecord { topic: Topic::UsageDeadLetter, headers, ..record }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Stored> {
         let name_bytes = cursor.u16()?;
         let value_bytes = cursor.u32()?;
         let name = std::str::from_utf8(&bytes[cursor.take(name_bytes)?]).ok()?.to_owned();
-        headers.push((name, shared.slice(cursor.take(value_bytes)?)));
+        headers.push((name.into(), shared.slice(cursor.take(value_bytes)?)));
     }
     let payload = head.has_data.then(|| shared.slice(cursor.at..));
     Some(Stored { offset: head.offset, timestamp_ms: head.timestamp_ms, key, headers, payload })
@@ -128,7 +128,7 @@ mod tests {
             headers in proptest::collection::vec((".{0,10}", proptest::collection::vec(any::<u8>(), 0..20)), 0..5),
             payload in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200)),
         ) {
-            let headers: Headers = headers.into_iter().map(|(name, value)| (name, Bytes::from(value))).collect();
+            let headers: Headers = headers.into_iter().map(|(name, value)| (name.into(), Bytes::from(value))).collect();
             let record = OutRecord {
                 topic: Topic::Usage,
                 key: Bytes::from(key),

@@ -23,7 +23,7 @@ fn record(topic: Topic, key: &str, payload: &str, timestamp_ms: i64) -> OutRecor
     OutRecord {
         topic,
         key: Bytes::copy_from_slice(key.as_bytes()),
-        headers: vec![("ce_id".to_owned(), Bytes::from_static(b"1"))],
+        headers: vec![("ce_id".into(), Bytes::from_static(b"1"))],
         payload: Some(Bytes::copy_from_slice(payload.as_bytes())),
         timestamp_ms,
     }
@@ -91,7 +91,7 @@ fn records_of_a_key_stay_in_order_across_segments() {
         assert!(numbers.is_sorted() && numbers.len() >= 71, "{key}: {numbers:?}");
     }
     let first = &found[0];
-    assert_eq!(first.headers, [("ce_id".to_owned(), Bytes::from_static(b"1"))]);
+    assert_eq!(first.headers, [("ce_id".into(), Bytes::from_static(b"1"))]);
 }
 
 #[test]

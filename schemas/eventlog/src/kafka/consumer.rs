@@ -209,7 +209,7 @@ fn other(error: KafkaError) -> LogError {
 fn in_record(topic: Topic, message: &rdkafka::message::BorrowedMessage<'_>) -> Option<InRecord> {
     let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
     let headers: Headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|h| (h.key.to_owned(), h.value.map_or_else(Bytes::new, copy))).collect()
+        headers.iter().map(|h| (h.key.to_owned().into(), h.value.map_or_else(Bytes::new, copy))).collect()
     });
     Some(InRecord {
         at: Position {

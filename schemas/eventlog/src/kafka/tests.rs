@@ -41,7 +41,7 @@ fn record(key: &str, payload: &str) -> OutRecord {
     OutRecord {
         topic: Topic::Usage,
         key: Bytes::copy_from_slice(key.as_bytes()),
-        headers: vec![("ce_id".to_owned(), Bytes::from_static(b"7"))],
+        headers: vec![("ce_id".into(), Bytes::from_static(b"7"))],
         payload: Some(Bytes::copy_from_slice(payload.as_bytes())),
         timestamp_ms: 1_795_000_000_000,
     }
@@ -91,7 +91,7 @@ fn records_arrive_with_key_headers_and_time_in_the_partition_of_the_embedded_log
     let found = consume(&mut *cluster.log.consumer("g", &[Topic::Usage]).unwrap(), 50);
     assert_eq!(payloads(&found), (0..50).collect::<Vec<_>>());
     for record in &found {
-        assert_eq!(record.headers, [("ce_id".to_owned(), Bytes::from_static(b"7"))]);
+        assert_eq!(record.headers, [("ce_id".into(), Bytes::from_static(b"7"))]);
         assert_eq!(record.timestamp_ms, 1_795_000_000_000);
         assert_eq!(record.at.partition, partition_of(&record.key, 8));
     }

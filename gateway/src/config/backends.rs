@@ -1,0 +1,89 @@
+//! Backends: where they are, what they speak, how long they may take, when they are left alone.
+
+use std::sync::Arc;
+
+use super::{CredentialsConfig, seconds};
+use serde::{Deserialize, Serialize};
+use tollgate_settings::units::Time;
+
+/// An endpoint that serves models.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackendConfig {
+    /// The API format it speaks.
+    pub format: BackendFormat,
+    /// Base URL, with the version path where it has one: `https://api.openai.com/v1`.
+    pub url: String,
+    /// The company that serves it, for price lookup; the format's usual one when absent.
+    #[serde(default)]
+    pub provider: Option<Arc<str>>,
+    /// Region label in events and reports.
+    #[serde(default)]
+    pub region: Option<Arc<str>>,
+    /// How the gateway identifies itself there.
+    #[serde(default)]
+    pub credentials: Option<CredentialsConfig>,
+    /// How long each step may take.
+    #[serde(default)]
+    pub timeouts: TimeoutsConfig,
+    /// When the circuit breaker opens.
+    #[serde(default)]
+    pub circuit: CircuitConfig,
+}
+
+/// API format of a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendFormat {
+    /// OpenAI Chat Completions and whatever is compatible with it.
+    #[serde(rename = "openai")]
+    OpenAi,
+}
+
+impl BackendFormat {
+    /// Its name in configuration, events and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+        }
+    }
+}
+
+/// How long each step of an upstream call may take.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeoutsConfig {
+    /// TCP and TLS handshake.
+    pub connect: Time,
+    /// From the request's last byte to the first byte of the answer.
+    pub first_byte: Time,
+    /// Longest silence within an answer.
+    pub idle: Time,
+    /// The whole call.
+    pub total: Time,
+}
+
+impl Default for TimeoutsConfig {
+    fn default() -> Self {
+        Self { connect: seconds(5), first_byte: seconds(120), idle: seconds(60), total: seconds(900) }
+    }
+}
+
+/// When a deployment's circuit opens, and for how long.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CircuitConfig {
+    /// Failures in a row that open it.
+    pub consecutive_failures: u32,
+    /// How long it stays open when the backend does not say.
+    pub open_for: Time,
+    /// Longest that a `Retry-After` of the backend may keep it open.
+    pub max_open: Time,
+}
+
+impl Default for CircuitConfig {
+    fn default() -> Self {
+        Self { consecutive_failures: 5, open_for: seconds(10), max_open: seconds(300) }
+    }
+}

@@ -1,0 +1,36 @@
+//! Models as clients see them, and the targets that serve them.
+
+use std::sync::Arc;
+
+use super::CacheConfig;
+use serde::{Deserialize, Serialize};
+
+/// A model as clients see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Where requests for it go.
+    pub targets: Vec<TargetConfig>,
+    /// Whether its answers are cached.
+    #[serde(default)]
+    pub cache: Option<CacheConfig>,
+    /// Not listed by `/models`, but usable.
+    #[serde(default)]
+    pub hidden: bool,
+}
+
+/// One way to serve a model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetConfig {
+    /// Name of the backend.
+    pub backend: Arc<str>,
+    /// The model's name there.
+    pub model: Arc<str>,
+    /// Lower numbers are tried first.
+    #[serde(default = "super::defaults::priority")]
+    pub priority: u32,
+    /// Share of the traffic within the priority group.
+    #[serde(default = "super::defaults::weight")]
+    pub weight: u32,
+}

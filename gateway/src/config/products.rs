@@ -1,0 +1,57 @@
+//! Products: which models, under which limits.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tollgate_settings::units::Tokens;
+
+/// A bundle of models and limits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductConfig {
+    /// Aliases that its subscriptions may use.
+    pub models: Vec<Arc<str>>,
+    /// Limits on their use.
+    #[serde(default)]
+    pub limits: Vec<LimitConfig>,
+}
+
+/// A limit on tokens, counted apart for each value of its counter key.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitConfig {
+    /// The counter key.
+    pub per: CounterScope,
+    /// Tokens per minute: prompt and completion together.
+    pub tokens_per_minute: Tokens,
+}
+
+/// What a limit counts apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CounterScope {
+    /// Each gateway key.
+    Key,
+    /// Each subscription.
+    Subscription,
+    /// Each team of a tenant.
+    Team,
+    /// Each tenant.
+    Tenant,
+    /// All subscriptions of the product together.
+    Product,
+}
+
+impl CounterScope {
+    /// Its name in counter keys and errors.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Subscription => "subscription",
+            Self::Team => "team",
+            Self::Tenant => "tenant",
+            Self::Product => "product",
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Bounds on what clients may send and how long anything may take.
+
+use super::seconds;
+use serde::{Deserialize, Serialize};
+use tollgate_settings::units::{Bytes, Time, Tokens};
+
+/// Bounds on what clients may send and how long anything may take.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Largest request body.
+    pub max_body: Bytes,
+    /// Largest answer that is not a stream, and largest single event of a stream.
+    pub max_answer: Bytes,
+    /// From the connection's first byte to the end of the headers.
+    pub header_timeout: Time,
+    /// Longest silence while a request body arrives.
+    pub body_timeout: Time,
+    /// Longest silence between two requests of one connection.
+    pub keep_alive: Time,
+    /// Connections per worker.
+    pub max_connections: usize,
+    /// How long running requests may go on after SIGTERM.
+    pub drain: Time,
+    /// Completion tokens reserved for a request that does not say how many it wants.
+    pub default_completion_tokens: Tokens,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            max_body: Bytes(16 << 20),
+            max_answer: Bytes(32 << 20),
+            header_timeout: seconds(10),
+            body_timeout: seconds(30),
+            keep_alive: seconds(75),
+            max_connections: 20_000,
+            drain: seconds(60),
+            default_completion_tokens: Tokens(1_024),
+        }
+    }
+}
