@@ -39,6 +39,7 @@ fn circuits(c: &mut Criterion) {
         latency: Duration::from_millis(300),
         first_byte: Some(Duration::from_millis(120)),
         retry_after: None,
+        tokens: None,
     };
     c.bench_function("admit and report a success", |b| {
         b.iter(|| black_box(&deployment).admit().unwrap().report(black_box(outcome)));

@@ -18,6 +18,7 @@ use super::backend_actor::{BackendActor, Report};
 use super::circuit::{Cause, Circuit, CircuitRules};
 use super::ewma::PeakEwma;
 use super::gate::{Gate, Pass, Position, Ticket};
+use super::latencies::Latencies;
 use super::outcome::{AttemptClass, AttemptOutcome, FailureKind};
 use super::rates::{RateCells, RateSnapshot};
 use super::retry_after::RateHeaders;
@@ -147,6 +148,7 @@ pub(super) struct Cell {
     in_flight: AtomicU32,
     latency: PeakEwma,
     first_byte: PeakEwma,
+    first_bytes: Latencies,
     rates: RateCells,
     outcomes_dropped: AtomicU64,
     respawned: AtomicU64,
@@ -170,6 +172,7 @@ impl Deployment {
             in_flight: AtomicU32::new(0),
             latency: PeakEwma::default(),
             first_byte: PeakEwma::default(),
+            first_bytes: Latencies::default(),
             rates: RateCells::default(),
             outcomes_dropped: AtomicU64::new(0),
             respawned: AtomicU64::new(0),
@@ -224,6 +227,22 @@ impl Deployment {
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.0.first_byte.get().or_else(|| self.0.latency.get())
+    }
+
+    /// How slow answers begin here, for comparing deployments: the peak-sensitive average of the time to the
+    /// first byte, µs. A slow answer counts at once and fades with a time constant of ten seconds, also when
+    /// no further answer comes; so a deployment that nobody asks is worth a try again. 0 before the first
+    /// answer. Multiply by `in_flight() + 1` for the expected wait. Reads two atomics and the clock.
+    #[must_use]
+    pub fn latency_score(&self) -> u64 {
+        self.0.first_byte.faded_us(self.0.clock.now_ms())
+    }
+
+    /// The time within which 95 of 100 answers of the last minute began, at most a quarter too long; none
+    /// when fewer than 20 did. Reads about 200 atomics: for what is done once per request at most.
+    #[must_use]
+    pub fn first_byte_p95(&self) -> Option<Duration> {
+        self.0.first_bytes.percentile(self.0.clock.now_ms(), 95)
     }
 
     /// The deployment as operators see it.
@@ -332,9 +351,10 @@ impl Deployment {
     fn time(&self, outcome: &AttemptOutcome) {
         let now_ms = self.0.clock.now_ms();
         self.0.latency.record(now_ms, outcome.latency);
-        if let Some(first_byte) = outcome.first_byte {
-            self.0.first_byte.record(now_ms, first_byte);
-        }
+        // A call that timed out before its first byte was at least that slow.
+        let first_byte = outcome.first_byte.unwrap_or(outcome.latency);
+        self.0.first_byte.record(now_ms, first_byte);
+        self.0.first_bytes.record(now_ms, first_byte);
     }
 }
 
@@ -389,6 +409,7 @@ impl Drop for InFlight {
             latency: Duration::ZERO,
             first_byte: None,
             retry_after: None,
+            tokens: None,
         };
         self.end(&nothing);
     }

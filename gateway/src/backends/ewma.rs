@@ -26,6 +26,13 @@ impl PeakEwma {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
     }
 
+    /// The average, µs, as it would be had nothing but zeros come since the last sample: what was slow and is
+    /// not asked any more deserves another try some time later. 0 before the first sample.
+    pub(super) fn faded_us(&self, now_ms: u64) -> u64 {
+        let word = self.0.load(Ordering::Relaxed);
+        u64::from(fade(word as u32, (now_ms as u32).wrapping_sub((word >> 32) as u32)))
+    }
+
     /// The average; none before the first sample.
     pub(super) fn get(&self) -> Option<Duration> {
         let average_us = self.0.load(Ordering::Relaxed) & u64::from(u32::MAX);
@@ -39,8 +46,12 @@ fn blend(word: u64, stamp: u32, sample_us: u32) -> u32 {
         return sample_us;
     }
     let elapsed_ms = stamp.wrapping_sub((word >> 32) as u32);
-    let keep = (-f64::from(elapsed_ms) / TAU_MS).exp();
-    (f64::from(average_us) * keep + f64::from(sample_us) * (1.0 - keep)) as u32
+    sample_us + fade(average_us - sample_us, elapsed_ms)
+}
+
+/// What is left of a value after that time.
+fn fade(value: u32, elapsed_ms: u32) -> u32 {
+    (f64::from(value) * (-f64::from(elapsed_ms) / TAU_MS).exp()) as u32
 }
 
 #[cfg(test)]
@@ -65,5 +76,15 @@ mod tests {
         assert!(faded > ms(190) && faded < ms(200), "a time constant later: {faded:?}");
         ewma.record(200_000, ms(20));
         assert!(ewma.get().unwrap() < ms(21));
+    }
+
+    #[test]
+    fn a_score_fades_when_nobody_asks_and_the_average_stays() {
+        let ewma = PeakEwma::default();
+        assert_eq!(ewma.faded_us(50), 0);
+        ewma.record(1_000, ms(500));
+        assert_eq!(ewma.faded_us(1_000), 500_000);
+        assert!((180_000..190_000).contains(&ewma.faded_us(11_000)));
+        assert_eq!(ewma.get(), Some(ms(500)));
     }
 }

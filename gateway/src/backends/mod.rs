@@ -21,6 +21,7 @@ pub mod credentials;
 pub mod deployment;
 mod ewma;
 mod gate;
+mod latencies;
 pub mod outcome;
 mod rates;
 pub mod registry;

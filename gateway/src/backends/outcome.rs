@@ -25,6 +25,8 @@ pub struct AttemptOutcome {
     pub first_byte: Option<Duration>,
     /// How long the backend asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// Tokens that it used in all; none where nothing was used. Committed capacity is corrected by it.
+    pub tokens: Option<u64>,
 }
 
 /// What an attempt says about the backend.

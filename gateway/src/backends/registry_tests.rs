@@ -31,7 +31,8 @@ fn one() -> (Backends, Deployment, Clock) {
 
 fn end(attempt: InFlight, class: AttemptClass, retry_after: Option<Duration>) {
     let latency = Duration::from_millis(20);
-    attempt.report(AttemptOutcome { class, latency, first_byte: Some(latency / 2), retry_after });
+    let first_byte = Some(latency / 2);
+    attempt.report(AttemptOutcome { class, latency, first_byte, retry_after, tokens: None });
 }
 
 const FAILED: AttemptClass = AttemptClass::Failure(FailureKind::Connect);

@@ -189,6 +189,7 @@ impl Attempt {
             latency,
             first_byte: self.first_byte,
             retry_after: ending.retry_after,
+            tokens: Some(charged),
         });
         self.gateway.metrics.attempt_ended(&self.event);
         Some((reserved, charged))

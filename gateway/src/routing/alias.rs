@@ -103,6 +103,7 @@ mod tests {
             latency: Duration::ZERO,
             first_byte: None,
             retry_after: Some(wait),
+            tokens: None,
         });
         while deployment.is_ready() {
             tokio::task::yield_now().await;
