@@ -1,0 +1,19 @@
+//! The common view of one exchange with a model: what was asked, what was answered.
+//!
+//! It borrows from the bytes it was read from wherever they hold the text unescaped. It knows what at least two
+//! providers know; what only one knows is kept by name in [`Request::extras`], so that nothing is lost unnoticed.
+
+pub mod answer;
+pub mod content;
+pub mod request;
+pub mod stream;
+pub mod usage;
+
+pub use answer::{Answer, Stop};
+pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
+pub use request::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice};
+pub use stream::{Delta, PartStart, StreamDecoder, StreamEncoder, StreamEvent};
+pub use usage::{Lines, Usage};
+
+/// Text that borrows from the body it was read from where it can.
+pub type Text<'a> = std::borrow::Cow<'a, str>;

@@ -1,0 +1,213 @@
+//! What is asked of a model.
+
+use serde_json::value::RawValue;
+
+use super::Text;
+use super::content::{CacheMark, Turn};
+
+/// A request for a model's answer. The model's name is not part of it: the alias decides that.
+#[derive(Debug, Clone, Default)]
+pub struct Request<'a> {
+    /// Instructions of the developer (`system`, `developer`), in order.
+    pub system: Vec<SystemText<'a>>,
+    /// The conversation.
+    pub turns: Vec<Turn<'a>>,
+    /// Tools the model may ask for.
+    pub tools: Vec<Tool<'a>>,
+    /// Whether it may, must or must not ask for one.
+    pub tool_choice: Option<ToolChoice<'a>>,
+    /// Whether it may ask for several at a time.
+    pub parallel_tool_calls: Option<bool>,
+    /// How tokens are chosen.
+    pub sampling: Sampling<'a>,
+    /// Form of the answer.
+    pub output: OutputForm<'a>,
+    /// How much the model may think first.
+    pub reasoning: Option<Reasoning>,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// Whether the client asked for usage at the end of its stream (formats that always send it say true).
+    pub include_usage: bool,
+    /// The caller's own name for its user.
+    pub end_user: Option<Text<'a>>,
+    /// Service tier asked for, in the words of the client's format.
+    pub service_tier: Option<Text<'a>>,
+    /// Labels of the caller, a JSON object of texts.
+    pub metadata: Option<&'a RawValue>,
+    /// Parameters of the client's format that have no place above, by name. A format that knows one may take
+    /// it over; for every other format it is unmappable.
+    pub extras: Vec<Extra<'a>>,
+}
+
+/// A parameter that only some formats know.
+#[derive(Debug, Clone)]
+pub struct Extra<'a> {
+    /// Its name or path in the client's format: `store`, `messages[3].audio`.
+    pub name: Text<'a>,
+    /// Its value.
+    pub value: &'a RawValue,
+}
+
+/// One piece of the developer's instructions.
+#[derive(Debug, Clone)]
+pub struct SystemText<'a> {
+    /// The instruction.
+    pub text: Text<'a>,
+    /// Where the provider's prompt cache may end a prefix.
+    pub cache: Option<CacheMark>,
+}
+
+/// A tool the model may ask for.
+#[derive(Debug, Clone)]
+pub struct Tool<'a> {
+    /// Its name.
+    pub name: Text<'a>,
+    /// What it does.
+    pub description: Option<Text<'a>>,
+    /// JSON Schema of its arguments; none means no arguments.
+    pub parameters: Option<&'a RawValue>,
+    /// Whether arguments must match the schema exactly.
+    pub strict: Option<bool>,
+    /// Where the provider's prompt cache may end a prefix.
+    pub cache: Option<CacheMark>,
+}
+
+/// Whether the model may ask for tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolChoice<'a> {
+    /// As it likes.
+    Auto,
+    /// It must not.
+    None,
+    /// It must, for any.
+    Required,
+    /// It must, for this one.
+    Named(Text<'a>),
+}
+
+/// How tokens are chosen.
+#[derive(Debug, Clone, Default)]
+pub struct Sampling<'a> {
+    /// Most tokens of the answer, reasoning included.
+    pub max_output_tokens: Option<u64>,
+    /// Temperature on the client's scale (OpenAI 0-2, Anthropic 0-1).
+    pub temperature: Option<f64>,
+    /// Nucleus.
+    pub top_p: Option<f64>,
+    /// Most likely tokens considered.
+    pub top_k: Option<u64>,
+    /// Texts that end the answer.
+    pub stop: Vec<Text<'a>>,
+    /// For answers that can be repeated.
+    pub seed: Option<i64>,
+    /// Penalty on frequent tokens.
+    pub frequency_penalty: Option<f64>,
+    /// Penalty on tokens that appeared.
+    pub presence_penalty: Option<f64>,
+    /// Number of answers; only one can be translated.
+    pub choices: Option<u64>,
+    /// Most likely alternatives to report for each token; `Some(0)` asks for the chosen token's alone.
+    pub top_logprobs: Option<u8>,
+    /// Bias by token id of the client's tokenizer.
+    pub logit_bias: Option<&'a RawValue>,
+}
+
+/// Form of the answer.
+#[derive(Debug, Clone, Default)]
+pub enum OutputForm<'a> {
+    /// Free text.
+    #[default]
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that matches a schema.
+    JsonSchema {
+        /// Name of the form.
+        name: Text<'a>,
+        /// What it is for.
+        description: Option<Text<'a>>,
+        /// The JSON Schema.
+        schema: &'a RawValue,
+        /// Whether the match must be exact.
+        strict: Option<bool>,
+    },
+}
+
+/// How much a model may think first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reasoning {
+    /// In words.
+    pub effort: Option<Effort>,
+    /// In tokens.
+    pub budget_tokens: Option<u64>,
+    /// Whether thoughts or their summary are wanted in the answer.
+    pub show: Option<bool>,
+}
+
+/// How much a model may think, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// Not at all.
+    None,
+    /// Hardly.
+    Minimal,
+    /// A little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+    /// As much as it can.
+    Max,
+}
+
+impl Effort {
+    /// Its name in OpenAI's formats; the highest is called `xhigh` there.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Max => "xhigh",
+        }
+    }
+
+    /// From its name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "none" => Self::None,
+            "minimal" => Self::Minimal,
+            "low" => Self::Low,
+            "medium" => Self::Medium,
+            "high" => Self::High,
+            "xhigh" | "max" => Self::Max,
+            _ => return None,
+        })
+    }
+
+    /// Thinking tokens that stand for it where a format counts tokens: a fixed table, not a provider's rule.
+    #[must_use]
+    pub const fn budget_tokens(self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Minimal => 1_024,
+            Self::Low => 2_048,
+            Self::Medium => 8_192,
+            Self::High => 24_576,
+            Self::Max => 32_768,
+        }
+    }
+
+    /// The word for a number of thinking tokens: the lowest whose table entry covers it.
+    #[must_use]
+    pub fn from_budget(tokens: u64) -> Self {
+        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High]
+            .into_iter()
+            .find(|effort| tokens <= effort.budget_tokens())
+            .unwrap_or(Self::Max)
+    }
+}

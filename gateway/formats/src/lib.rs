@@ -1,0 +1,18 @@
+//! API formats of model providers: read, written and translated. Pure: bytes in, bytes out, no I/O, no clock.
+//!
+//! Every format reads into and writes from one common view, the [`exchange`]: a request, its answer, and the
+//! events of a streamed answer. So `n` formats need `2n` mappings and not `n²`. Where the client and the backend
+//! speak the same format nothing is translated: the bytes pass, and the view is only read for metering.
+//!
+//! Modules in reading order: [`exchange`] is the common view, [`unmapped`] says what a format cannot carry,
+//! [`error`] what can go wrong; then one folder per API format, each with the same file names: `request`,
+//! `answer`, `stream`, `error`.
+
+pub mod error;
+pub mod exchange;
+pub mod unmapped;
+pub mod view;
+
+pub use error::{FormatError, ProviderError, ProviderErrorKind};
+pub use exchange::{Answer, Request, StreamEvent, Usage};
+pub use unmapped::{OnUnmappable, Unmapped};

@@ -1,0 +1,62 @@
+//! What a format cannot carry: refused, or left out and named.
+
+use std::borrow::Cow;
+
+use crate::error::FormatError;
+
+/// What happens to a parameter that the backend's format has no place for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnUnmappable {
+    /// The request is refused.
+    #[default]
+    Reject,
+    /// The parameter is left out and named in a header of the answer.
+    Drop,
+}
+
+/// Collects what was left out of one request.
+#[derive(Debug, Default)]
+pub struct Unmapped {
+    policy: OnUnmappable,
+    dropped: Vec<Cow<'static, str>>,
+}
+
+/// Most names that are kept; a request can have any number of unknown fields.
+const MOST_NAMES: usize = 32;
+
+impl Unmapped {
+    /// With this policy.
+    #[must_use]
+    pub fn new(policy: OnUnmappable) -> Self {
+        Self { policy, dropped: Vec::new() }
+    }
+
+    /// `param` of the client's request has no place in the backend's format.
+    ///
+    /// # Errors
+    /// [`FormatError::Unsupported`] unless the policy says to leave it out.
+    pub fn param(&mut self, param: impl Into<Cow<'static, str>>) -> Result<(), FormatError> {
+        let param = param.into();
+        if self.policy == OnUnmappable::Reject {
+            return Err(FormatError::Unsupported { param });
+        }
+        if self.dropped.len() < MOST_NAMES && !self.dropped.contains(&param) {
+            self.dropped.push(param);
+        }
+        Ok(())
+    }
+
+    /// As [`Unmapped::param`] for a value that is there.
+    ///
+    /// # Errors
+    /// As [`Unmapped::param`].
+    pub fn given<T>(&mut self, param: &'static str, value: Option<&T>) -> Result<(), FormatError> {
+        if value.is_some() { self.param(param) } else { Ok(()) }
+    }
+
+    /// What was left out, in the order it was met.
+    #[must_use]
+    pub fn dropped(&self) -> &[Cow<'static, str>] {
+        &self.dropped
+    }
+}

@@ -1,0 +1,231 @@
+//! A request body of any JSON format, read no further than the gateway has to, and changed without being
+//! written anew: fields the gateway does not know survive byte for byte.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use crate::error::FormatError;
+
+/// Longest model name that is looked up, bytes; it is repeated in events and errors.
+const MAX_MODEL_BYTES: usize = 256;
+
+/// What the gateway must know of a request before it decides anything.
+#[derive(Debug, Clone, Default)]
+pub struct View<'a> {
+    /// `model`, where the format has it in the body.
+    pub model: Option<&'a RawValue>,
+    /// Whether a stream is asked for.
+    pub stream: bool,
+    /// Whether the client asked for usage at the end of its stream, or always gets it.
+    pub include_usage: bool,
+    /// Most tokens of the answer over all its choices; none when the request does not say.
+    pub max_output_tokens: Option<u64>,
+    /// The answer that this one continues (Responses).
+    pub previous_response_id: Option<Cow<'a, str>>,
+    /// Top-level fields that may have to be replaced, where the body has them.
+    pub fields: SmallVec<[(&'static str, &'a RawValue); 6]>,
+}
+
+/// A new value for a top-level field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its name.
+    pub field: &'static str,
+    /// Its value as JSON text.
+    pub json: String,
+}
+
+impl Change {
+    /// A field becomes this value.
+    #[must_use]
+    pub fn new(field: &'static str, value: &impl serde::Serialize) -> Self {
+        Self { field, json: serde_json::to_string(value).unwrap_or_default() }
+    }
+}
+
+/// Checks that a body is one JSON object in UTF-8, before a format reads it.
+///
+/// # Errors
+/// [`FormatError::Invalid`] that says where and what.
+pub fn object_text(body: &[u8]) -> Result<&str, FormatError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(FormatError::invalid("the request body is empty; send a JSON object", None));
+    }
+    let text = std::str::from_utf8(body).map_err(|error| {
+        FormatError::invalid(format!("the request body is not UTF-8 (byte {})", error.valid_up_to()), None)
+    })?;
+    if !text.trim_start().starts_with('{') {
+        return Err(FormatError::invalid("the request body must be a JSON object", None));
+    }
+    Ok(text)
+}
+
+/// Reads a body into a format's own view of it.
+///
+/// # Errors
+/// [`FormatError::Invalid`] that says where and what.
+pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, FormatError> {
+    serde_json::from_str(object_text(body)?)
+        .map_err(|error| FormatError::invalid(format!("the request body cannot be read: {error}"), None))
+}
+
+impl<'a> View<'a> {
+    /// The model that is asked for.
+    ///
+    /// # Errors
+    /// When it is missing, no text or longer than any name.
+    pub fn model_name(&self) -> Result<Cow<'a, str>, FormatError> {
+        let wrong = |message: &str| FormatError::invalid(message, "model");
+        let raw = self.model.ok_or_else(|| wrong("`model` is missing"))?;
+        let name = text_of(raw).ok_or_else(|| wrong("`model` must be a text"))?;
+        if name.len() > MAX_MODEL_BYTES {
+            return Err(wrong("`model` is longer than any model's name"));
+        }
+        Ok(name)
+    }
+
+    /// The value of one of [`View::fields`].
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'a RawValue> {
+        self.fields.iter().find(|(known, _)| *known == name).map(|(_, raw)| *raw)
+    }
+
+    /// The body with these changes; `body` is what this view was read from. When nothing changes it is
+    /// returned as it is.
+    #[must_use]
+    pub fn rewrite(&self, body: &Bytes, changes: &[Change]) -> Bytes {
+        let mut splices: SmallVec<[Splice<'_>; 4]> = SmallVec::new();
+        for change in changes {
+            let old = if change.field == "model" { self.model } else { self.field(change.field) };
+            match old {
+                Some(raw) if raw.get() == change.json => {}
+                Some(raw) => splices.push(Splice { at: range_in(body, raw), name: None, json: &change.json }),
+                None => {
+                    let after_brace = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
+                    splices.push(Splice {
+                        at: after_brace..after_brace,
+                        name: Some(change.field),
+                        json: &change.json,
+                    });
+                }
+            }
+        }
+        apply(body, splices)
+    }
+}
+
+struct Splice<'s> {
+    at: Range<usize>,
+    /// Of a field that is new.
+    name: Option<&'static str>,
+    json: &'s str,
+}
+
+/// A JSON text's content; none when the value is no text.
+#[must_use]
+pub fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
+    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
+}
+
+/// Where a value borrowed from `body` stands in it.
+fn range_in(body: &[u8], raw: &RawValue) -> Range<usize> {
+    let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
+    start..start + raw.get().len()
+}
+
+fn apply(body: &Bytes, mut splices: SmallVec<[Splice<'_>; 4]>) -> Bytes {
+    if splices.is_empty() {
+        return body.clone();
+    }
+    splices.sort_by_key(|splice| splice.at.start);
+    let grown: usize = splices.iter().map(|splice| splice.json.len() + 32).sum();
+    let mut out = BytesMut::with_capacity(body.len() + grown);
+    let mut copied = 0;
+    for (place, splice) in splices.iter().enumerate() {
+        out.put_slice(body.get(copied..splice.at.start).unwrap_or_default());
+        if let Some(name) = splice.name {
+            out.put_u8(b'"');
+            out.put_slice(name.as_bytes());
+            out.put_slice(b"\":");
+        }
+        out.put_slice(splice.json.as_bytes());
+        let rest = body.get(splice.at.end..).unwrap_or_default();
+        let is_last = rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'}')
+            && splices.get(place + 1).is_none_or(|next| next.name.is_none());
+        if splice.name.is_some() && !is_last {
+            out.put_u8(b',');
+        }
+        copied = splice.at.end;
+    }
+    out.put_slice(body.get(copied..).unwrap_or_default());
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        model: Option<&'a RawValue>,
+        #[serde(borrow)]
+        max_tokens: Option<&'a RawValue>,
+    }
+
+    fn rewritten(body: &str, changes: &[Change]) -> String {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let seen: Body<'_> = read(&body).unwrap();
+        let mut view = View { model: seen.model, ..View::default() };
+        view.fields.extend(seen.max_tokens.map(|raw| ("max_tokens", raw)));
+        String::from_utf8(view.rewrite(&body, changes).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn only_what_changes_is_touched() {
+        let changes = [Change::new("model", &"gpt-4o"), Change::new("max_tokens", &7)];
+        assert_eq!(
+            rewritten(r#"{ "model" : "chat","x":{"a":[1, 2]}, "max_tokens":100 }"#, &changes),
+            r#"{ "model" : "gpt-4o","x":{"a":[1, 2]}, "max_tokens":7 }"#
+        );
+    }
+
+    #[test]
+    fn a_field_that_was_not_there_is_added() {
+        let changes = [Change::new("max_tokens", &7), Change::new("temperature", &0.5)];
+        assert_eq!(
+            rewritten(r#"{"model":"m"}"#, &changes),
+            r#"{"max_tokens":7,"temperature":0.5,"model":"m"}"#
+        );
+    }
+
+    #[test]
+    fn an_empty_object_takes_fields() {
+        let two = [Change::new("max_tokens", &7), Change::new("top_p", &1)];
+        assert_eq!(rewritten("{}", &two), r#"{"max_tokens":7,"top_p":1}"#);
+        assert_eq!(rewritten("{ }", &[Change::new("max_tokens", &7)]), r#"{"max_tokens":7 }"#);
+    }
+
+    #[test]
+    fn a_body_that_needs_no_change_is_not_copied() {
+        let body = Bytes::from_static(br#"{"model":"m"}"#);
+        let seen: Body<'_> = read(&body).unwrap();
+        let view = View { model: seen.model, ..View::default() };
+        assert_eq!(view.rewrite(&body, &[Change::new("model", &"m")]).as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn bodies_of_the_wrong_form_say_what_is_wrong() {
+        let error = |body: &[u8]| object_text(body).unwrap_err().to_string();
+        assert!(error(b" ").contains("empty"));
+        assert!(error(b"[1]").contains("JSON object"));
+        assert!(error(b"{\"a\":[\xff]}").contains("not UTF-8 (byte 6)"));
+    }
+}
