@@ -121,7 +121,7 @@ async fn heads_that_are_too_large_or_no_http_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_of_the_backend_are_said_to_be_its_own() {
     let mut bed = usual().await;
-    let faults = Faults { status: Some(StatusFault { code: 500, retry_after_s: None }), ..Faults::default() };
+    let faults = Faults { status: Some(StatusFault::code(500)), ..Faults::default() };
     bed.sim.state().set_fault("sim-small", faults);
     refused(&send(&bed, chat("chat", "Hello").to_string()).await, 502, "backend_error");
     bed.sim.state().set_fault("sim-small", Faults { malformed_json: true, ..Faults::default() });
@@ -129,7 +129,7 @@ async fn faults_of_the_backend_are_said_to_be_its_own() {
     bed.sim.state().set_fault("sim-small", Faults { reset_after_chunks: Some(1), ..Faults::default() });
     refused(&send(&bed, chat("chat", "Hello").to_string()).await, 502, "backend_broken_answer");
     let faults = Faults {
-        status: Some(StatusFault { code: 429, retry_after_s: Some(3) }),
+        status: Some(StatusFault { retry_after_s: Some(3), ..StatusFault::code(429) }),
         first: Some(1),
         ..Faults::default()
     };

@@ -13,6 +13,7 @@ mod drain;
 mod harness;
 mod local_model;
 mod real_sdk;
+mod simulated_backend;
 mod streaming;
 mod support;
 mod tidy;

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
-use crate::sim::state::State;
+use crate::sim::state::{State, UnderWay};
 
 /// One step of sending an answer.
 #[derive(Debug, Clone)]
@@ -38,6 +38,7 @@ pub struct SimBody {
     connection: Option<AbortHandle>,
     stamp: bool,
     report: Option<Report>,
+    under_way: Option<UnderWay>,
 }
 
 /// Tells the counters how the answer ended, once.
@@ -64,7 +65,16 @@ impl SimBody {
     }
 
     fn new(steps: VecDeque<Step>, connection: Option<AbortHandle>) -> Self {
-        Self { steps, length: None, pause: None, flush: false, connection, stamp: false, report: None }
+        Self {
+            steps,
+            length: None,
+            pause: None,
+            flush: false,
+            connection,
+            stamp: false,
+            report: None,
+            under_way: None,
+        }
     }
 
     fn with_length(mut self) -> Self {
@@ -86,10 +96,16 @@ impl SimBody {
         self
     }
 
+    /// Keeps the request under way until this answer has ended.
+    pub(super) fn keep(&mut self, under_way: UnderWay) {
+        self.under_way = Some(under_way);
+    }
+
     fn finish(&mut self, completed: bool) {
         if let Some(report) = self.report.take() {
             report.state.end(report.model, completed);
         }
+        self.under_way = None;
     }
 }
 

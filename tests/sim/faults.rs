@@ -1,11 +1,15 @@
 //! Faults by model, switched on and off while the backend runs.
 //!
-//! `POST /sim/faults` with `{"sim-small": {"status": {"code": 429, "first": 3}}}` replaces the faults of the
-//! models that are named; `{"sim-small": {}}` ends them. `DELETE` ends all, `GET` shows what is on.
+//! `PUT` (or `POST`) `/sim/faults` with `{"sim-small": {"status": {"code": 429}, "first": 3}}` replaces the faults
+//! of the models that are named; `{"sim-small": {}}` ends them. `DELETE` ends all, `GET` shows what is on.
+//!
+//! A model may be asked for under a name of one's own, `sim-small:anything`: it has faults of its own then.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use crate::sim::raw::RawFault;
 
 /// What goes wrong with one model. Everything absent is in good order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +18,9 @@ pub struct Faults {
     /// Refuses instead of answering.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusFault>,
+    /// Breaks the rules of HTTP, of the API format or of the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<RawFault>,
     /// Waits before the first byte, ms.
     pub latency_ms: u64,
     /// Stops sending after that many chunks of a stream, and keeps the connection open.
@@ -44,14 +51,34 @@ pub struct Faults {
 }
 
 /// A refusal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct StatusFault {
     /// HTTP status.
     pub code: u16,
     /// `Retry-After`, seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
+    /// `Retry-After` as the date that is so many seconds away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_date_s: Option<u32>,
+    /// More headers: `retry-after-ms`, `x-ratelimit-reset-requests`, `location`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// A body in place of the error in JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The body's type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+}
+
+impl StatusFault {
+    /// A refusal with that status and nothing else.
+    #[must_use]
+    pub fn code(code: u16) -> Self {
+        Self { code, ..Self::default() }
+    }
 }
 
 /// The faults that are on, by model.

@@ -1,11 +1,13 @@
 //! `tollgate-sim`: the simulated model backend as a program.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
-use tollgate_tests::sim::{Options, Sim, TokenMode};
+use tollgate_tests::sim::faults::Faults;
+use tollgate_tests::sim::{Options, Port, Sim, TokenMode};
 
 /// A model backend in the OpenAI format that invents its answers.
 ///
@@ -37,6 +39,32 @@ struct Args {
     /// Keep the last requests for /sim/requests.
     #[arg(long)]
     record: bool,
+    /// Seed of whatever is random.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// What goes wrong from the start, as JSON: {"sim-small": {"raw": {"stall": "in_body"}}}.
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = faults)]
+    faults: BTreeMap<String, Faults>,
+    /// What the port does at the start; PUT /sim/port changes it.
+    #[arg(long, value_enum, default_value_t = PortNow::Open)]
+    port: PortNow,
+    /// A second address that answers whatever the port does.
+    #[arg(long, value_name = "ADDR")]
+    control: Option<SocketAddr>,
+}
+
+fn faults(text: &str) -> Result<BTreeMap<String, Faults>, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PortNow {
+    /// Answers.
+    Open,
+    /// Refuses connections.
+    Closed,
+    /// Accepts connections and never reads.
+    Deaf,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -64,6 +92,14 @@ impl Args {
             chunk_delay: Duration::from_millis(self.chunk_delay_ms),
             stamp: self.stamp,
             record: self.record,
+            seed: self.seed,
+            faults: self.faults.clone(),
+            port: match self.port {
+                PortNow::Open => Port::Open,
+                PortNow::Closed => Port::Closed,
+                PortNow::Deaf => Port::Deaf,
+            },
+            control: self.control,
         })
     }
 }

@@ -2,32 +2,38 @@
 //!
 //! It shares the machine with what is measured, so it is lean: one thread, no framework, answers rendered once
 //! where the options fix them. Everything it says is a function of the request, so that tests can compute
-//! what a report must show. Faults are switched on while it runs, see [`faults`].
+//! what a report must show. Faults are switched on while it runs: [`faults`] of answers, down to their bytes
+//! ([`raw`]), and of the [`port`] itself.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 pub mod answer;
 pub mod body;
 pub mod faults;
 pub mod models;
+pub mod port;
+pub mod raw;
 mod render;
 pub mod request;
 mod routes;
+mod socket;
 pub mod state;
 pub mod tokens;
+pub mod traffic;
 mod wire;
 
+pub use port::Port;
 pub use state::{Seen, State};
 pub use tokens::TokenMode;
+
+use self::faults::Faults;
 
 /// What the backend does without being asked by a request.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +52,14 @@ pub struct Options {
     pub stamp: bool,
     /// Whether requests are kept for `/sim/requests`.
     pub record: bool,
+    /// Seed of whatever is random: which requests a fault with a probability hits.
+    pub seed: u64,
+    /// What goes wrong from the start, by model.
+    pub faults: BTreeMap<String, Faults>,
+    /// What the port does at the start.
+    pub port: Port,
+    /// A second address that answers whatever the port does.
+    pub control: Option<SocketAddr>,
 }
 
 /// A running backend; it stops when this is dropped.
@@ -54,6 +68,7 @@ pub struct Sim {
     addr: SocketAddr,
     state: Arc<State>,
     accepting: JoinHandle<()>,
+    control: Option<JoinHandle<()>>,
 }
 
 impl Sim {
@@ -62,11 +77,16 @@ impl Sim {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(addr: SocketAddr, options: Options) -> Result<Self> {
-        let listener = TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr}"))?;
+        let listener = bind(addr).await?;
         let addr = listener.local_addr()?;
+        let control = match options.control {
+            Some(control) => Some(bind(control).await?),
+            None => None,
+        };
         let state = Arc::new(State::new(options));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
-        Ok(Self { addr, state, accepting })
+        let control = control.map(|listener| tokio::spawn(port::serve_control(listener, Arc::clone(&state))));
+        let accepting = tokio::spawn(port::serve(addr, listener, Arc::clone(&state)));
+        Ok(Self { addr, state, accepting, control })
     }
 
     /// Where it listens.
@@ -102,37 +122,12 @@ impl Sim {
 impl Drop for Sim {
     fn drop(&mut self) {
         self.accepting.abort();
+        if let Some(control) = &self.control {
+            control.abort();
+        }
     }
 }
 
-/// Accepts for ever. Connections live in a set that dies with this task.
-async fn accept(listener: TcpListener, state: Arc<State>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
-        };
-        let Ok((stream, _)) = accepted else {
-            // Out of descriptors, most likely: those of closing connections come back in a moment.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        };
-        let _ = stream.set_nodelay(true);
-        let state = Arc::clone(&state);
-        let (cut, cutter) = tokio::sync::oneshot::channel::<AbortHandle>();
-        let handle = connections.spawn(async move {
-            let Ok(this) = cutter.await else { return };
-            let service = service_fn(move |request| {
-                let (state, this) = (Arc::clone(&state), this.clone());
-                async move { routes::serve(request, &state, this).await }
-            });
-            // An error here is a client that went away, which is its right.
-            let _ = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-        let _ = cut.send(handle);
-    }
+async fn bind(addr: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr}"))
 }

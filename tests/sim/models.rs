@@ -42,8 +42,9 @@ pub const MODELS: [Model; 3] = [
     },
 ];
 
-/// The model of that name.
+/// The model of that name; what follows a colon is the caller's own business.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Model> {
+    let name = name.split(':').next().unwrap_or_default();
     MODELS.iter().find(|model| model.name == name)
 }

@@ -3,18 +3,21 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::sim::body::{SimBody, Step};
-use crate::sim::faults::Faults;
+use crate::sim::faults::{Faults, StatusFault};
 use crate::sim::models::{MODELS, Model, find};
+use crate::sim::port::{Port, Takeover};
+use crate::sim::raw::{Good, RawFault, Script};
 use crate::sim::request::{ChatRequest, EmbeddingsRequest};
 use crate::sim::state::{AnswerKey, Seen, State};
 use crate::sim::tokens::{TokenMode, Usage, cached_part};
@@ -26,11 +29,13 @@ const LARGEST_BODY: usize = 32 << 20;
 /// Bytes of a prompt that its place in the prompt cache depends on.
 const CACHE_PREFIX: usize = 2048;
 
-/// Answers one request. `connection` is the task it runs in, for faults that cut it.
+/// Answers one request. `connection` is the task it runs in, for faults that cut it; an answer that no HTTP
+/// server would give goes to `takeovers`.
 pub(super) async fn serve(
     request: Request<Incoming>,
     state: &Arc<State>,
     connection: AbortHandle,
+    takeovers: &mpsc::Sender<Takeover>,
 ) -> Result<Response<SimBody>, Infallible> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
@@ -40,7 +45,7 @@ pub(super) async fn serve(
     if let Some(control) = head.uri.path().strip_prefix("/sim/") {
         return Ok(control_route(&head.method, control, &body, state));
     }
-    state.count_request();
+    let under_way = state.count_request();
     if state.options.record {
         state.remember(seen(&head, &body));
     }
@@ -49,16 +54,44 @@ pub(super) async fn serve(
         let text = "Incorrect API key provided.";
         return Ok(error(StatusCode::UNAUTHORIZED, "invalid_api_key", text));
     }
-    Ok(match (&head.method, head.uri.path()) {
-        (&Method::GET, "/v1/models") => list_models(),
+    let reply = match (&head.method, head.uri.path()) {
+        (&Method::GET, "/v1/models") => Reply::Http(list_models()),
         (&Method::POST, "/v1/chat/completions") => chat(&body, state, connection).await,
-        (&Method::POST, "/v1/embeddings") => embeddings(&body, state).await,
-        _ => error(StatusCode::NOT_FOUND, "unknown_url", "There is nothing at this address."),
-    })
+        (&Method::POST, "/v1/embeddings") => Reply::Http(embeddings(&body, state).await),
+        _ => Reply::Http(error(StatusCode::NOT_FOUND, "unknown_url", "There is nothing at this address.")),
+    };
+    match reply {
+        Reply::Http(mut response) => {
+            response.body_mut().keep(under_way);
+            Ok(response)
+        }
+        Reply::Raw { script, model, good } => {
+            let _ = takeovers.send(Takeover { script, model, good, under_way }).await;
+            // The connection is taken from under this.
+            std::future::pending().await
+        }
+    }
+}
+
+/// An answer, or what is written to the socket in its place.
+enum Reply {
+    Http(Response<SimBody>),
+    Raw { script: Script, model: &'static str, good: bool },
 }
 
 fn control_route(method: &Method, path: &str, body: &[u8], state: &State) -> Response<SimBody> {
     match (method, path) {
+        (&Method::POST, "watch") => {
+            state.watch_again();
+            json_response(StatusCode::OK, &state.stats())
+        }
+        (&Method::PUT, "port") => match serde_json::from_slice::<Port>(body) {
+            Ok(port) => {
+                state.set_port(port);
+                json_response(StatusCode::OK, &port)
+            }
+            Err(reason) => error(StatusCode::BAD_REQUEST, "invalid_port", &reason.to_string()),
+        },
         (&Method::GET, "stats") => json_response(StatusCode::OK, &state.stats()),
         (&Method::GET, "requests") => json_response(StatusCode::OK, &state.seen()),
         (&Method::GET, "faults") => json_response(StatusCode::OK, &state.faults_json()),
@@ -66,14 +99,16 @@ fn control_route(method: &Method, path: &str, body: &[u8], state: &State) -> Res
             state.clear_faults();
             json_response(StatusCode::OK, &state.faults_json())
         }
-        (&Method::POST, "faults") => match serde_json::from_slice::<BTreeMap<String, Faults>>(body) {
-            Ok(faults) => {
-                state.set_faults(faults);
-                json_response(StatusCode::OK, &state.faults_json())
+        (&Method::PUT | &Method::POST, "faults") => {
+            match serde_json::from_slice::<BTreeMap<String, Faults>>(body) {
+                Ok(faults) => {
+                    state.set_faults(faults);
+                    json_response(StatusCode::OK, &state.faults_json())
+                }
+                Err(reason) => error(StatusCode::BAD_REQUEST, "invalid_faults", &reason.to_string()),
             }
-            Err(reason) => error(StatusCode::BAD_REQUEST, "invalid_faults", &reason.to_string()),
-        },
-        _ => error(StatusCode::NOT_FOUND, "unknown_url", "Try /sim/stats, /sim/faults or /sim/requests."),
+        }
+        _ => error(StatusCode::NOT_FOUND, "unknown_url", "Try /sim/stats, faults, port, watch or requests."),
     }
 }
 
@@ -108,22 +143,27 @@ fn model_of(name: &str, embeds: bool) -> Result<&'static Model, Box<Response<Sim
     })
 }
 
-async fn chat(body: &[u8], state: &Arc<State>, connection: AbortHandle) -> Response<SimBody> {
+async fn chat(body: &[u8], state: &Arc<State>, connection: AbortHandle) -> Reply {
     let request: ChatRequest<'_> = match serde_json::from_slice(body) {
         Ok(request) => request,
-        Err(reason) => return error(StatusCode::BAD_REQUEST, "invalid_json", &reason.to_string()),
+        Err(reason) => {
+            return Reply::Http(error(StatusCode::BAD_REQUEST, "invalid_json", &reason.to_string()));
+        }
     };
     let model = match model_of(&request.model, false) {
         Ok(model) => model,
-        Err(refusal) => return *refusal,
+        Err(refusal) => return Reply::Http(*refusal),
     };
-    let faults = state.begin(model.name, request.stream);
+    let faults = state.begin(model.name, &request.model, request.stream);
     wait(model, &faults).await;
-    if let Some(refusal) = refusal(&faults) {
-        return refusal;
+    if let Some(fault) = &faults.status {
+        return Reply::Http(refusal(fault));
     }
     let plan = plan(&request, model, state, &faults);
     state.count_tokens(model.name, plan.usage.prompt_tokens, plan.usage.completion_tokens);
+    if let Some(fault) = faults.raw {
+        return raw(&plan, request.stream, fault, &faults, state);
+    }
     if request.stream {
         let steps = steps(&plan, true, &faults, state, || render::stream(&plan, &faults, &state.options));
         let mut response = Response::new(
@@ -131,9 +171,21 @@ async fn chat(body: &[u8], state: &Arc<State>, connection: AbortHandle) -> Respo
         );
         let kind = header::HeaderValue::from_static("text/event-stream; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        return response;
+        return Reply::Http(response);
     }
-    plain(&plan, &faults, state, connection)
+    Reply::Http(plain(&plan, &faults, state, connection))
+}
+
+/// The answer as bytes that break the rules.
+fn raw(plan: &Plan, stream: bool, fault: RawFault, faults: &Faults, state: &State) -> Reply {
+    let steps =
+        if stream { render::stream(plan, faults, &state.options) } else { render::plain(plan, faults) };
+    let parts = steps.into_iter().filter_map(|step| match step {
+        Step::Send(bytes, _) => Some(bytes),
+        Step::Stall | Step::Reset => None,
+    });
+    let good = Good { stream, parts: parts.collect() };
+    Reply::Raw { script: fault.script(&good), model: plan.model.name, good: fault == RawFault::Interim }
 }
 
 /// An answer to one chat, before it has a form.
@@ -218,10 +270,10 @@ async fn embeddings(body: &[u8], state: &Arc<State>) -> Response<SimBody> {
         Ok(model) => model,
         Err(refusal) => return *refusal,
     };
-    let faults = state.begin(model.name, false);
+    let faults = state.begin(model.name, &request.model, false);
     wait(model, &faults).await;
-    if let Some(refusal) = refusal(&faults) {
-        return refusal;
+    if let Some(fault) = &faults.status {
+        return refusal(fault);
     }
     let texts = request.input.texts();
     let tokens: u64 = texts.iter().map(|text| state.options.tokens.count(text)).sum();
@@ -245,14 +297,32 @@ async fn wait(model: &Model, faults: &Faults) {
     }
 }
 
-fn refusal(faults: &Faults) -> Option<Response<SimBody>> {
-    let fault = faults.status.as_ref()?;
+fn refusal(fault: &StatusFault) -> Response<SimBody> {
     let status = StatusCode::from_u16(fault.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let code =
         if status == StatusCode::TOO_MANY_REQUESTS { "rate_limit_exceeded" } else { "simulated_fault" };
-    let mut response = error(status, code, "This fault was switched on at /sim/faults.");
+    let mut response = match &fault.body {
+        Some(body) => bytes_response(status, "text/html", Bytes::from(body.clone())),
+        None => error(status, code, "This fault was switched on at /sim/faults."),
+    };
+    let headers = response.headers_mut();
+    let mut put = |name: &str, value: &str| {
+        if let (Ok(name), Ok(value)) = (name.parse::<header::HeaderName>(), value.parse()) {
+            headers.insert(name, value);
+        }
+    };
     if let Some(seconds) = fault.retry_after_s {
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+        put("retry-after", &seconds.to_string());
     }
-    Some(response)
+    if let Some(seconds) = fault.retry_after_date_s {
+        let date = SystemTime::now() + Duration::from_secs(seconds.into());
+        put("retry-after", &httpdate::fmt_http_date(date));
+    }
+    for (name, value) in &fault.headers {
+        put(name, value);
+    }
+    if let Some(kind) = &fault.content_type {
+        put("content-type", kind);
+    }
+    response
 }

@@ -2,13 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
+use std::sync::Arc;
+
 use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::sim::Options;
 use crate::sim::body::Step;
 use crate::sim::faults::{FaultBook, Faults};
+use crate::sim::port::Port;
 use crate::sim::tokens::Usage;
+use crate::sim::traffic::Traffic;
 
 /// Requests kept for `/sim/requests`.
 const KEPT: usize = 256;
@@ -22,12 +29,14 @@ const KEPT_PROMPTS: usize = 10_000;
 pub struct State {
     /// As started.
     pub options: Options,
+    port: watch::Sender<Port>,
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     stats: Stats,
+    dice: StdRng,
     faults: FaultBook,
     prompts: HashSet<u64>,
     seen: VecDeque<Seen>,
@@ -50,6 +59,8 @@ pub struct Stats {
     pub requests: u64,
     /// Requests refused for their key.
     pub unauthorized: u64,
+    /// Connections and requests under way.
+    pub traffic: Traffic,
     /// By model.
     pub models: BTreeMap<String, ModelStats>,
 }
@@ -86,7 +97,31 @@ pub struct Seen {
 
 impl State {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, inner: Mutex::default() }
+        let mut faults = FaultBook::default();
+        faults.set(options.faults.clone());
+        let inner = Inner {
+            stats: Stats::default(),
+            dice: StdRng::seed_from_u64(options.seed),
+            faults,
+            prompts: HashSet::new(),
+            seen: VecDeque::new(),
+            rendered: HashMap::new(),
+        };
+        Self { port: watch::Sender::new(options.port), inner: Mutex::new(inner), options }
+    }
+
+    /// Opens the port, closes it, or makes it deaf; cuts every connection.
+    pub fn set_port(&self, port: Port) {
+        self.port.send_replace(port);
+    }
+
+    pub(super) fn port(&self) -> watch::Receiver<Port> {
+        self.port.subscribe()
+    }
+
+    /// Watches anew how many requests come at once until one is answered well.
+    pub fn watch_again(&self) {
+        self.inner.lock().stats.traffic.watch_again();
     }
 
     /// Counters since the start.
@@ -128,8 +163,18 @@ impl State {
         self.inner.lock().seen.iter().cloned().collect()
     }
 
-    pub(super) fn count_request(&self) {
-        self.inner.lock().stats.requests += 1;
+    /// Counts a request, which is under way until the guard is dropped.
+    pub(super) fn count_request(self: &Arc<Self>) -> UnderWay {
+        let mut inner = self.inner.lock();
+        inner.stats.requests += 1;
+        inner.stats.traffic.begin();
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Counts a connection, which is open until the guard is dropped.
+    pub(super) fn count_connection(self: &Arc<Self>) -> Connected {
+        self.inner.lock().stats.traffic.connected();
+        Connected(Arc::clone(self))
     }
 
     pub(super) fn count_unauthorized(&self) {
@@ -144,10 +189,11 @@ impl State {
         inner.seen.push_back(seen);
     }
 
-    /// Counts a request for a model and says what goes wrong with it.
-    pub(super) fn begin(&self, model: &str, stream: bool) -> Faults {
+    /// Counts a request for a model, asked for as `name`, and says what goes wrong with it.
+    pub(super) fn begin(&self, model: &str, name: &str, stream: bool) -> Faults {
         let mut inner = self.inner.lock();
-        let faults = inner.faults.next(model, rand::random::<f64>());
+        let dice = inner.dice.random::<f64>();
+        let faults = inner.faults.next(name, dice);
         let stats = stats_of(&mut inner, model);
         stats.requests += 1;
         stats.streams += u64::from(stream);
@@ -160,6 +206,7 @@ impl State {
         let stats = stats_of(&mut inner, model);
         if completed {
             stats.completed += 1;
+            inner.stats.traffic.answered_well();
         } else {
             stats.aborted += 1;
         }
@@ -188,6 +235,26 @@ impl State {
             inner.prompts.clear();
         }
         !inner.prompts.insert(hash)
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<State>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.inner.lock().stats.traffic.end();
+    }
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Connected(Arc<State>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.inner.lock().stats.traffic.disconnected();
     }
 }
 
