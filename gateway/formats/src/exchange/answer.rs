@@ -29,6 +29,20 @@ pub struct Answer<'a> {
     pub service_tier: Option<Text<'a>>,
 }
 
+/// What the client is shown of an answer beside its content: the gateway's names, not the provider's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Id of the answer, with the prefix that the client's format uses.
+    pub id: String,
+    /// The model's name: what the client asked for.
+    pub model: String,
+    /// When the answer was made, seconds since the Unix epoch.
+    pub created_s: u64,
+    /// Whether the client asked with OpenAI's old `functions` and reads calls only there; see
+    /// [`super::Request::legacy_functions`].
+    pub legacy_functions: bool,
+}
+
 /// Why a model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {

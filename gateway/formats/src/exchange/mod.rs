@@ -9,7 +9,7 @@ pub mod request;
 pub mod stream;
 pub mod usage;
 
-pub use answer::{Answer, Stop};
+pub use answer::{Answer, Shown, Stop};
 pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
 pub use request::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice};
 pub use stream::{Delta, PartStart, StreamDecoder, StreamEncoder, StreamEvent};
