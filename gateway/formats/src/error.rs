@@ -77,6 +77,35 @@ pub struct ProviderError {
     pub retry_after: Option<Duration>,
 }
 
+impl ProviderError {
+    /// As the client is told of it.
+    #[must_use]
+    pub fn shown<'a>(&'a self, request_id: Option<&'a str>) -> ErrorShown<'a> {
+        ErrorShown {
+            kind: self.kind,
+            message: &self.message,
+            code: self.code.as_deref(),
+            param: self.param.as_deref(),
+            request_id,
+        }
+    }
+}
+
+/// An error as a client is told of it, whoever is at fault; each format writes it in its own shape.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorShown<'a> {
+    /// Its kind.
+    pub kind: ProviderErrorKind,
+    /// What the client reads.
+    pub message: &'a str,
+    /// Stable code, where there is one.
+    pub code: Option<&'a str>,
+    /// The parameter at fault, where one is.
+    pub param: Option<&'a str>,
+    /// The gateway's id of the request.
+    pub request_id: Option<&'a str>,
+}
+
 impl ProviderErrorKind {
     /// The kind that an HTTP status stands for.
     #[must_use]

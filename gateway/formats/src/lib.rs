@@ -10,9 +10,11 @@
 
 pub mod error;
 pub mod exchange;
+pub mod json;
+pub mod sse;
 pub mod unmapped;
 pub mod view;
 
-pub use error::{FormatError, ProviderError, ProviderErrorKind};
-pub use exchange::{Answer, Request, StreamEvent, Usage};
+pub use error::{ErrorShown, FormatError, ProviderError, ProviderErrorKind};
+pub use exchange::{Answer, Request, Shown, StreamEvent, Usage};
 pub use unmapped::{OnUnmappable, Unmapped};

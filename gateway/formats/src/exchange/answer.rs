@@ -1,5 +1,7 @@
 //! What a model answered.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::Text;
@@ -24,7 +26,7 @@ pub struct Answer<'a> {
     /// What it used.
     pub usage: Option<Usage>,
     /// Log probabilities in OpenAI's chat form.
-    pub logprobs: Option<&'a RawValue>,
+    pub logprobs: Option<Cow<'a, RawValue>>,
     /// Service tier that served it, in the provider's words.
     pub service_tier: Option<Text<'a>>,
 }

@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub service_tier: Option<Text<'a>>,
     /// Labels of the caller, a JSON object of texts.
     pub metadata: Option<&'a RawValue>,
+    /// Whether tools were given as OpenAI's old `functions`: the client reads calls only as `function_call`.
+    pub legacy_functions: bool,
     /// Parameters of the client's format that have no place above, by name. A format that knows one may take
     /// it over; for every other format it is unmappable.
     pub extras: Vec<Extra<'a>>,
