@@ -41,7 +41,8 @@ fn a_dropped_event_leaves_no_trace() {
 
 #[test]
 fn the_judge_reads_the_name_of_an_event() {
-    let text = b"event: message_start\ndata: 1\n\nevent:ping\ndata: 2\n\nevent\ndata: 3\n\nevents: no\ndata: 4\n\n";
+    let text =
+        b"event: message_start\ndata: 1\n\nevent:ping\ndata: 2\n\nevent\ndata: 3\n\nevents: no\ndata: 4\n\n";
     let names: Vec<_> = run(&[text], "x").1.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, [Some("message_start".to_owned()), Some("ping".to_owned()), None, None]);
 }

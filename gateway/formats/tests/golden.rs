@@ -1,0 +1,107 @@
+//! Golden files of translations: each shows what goes in and what comes out of one exchange.
+//!
+//! `tests/golden/CLIENT--BACKEND/CASE.txt` has sections under `=== TITLE` lines; text before the first is prose.
+//! Inputs are read, outputs compared; `UPDATE_GOLDEN=1` writes the outputs anew.
+//!
+//! | section | side | what |
+//! |---|---|---|
+//! | `client request` | in | a request in the client's format; `client request (drop)` leaves out what cannot be carried |
+//! | `backend request` | out | the same for the backend, or `refused: …` |
+//! | `dropped` | out | parameters that were left out |
+//! | `backend answer` | in | a whole answer of the backend |
+//! | `client answer` | out | the same for the client |
+//! | `backend stream` | in | a streamed answer, as server-sent events; event streams of AWS stand as such, too |
+//! | `client stream` | out | the same for the client, without usage unless the client's request asks for it |
+//! | `backend error STATUS` | in | an error of the backend |
+//! | `client error` | out | the same for the client |
+//!
+//! A format takes part with one line in [`FORMATS`].
+
+#[path = "golden/file.rs"]
+mod file;
+#[path = "golden/order.rs"]
+mod order;
+#[path = "golden/pretty.rs"]
+mod pretty;
+#[path = "golden/translate.rs"]
+mod translate;
+
+use std::path::{Path, PathBuf};
+
+use tollgate_formats::exchange::{Answer, Request, Shown, StreamDecoder, StreamEncoder};
+use tollgate_formats::{ErrorShown, FormatError, ProviderError, Unmapped};
+
+/// What clients speak.
+struct Client {
+    decode_request: for<'a> fn(&'a [u8]) -> Result<Request<'a>, FormatError>,
+    encode_answer: fn(&Answer<'_>, &Shown) -> Vec<u8>,
+    encoder: fn(Shown, bool) -> Box<dyn StreamEncoder>,
+    encode_error: fn(&ErrorShown<'_>) -> Vec<u8>,
+}
+
+/// What backends speak.
+struct Backend {
+    encode_request: fn(&Request<'_>, &str, &mut Unmapped) -> Result<Vec<u8>, FormatError>,
+    decode_answer: for<'a> fn(&'a [u8]) -> Result<Answer<'a>, FormatError>,
+    decoder: fn() -> Box<dyn StreamDecoder>,
+    decode_error: fn(u16, &[u8]) -> ProviderError,
+}
+
+/// One API format, as far as it is translated.
+struct Format {
+    name: &'static str,
+    client: Option<Client>,
+    backend: Option<Backend>,
+}
+
+const FORMATS: &[Format] = &[];
+
+fn format(name: &str) -> &'static Format {
+    FORMATS.iter().find(|format| format.name == name).unwrap_or_else(|| panic!("no format is called {name}"))
+}
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut files: Vec<PathBuf> = entries(&root)
+        .filter(|path| path.is_dir())
+        .flat_map(|pair| entries(&pair).collect::<Vec<_>>())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())
+}
+
+#[test]
+fn every_golden_file_shows_what_the_translation_gives() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut wrong = Vec::new();
+    let cases = cases();
+    assert!(!cases.is_empty(), "no golden files are found");
+    for path in &cases {
+        let pair = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+        let (client, backend) =
+            pair.split_once("--").unwrap_or_else(|| panic!("{pair} is no CLIENT--BACKEND"));
+        let is = std::fs::read_to_string(path).unwrap();
+        let case = file::Case::read(&is).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let shown = translate::run(&case, format(client), format(backend));
+        if shown == is {
+            continue;
+        }
+        if update {
+            std::fs::write(path, &shown).unwrap();
+        } else {
+            wrong.push(format!("{}:\n{}", path.display(), file::difference(&is, &shown)));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} files differ; UPDATE_GOLDEN=1 writes them anew\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}
