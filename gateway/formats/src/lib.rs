@@ -8,6 +8,7 @@
 //! [`error`] what can go wrong; then one folder per API format, each with the same file names: `request`,
 //! `answer`, `stream`, `error`.
 
+pub mod bedrock;
 pub mod error;
 pub mod exchange;
 pub mod json;
