@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod crash;
 mod figures;
 mod kafka_down;
+mod upstream_faults;
 
 /// Faults on purpose: every drill says what was lost, and ends with an error when something was.
 #[derive(Debug, Parser)]
@@ -43,6 +44,15 @@ enum Drill {
         #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
         rate: u32,
     },
+    /// A backend breaks in every way there is, with and without a second one: what clients and ledger see, what is leaked.
+    UpstreamFaults {
+        /// Only the faults whose name contains this.
+        #[arg(long, value_name = "NAME", default_value = "")]
+        only: String,
+        /// Requests at a time.
+        #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=256))]
+        connections: u32,
+    },
 }
 
 #[tokio::main]
@@ -50,5 +60,6 @@ async fn main() -> Result<()> {
     match Args::parse().drill {
         Drill::Crash { kills, connections, seed } => crash::run(kills, connections, seed).await,
         Drill::KafkaDown { seconds, rate } => kafka_down::run(Duration::from_secs(seconds), rate).await,
+        Drill::UpstreamFaults { only, connections } => upstream_faults::run(&only, connections).await,
     }
 }

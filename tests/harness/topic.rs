@@ -183,7 +183,7 @@ fn header(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
     found.value.map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-fn parse<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T> {
     serde_json::from_slice(payload)
         .with_context(|| format!("not an event: {}", String::from_utf8_lossy(payload)))
 }

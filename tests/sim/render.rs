@@ -16,6 +16,9 @@ use crate::sim::wire::{AnswerMessage, Choice, Chunk, ChunkChoice, Completion, De
 /// Numbers of an embedding.
 const DIMENSIONS: usize = 384;
 
+/// Content chunks of a stream that is made large.
+const LARGE_PIECES: usize = 64;
+
 /// The answer as one JSON object, whole or as faults want it.
 pub(super) fn plain(plan: &Plan, faults: &Faults) -> VecDeque<Step> {
     let bytes = if faults.malformed_json {
@@ -62,7 +65,9 @@ fn drip(bytes: &Bytes, pause: Duration) -> VecDeque<Step> {
 pub(super) fn stream(plan: &Plan, faults: &Faults, options: &Options) -> VecDeque<Step> {
     let pause = plan.model.chunk_delay + options.chunk_delay + Duration::from_millis(faults.drip_ms);
     let writer = EventWriter { plan, id: id(), created: now_s(), stamp: options.stamp };
-    let pieces = answer::pieces(&plan.text, options.chunks);
+    // Words of a megabyte would be a stream of fifty.
+    let count = options.chunks.or(faults.oversized_bytes.map(|_| LARGE_PIECES));
+    let pieces = answer::pieces(&plan.text, count);
     let mut steps = VecDeque::with_capacity(pieces.len() + 4);
     steps.push_back(Step::Send(
         writer.delta(Delta { role: Some("assistant"), content: Some("") }, None),

@@ -1,9 +1,9 @@
 //! Counts connections and requests under way, and watches how many come at once.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Connections and requests under way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
     /// Connections accepted.
     pub accepted: u64,
@@ -16,7 +16,7 @@ pub struct Traffic {
 }
 
 /// What came until the backend was in order again. A watch begins with the backend, and anew when it is asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
     /// Requests.
     pub requests: u64,
