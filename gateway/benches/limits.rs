@@ -31,7 +31,7 @@ fn limits(c: &mut Criterion) {
 fn circuits(c: &mut Criterion) {
     let system = actix_rt::System::new();
     let id = DeploymentId { backend: "backend".into(), model: "model".into() };
-    let spec = DeploymentSpec { id: id.clone(), rules: CircuitRules::default() };
+    let spec = DeploymentSpec { id: id.clone(), rules: CircuitRules::default(), capacity: None };
     let backends = system.block_on(async { Backends::start(vec![spec]) });
     let deployment = backends.get(&id).unwrap();
     let outcome = AttemptOutcome {

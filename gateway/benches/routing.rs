@@ -14,7 +14,7 @@ use tollgate_gateway::routing::{Alias, AliasTarget, candidates};
 fn alias(targets: u32) -> (Backends, Alias) {
     let id =
         |number: u32| DeploymentId { backend: format!("backend-{number}").into(), model: Arc::from("model") };
-    let spec = |number| DeploymentSpec { id: id(number), rules: CircuitRules::default() };
+    let spec = |number| DeploymentSpec { id: id(number), rules: CircuitRules::default(), capacity: None };
     let backends = Backends::start((0..targets).map(spec).collect());
     let target = |number: u32| AliasTarget {
         deployment: backends.get(&id(number)).unwrap(),

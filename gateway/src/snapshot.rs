@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use crate::access::KeyTable;
 use crate::backends::backend::{Backend, BackendError};
-use crate::backends::circuit::CircuitRules;
 use crate::backends::{Backends, Deployment, DeploymentId, DeploymentSpec};
-use crate::config::{CacheConfig, CircuitConfig, Config, ContentConfig, ModelConfig, ServerConfig};
+use crate::config::{CacheConfig, Config, ContentConfig, ModelConfig, ServerConfig};
 use crate::routing::alias::{Alias, AliasTarget};
 
 /// Everything a request needs to know of the configuration.
@@ -93,20 +92,10 @@ pub fn deployments(config: &Config) -> Vec<DeploymentSpec> {
     for target in config.models.values().flat_map(|model| &model.targets) {
         let id = DeploymentId { backend: Arc::clone(&target.backend), model: Arc::clone(&target.model) };
         if specs.iter().all(|spec| spec.id != id) {
-            let circuit = config.backends.get(&target.backend).map(|b| b.circuit).unwrap_or_default();
-            specs.push(DeploymentSpec { id, rules: circuit_rules(circuit) });
+            specs.push(DeploymentSpec::of(id, config.backends.get(&target.backend)));
         }
     }
     specs
-}
-
-fn circuit_rules(config: CircuitConfig) -> CircuitRules {
-    CircuitRules {
-        consecutive_failures: config.consecutive_failures,
-        open_for: config.open_for.0,
-        max_open: config.max_open.0,
-        ..CircuitRules::default()
-    }
 }
 
 impl Snapshot {

@@ -7,6 +7,7 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
+use crate::backend_state::BackendState;
 use crate::cache::{CacheInvalidate, CacheStore};
 use crate::content::{CompletionEvent, PromptEvent};
 use crate::usage::{BootClosed, UsageEvent};
@@ -26,6 +27,7 @@ pub struct EventSchema {
 #[must_use]
 pub fn all() -> Vec<EventSchema> {
     vec![
+        event::<BackendState>("backend-state.v1", crate::backend_state::STATE_TYPE),
         event::<BootClosed>("boot-closed.v1", crate::usage::BOOT_CLOSED_TYPE),
         event::<CacheInvalidate>("cache-invalidated.v1", crate::cache::INVALIDATE_TYPE),
         event::<CacheStore>("cache-stored.v1", crate::cache::STORE_TYPE),

@@ -8,8 +8,9 @@
 //! * a breaking change is a new topic with its own version, published beside the old one for a while.
 //!
 //! Modules in reading order: [`ids`], [`money`], [`tokens`], [`usage`], [`content`], [`cache`],
-//! [`cache_key`], [`topics`], [`envelope`].
+//! [`cache_key`], [`backend_state`], [`topics`], [`envelope`].
 
+pub mod backend_state;
 pub mod cache;
 pub mod cache_key;
 pub mod content;

@@ -11,7 +11,7 @@ pub enum Topic {
     Completion,
     /// What the cache service should remember or forget. Key: the tenant.
     Cache,
-    /// Health and circuit state of backends, compacted. Key: the backend.
+    /// Circuit state of backends, compacted. Key: see [`crate::backend_state::state_key`].
     BackendState,
     /// Usage events that accounting could not read.
     UsageDeadLetter,

@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tollgate_schemas::backend_state::BackendState;
 use tollgate_schemas::json_schema;
 use tollgate_schemas::usage::{BootClosed, UsageEvent};
 
@@ -83,6 +84,18 @@ fn released_usage_events_are_read_and_written_without_loss() {
             serde_json::to_value(event.unwrap_or_else(|error| panic!("{name}: {error}")))
         };
         assert_eq!(again.unwrap(), value, "{name}");
+    }
+}
+
+#[test]
+fn released_backend_states_are_read_and_written_without_loss() {
+    let golden = files_in("golden/backend-state.v1");
+    assert!(golden.len() >= 3);
+    for (name, mut value) in golden {
+        let state: BackendState = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&state).unwrap(), value, "{name}");
+        add_unknown_fields(&mut value);
+        assert_eq!(serde_json::from_value::<BackendState>(value).unwrap(), state, "{name}");
     }
 }
 

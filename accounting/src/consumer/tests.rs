@@ -41,6 +41,10 @@ impl EventLog for FakeLog {
     fn consumer(&self, _: &str, _: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
         Ok(Box::new(self.clone()))
     }
+
+    fn tail(&self, _: Topic) -> Result<Box<dyn tollgate_eventlog::Tail>, LogError> {
+        Err(LogError::Config("accounting reads in a group".to_owned()))
+    }
 }
 
 impl Consumer for FakeLog {

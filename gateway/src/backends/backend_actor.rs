@@ -9,14 +9,18 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::circuit::{Circuit, CircuitRules, Failure, Verdict};
+use super::circuit::{Cause, Circuit, CircuitRules, Failure, Verdict};
 use super::deployment::{Cell, Published};
 use super::gate::{Position, Ticket};
 use super::outcome::FailureKind;
+use super::transition::{Change, Remote, RemoteChange, Transition};
 use crate::telemetry::clock::millis;
 
 /// How often successes are looked at: often enough that they fall into the right step of the window.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// Other replicas are told again when the circuit stays open for this much longer than they know, ms.
+const TELL_AGAIN_MS: u64 = 1_000;
 
 /// How one attempt ended: any failure, and every probe.
 #[derive(Message)]
@@ -37,6 +41,11 @@ pub enum ManualAction {
     Close,
 }
 
+/// What another replica says of its circuit.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Heard(pub(super) Remote);
+
 /// The configuration has changed.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -53,6 +62,10 @@ pub(super) struct BackendActor {
     circuit: Circuit,
     /// Successes that the circuit knows of.
     seen_successes: u64,
+    /// Until when the other replicas think it open, clock ms.
+    told_until_ms: u64,
+    /// The replica that opened it, if it opened because of one.
+    heard_from: Option<Arc<str>>,
 }
 
 impl BackendActor {
@@ -60,7 +73,8 @@ impl BackendActor {
     pub(super) fn new(cell: Arc<Cell>) -> Self {
         let circuit = cell.checkpoint.lock().clone();
         let seen_successes = cell.succeeded.load(Ordering::Relaxed);
-        Self { cell, circuit, seen_successes }
+        let heard_from = cell.published.load().heard_from.clone();
+        Self { cell, circuit, seen_successes, told_until_ms: 0, heard_from }
     }
 
     /// Tells the circuit of the successes since the last look.
@@ -85,7 +99,10 @@ impl BackendActor {
     }
 
     /// Moves the gate. The checkpoint is left first: a new actor must not think closed what is open.
-    fn enact(&self, verdict: Verdict, now_ms: u64) {
+    fn enact(&mut self, verdict: Verdict, now_ms: u64) {
+        if matches!(verdict, Verdict::Open { .. } | Verdict::Close) {
+            self.heard_from = None;
+        }
         self.publish(now_ms);
         match verdict {
             Verdict::Stay => {}
@@ -93,11 +110,73 @@ impl BackendActor {
                 let open_ms = until_ms.saturating_sub(now_ms);
                 tracing::warn!(deployment = %self.cell.id, %cause, open_ms, "circuit opened");
                 self.cell.gate.set(Position::Open { until_ms });
+                self.tell_opened(until_ms, now_ms, cause);
             }
-            Verdict::Extend { until_ms } => self.cell.gate.extend(until_ms),
+            Verdict::Extend { until_ms } => {
+                if self.cell.gate.extend(until_ms)
+                    && until_ms > self.told_until_ms.saturating_add(TELL_AGAIN_MS)
+                    && let Some(cause) = self.circuit.cause()
+                {
+                    self.tell_opened(until_ms, now_ms, cause);
+                }
+            }
             Verdict::Close => {
                 tracing::info!(deployment = %self.cell.id, "circuit closed");
                 self.cell.gate.set(Position::Closed);
+            }
+        }
+    }
+
+    fn tell_opened(&mut self, until_ms: u64, now_ms: u64, cause: Cause) {
+        self.told_until_ms = until_ms;
+        let left = Duration::from_millis(until_ms.saturating_sub(now_ms));
+        self.tell(Change::Opened { left, cause });
+    }
+
+    /// Tells the other replicas.
+    fn tell(&self, change: Change) {
+        self.cell.listening.tell(|| Transition { id: self.cell.id.clone(), change });
+    }
+
+    fn hold(&mut self, now_ms: u64) {
+        self.circuit.hold();
+        self.publish(now_ms);
+        self.cell.gate.set(Position::Held);
+    }
+
+    /// Does what another replica says, without telling anybody.
+    fn heed(&mut self, Remote { replica, change }: Remote) {
+        let now_ms = self.cell.clock.now_ms();
+        self.count_successes(now_ms);
+        let held = self.cell.gate.position() == Position::Held;
+        let verdict = match change {
+            RemoteChange::Held if held => Verdict::Stay,
+            RemoteChange::Held => {
+                self.heard_from = Some(Arc::clone(&replica));
+                self.hold(now_ms);
+                tracing::warn!(deployment = %self.cell.id, %replica, "circuit opened by an operator elsewhere");
+                Verdict::Stay
+            }
+            RemoteChange::Opened { left } => self.circuit.opened_elsewhere(now_ms, left),
+            RemoteChange::Closed { by_operator } => self.circuit.closed_elsewhere(by_operator),
+        };
+        match verdict {
+            Verdict::Stay => {}
+            Verdict::Open { until_ms, .. } => {
+                self.heard_from = Some(Arc::clone(&replica));
+                let open_ms = until_ms.saturating_sub(now_ms);
+                self.publish(now_ms);
+                self.cell.gate.set(Position::Open { until_ms });
+                tracing::warn!(deployment = %self.cell.id, %replica, open_ms, "circuit opened as elsewhere");
+            }
+            Verdict::Extend { until_ms } => {
+                self.cell.gate.extend(until_ms);
+            }
+            Verdict::Close => {
+                self.heard_from = None;
+                self.publish(now_ms);
+                self.cell.gate.set(Position::Closed);
+                tracing::info!(deployment = %self.cell.id, %replica, "circuit closed as elsewhere");
             }
         }
     }
@@ -110,6 +189,7 @@ impl BackendActor {
             trips: self.circuit.trips(),
             recently_succeeded: tally.succeeded,
             recently_failed: tally.failed,
+            heard_from: self.heard_from.clone(),
         }));
     }
 
@@ -140,6 +220,9 @@ impl Handler<Report> for BackendActor {
         self.count_successes(now_ms);
         let verdict = self.judge(now_ms, &report);
         self.enact(verdict, now_ms);
+        if verdict == Verdict::Close {
+            self.tell(Change::Closed { by_operator: false });
+        }
     }
 }
 
@@ -150,16 +233,25 @@ impl Handler<ManualAction> for BackendActor {
         let now_ms = self.cell.clock.now_ms();
         match action {
             ManualAction::Open => {
-                self.circuit.hold();
-                self.publish(now_ms);
-                self.cell.gate.set(Position::Held);
+                self.heard_from = None;
+                self.hold(now_ms);
                 tracing::warn!(deployment = %self.cell.id, "circuit opened by an operator");
+                self.tell(Change::Held);
             }
             ManualAction::Close => {
                 let verdict = self.circuit.close();
                 self.enact(verdict, now_ms);
+                self.tell(Change::Closed { by_operator: true });
             }
         }
+    }
+}
+
+impl Handler<Heard> for BackendActor {
+    type Result = ();
+
+    fn handle(&mut self, Heard(remote): Heard, _: &mut Self::Context) {
+        self.heed(remote);
     }
 }
 

@@ -22,23 +22,39 @@ pub use super::outcome::{is_failure, retryable};
 use super::window::{Tally, Window};
 use crate::telemetry::clock::millis;
 
-/// When the circuit of a deployment opens.
+/// When the circuit of a deployment opens, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CircuitRules {
-    /// Failures in a row that open it; 0 switches the rule off.
-    pub consecutive_failures: u32,
-    /// Share of failures that opens it; none switches the rule off.
-    pub ratio: Option<RatioRule>,
-    /// Which failures the two rules count.
-    pub counted: CountedFailures,
-    /// Whether a failure that names a `Retry-After` opens it at once and for that long.
+    /// Any one of them opens it.
+    pub rules: SmallVec<[Rule; 2]>,
+    /// Whether a failure that names a `Retry-After` opens it at once and for that long, whatever the rules.
     pub obey_retry_after: bool,
+    /// Longest `Retry-After` that is obeyed.
+    pub max_retry_after: Duration,
     /// How long it stays open; doubled each time a probe fails.
     pub open_for: Duration,
-    /// Longest that it stays open, whatever a backend asks for.
+    /// Longest that doubling and other replicas may keep it open.
     pub max_open: Duration,
     /// A probe that has not reported by then counts as lost.
     pub probe_timeout: Duration,
+}
+
+/// One reason to open a circuit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// How many failures it takes.
+    pub threshold: Threshold,
+    /// Which failures it counts. Those that it does not count neither add to it nor interrupt it.
+    pub counted: CountedFailures,
+}
+
+/// How many failures open a circuit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threshold {
+    /// This many in a row, without a success in between; at least 1.
+    Consecutive(u32),
+    /// A share of the attempts.
+    Ratio(RatioRule),
 }
 
 /// Opens on a share of failures.
@@ -52,26 +68,29 @@ pub struct RatioRule {
     pub window: Duration,
 }
 
-/// Which failures count.
+/// Which failures count. A failed health probe always does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedFailures {
     /// No connection.
     pub connect: bool,
-    /// Timeouts and stalled streams.
+    /// No answer in time.
     pub timeout: bool,
+    /// Streams that stood still.
+    pub stalled: bool,
     /// Broken streams and answers that cannot be understood.
     pub broken: bool,
-    /// These statuses.
+    /// These statuses, as far as they count against a backend at all ([`is_failure`]).
     pub statuses: SmallVec<[RangeInclusive<u16>; 5]>,
 }
 
 impl Default for CircuitRules {
     fn default() -> Self {
+        let ratio = RatioRule { percent: 50, min_volume: 20, window: Duration::from_secs(30) };
+        let rule = |threshold| Rule { threshold, counted: CountedFailures::default() };
         Self {
-            consecutive_failures: 5,
-            ratio: Some(RatioRule { percent: 50, min_volume: 20, window: Duration::from_secs(30) }),
-            counted: CountedFailures::default(),
+            rules: smallvec![rule(Threshold::Consecutive(5)), rule(Threshold::Ratio(ratio))],
             obey_retry_after: true,
+            max_retry_after: Duration::from_secs(300),
             open_for: Duration::from_secs(10),
             max_open: Duration::from_secs(300),
             probe_timeout: Duration::from_secs(60),
@@ -84,6 +103,7 @@ impl Default for CountedFailures {
         Self {
             connect: true,
             timeout: true,
+            stalled: true,
             broken: true,
             statuses: smallvec![401..=401, 403..=403, 408..=408, 429..=429, 499..=599],
         }
@@ -95,10 +115,72 @@ impl CountedFailures {
         match kind {
             FailureKind::Connect => self.connect,
             FailureKind::Timeout => self.timeout,
+            FailureKind::Stalled => self.stalled,
             FailureKind::Stream | FailureKind::Protocol => self.broken,
             FailureKind::Status(status) => self.statuses.iter().any(|range| range.contains(&status)),
+            FailureKind::Probe => true,
         }
     }
+}
+
+/// A rule and what it has counted.
+#[derive(Debug, Clone)]
+struct Counter {
+    rule: Rule,
+    count: Count,
+}
+
+#[derive(Debug, Clone)]
+enum Count {
+    InARow(u32),
+    Share(Box<Window>),
+}
+
+impl Counter {
+    fn new(rule: Rule) -> Self {
+        let count = match rule.threshold {
+            Threshold::Consecutive(_) => Count::InARow(0),
+            Threshold::Ratio(ratio) => Count::Share(Box::new(Window::new(ratio.window))),
+        };
+        Self { rule, count }
+    }
+
+    fn succeeded(&mut self, now_ms: u64, count: u32) {
+        match &mut self.count {
+            Count::InARow(failures) => *failures = 0,
+            Count::Share(window) => window.add(now_ms, Tally { succeeded: count, failed: 0 }),
+        }
+    }
+
+    /// Takes a failure in; the rule's name if that is one too many.
+    fn failed(&mut self, now_ms: u64, kind: FailureKind) -> Option<TripRule> {
+        if !self.rule.counted.counts(kind) {
+            return None;
+        }
+        match (&mut self.count, self.rule.threshold) {
+            (Count::InARow(failures), Threshold::Consecutive(limit)) => {
+                *failures = failures.saturating_add(1);
+                (*failures >= limit).then_some(TripRule::ConsecutiveFailures)
+            }
+            (Count::Share(window), Threshold::Ratio(ratio)) => {
+                window.add(now_ms, Tally { succeeded: 0, failed: 1 });
+                exceeds(window.sum(now_ms), ratio).then_some(TripRule::FailureRatio)
+            }
+            _ => None,
+        }
+    }
+
+    fn forget(&mut self) {
+        match &mut self.count {
+            Count::InARow(failures) => *failures = 0,
+            Count::Share(window) => window.clear(),
+        }
+    }
+}
+
+fn exceeds(Tally { succeeded, failed }: Tally, ratio: RatioRule) -> bool {
+    let volume = u64::from(succeeded) + u64::from(failed);
+    volume >= u64::from(ratio.min_volume) && u64::from(failed) * 100 >= volume * u64::from(ratio.percent)
 }
 
 /// Why a circuit opened.
@@ -123,6 +205,8 @@ pub enum TripRule {
     RetryAfter,
     /// The probe failed.
     ProbeFailed,
+    /// It opened at another replica.
+    Replica,
     /// An operator wanted it.
     Operator,
 }
@@ -136,6 +220,7 @@ impl TripRule {
             Self::FailureRatio => "failure_ratio",
             Self::RetryAfter => "retry_after",
             Self::ProbeFailed => "probe_failed",
+            Self::Replica => "replica",
             Self::Operator => "operator",
         }
     }
@@ -179,38 +264,45 @@ pub(super) enum Verdict {
     Close,
 }
 
+/// How far back the counts for operators go.
+const RECENT: Duration = Duration::from_secs(30);
+
 /// What is known of one deployment's failures.
 #[derive(Debug, Clone)]
 pub(super) struct Circuit {
     rules: CircuitRules,
+    counters: SmallVec<[Counter; 2]>,
     /// Why it is open; none while it is closed.
     open: Option<Cause>,
-    failures_in_a_row: u32,
     /// Open periods since it last was closed.
     failed_periods: u32,
-    window: Window,
+    /// All attempts of the last while, whatever the rules count.
+    recent: Window,
     trips: u64,
 }
 
 impl Circuit {
     pub(super) fn new(rules: CircuitRules) -> Self {
-        let window = Window::new(Self::window_of(&rules));
-        Self { rules, open: None, failures_in_a_row: 0, failed_periods: 0, window, trips: 0 }
+        let counters = rules.rules.iter().cloned().map(Counter::new).collect();
+        Self { rules, counters, open: None, failed_periods: 0, recent: Window::new(RECENT), trips: 0 }
     }
 
-    /// Other rules from now on. State and counts stay.
+    /// Other rules from now on. The state stays, and so do the counts of rules that stay.
     pub(super) fn set_rules(&mut self, rules: CircuitRules) {
-        if Self::window_of(&rules) != Self::window_of(&self.rules) {
-            self.window = Window::new(Self::window_of(&rules));
-        }
+        let mut known = std::mem::take(&mut self.counters);
+        let keep = |rule: &Rule| match known.iter().position(|counter| counter.rule == *rule) {
+            Some(place) => known.swap_remove(place),
+            None => Counter::new(rule.clone()),
+        };
+        self.counters = rules.rules.iter().map(keep).collect();
         self.rules = rules;
     }
 
     /// `count` attempts succeeded.
     pub(super) fn succeeded(&mut self, now_ms: u64, count: u32) {
         if count > 0 && self.open.is_none() {
-            self.failures_in_a_row = 0;
-            self.window.add(now_ms, Tally { succeeded: count, failed: 0 });
+            self.recent.add(now_ms, Tally { succeeded: count, failed: 0 });
+            self.counters.iter_mut().for_each(|counter| counter.succeeded(now_ms, count));
         }
     }
 
@@ -221,16 +313,13 @@ impl Circuit {
             // It began before the circuit opened.
             return asked.map_or(Verdict::Stay, |wait| Verdict::Extend { until_ms: now_ms + millis(wait) });
         }
-        let counts = self.rules.counted.counts(failure.kind);
-        if counts {
-            self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-            self.window.add(now_ms, Tally { succeeded: 0, failed: 1 });
-        }
-        let rule = match asked {
-            Some(_) => Some(TripRule::RetryAfter),
-            None if counts => self.exceeded(now_ms),
-            None => None,
-        };
+        self.recent.add(now_ms, Tally { succeeded: 0, failed: 1 });
+        // Every rule counts, the first one that has had enough gives the cause.
+        let exceeded = self.counters.iter_mut().fold(None, |found: Option<TripRule>, counter| {
+            let this = counter.failed(now_ms, failure.kind);
+            found.or(this)
+        });
+        let rule = asked.map(|_| TripRule::RetryAfter).or(exceeded);
         rule.map_or(Verdict::Stay, |rule| {
             self.trip(now_ms, Cause { rule, failure: Some(failure.kind) }, asked)
         })
@@ -245,9 +334,9 @@ impl Circuit {
     /// The probe succeeded, or an operator wants the circuit closed: a new beginning.
     pub(super) fn close(&mut self) -> Verdict {
         self.open = None;
-        self.failures_in_a_row = 0;
         self.failed_periods = 0;
-        self.window.clear();
+        self.recent.clear();
+        self.counters.iter_mut().for_each(Counter::forget);
         Verdict::Close
     }
 
@@ -255,6 +344,23 @@ impl Circuit {
     pub(super) fn hold(&mut self) {
         self.open = Some(Cause { rule: TripRule::Operator, failure: None });
         self.trips += 1;
+    }
+
+    /// It opened at another replica, for another `left`. One that is open already opens no earlier.
+    pub(super) fn opened_elsewhere(&mut self, now_ms: u64, left: Duration) -> Verdict {
+        let until_ms = now_ms.saturating_add(millis(left.min(self.rules.max_open)));
+        if self.open.is_some() {
+            return Verdict::Extend { until_ms };
+        }
+        let cause = Cause { rule: TripRule::Replica, failure: None };
+        self.trip(now_ms, cause, Some(left.min(self.rules.max_open)))
+    }
+
+    /// It closed at another replica: that counts here when nothing else is known here, or when an operator
+    /// closed it.
+    pub(super) fn closed_elsewhere(&mut self, by_operator: bool) -> Verdict {
+        let only_heard = self.open.is_some_and(|cause| cause.rule == TripRule::Replica);
+        if only_heard || by_operator && self.open.is_some() { self.close() } else { Verdict::Stay }
     }
 
     /// Why it is open.
@@ -267,9 +373,9 @@ impl Circuit {
         self.trips
     }
 
-    /// Attempts in the window of the ratio rule.
+    /// Attempts of the last half minute.
     pub(super) fn tally(&self, now_ms: u64) -> Tally {
-        self.window.sum(now_ms)
+        self.recent.sum(now_ms)
     }
 
     pub(super) fn rules(&self) -> &CircuitRules {
@@ -278,33 +384,16 @@ impl Circuit {
 
     fn trip(&mut self, now_ms: u64, cause: Cause, asked: Option<Duration>) -> Verdict {
         let doubled = self.rules.open_for.saturating_mul(1 << self.failed_periods.min(16));
-        let wait = asked.unwrap_or(doubled).min(self.rules.max_open);
+        let wait = asked.unwrap_or_else(|| doubled.min(self.rules.max_open));
         self.open = Some(cause);
         self.failed_periods = self.failed_periods.saturating_add(1);
         self.trips += 1;
         Verdict::Open { until_ms: now_ms.saturating_add(millis(wait)), cause }
     }
 
-    fn exceeded(&self, now_ms: u64) -> Option<TripRule> {
-        let limit = self.rules.consecutive_failures;
-        if limit > 0 && self.failures_in_a_row >= limit {
-            return Some(TripRule::ConsecutiveFailures);
-        }
-        let ratio = self.rules.ratio?;
-        let Tally { succeeded, failed } = self.window.sum(now_ms);
-        let volume = u64::from(succeeded) + u64::from(failed);
-        let exceeded = volume >= u64::from(ratio.min_volume)
-            && u64::from(failed) * 100 >= volume * u64::from(ratio.percent);
-        exceeded.then_some(TripRule::FailureRatio)
-    }
-
     fn asked_wait(&self, failure: Failure) -> Option<Duration> {
         let wait = failure.retry_after.filter(|wait| self.rules.obey_retry_after && !wait.is_zero())?;
-        Some(wait.min(self.rules.max_open))
-    }
-
-    fn window_of(rules: &CircuitRules) -> Duration {
-        rules.ratio.map_or(Duration::from_secs(30), |ratio| ratio.window)
+        Some(wait.min(self.rules.max_retry_after))
     }
 }
 

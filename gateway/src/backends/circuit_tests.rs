@@ -7,10 +7,17 @@ use super::*;
 
 const STATUS: Failure = Failure { kind: FailureKind::Status(503), retry_after: None };
 
+fn rule(threshold: Threshold) -> Rule {
+    Rule { threshold, counted: CountedFailures::default() }
+}
+
+const SHARE: Threshold =
+    Threshold::Ratio(RatioRule { percent: 50, min_volume: 10, window: Duration::from_secs(10) });
+
 fn rules() -> CircuitRules {
     CircuitRules {
-        consecutive_failures: 3,
-        ratio: Some(RatioRule { percent: 50, min_volume: 10, window: Duration::from_secs(10) }),
+        rules: smallvec![rule(Threshold::Consecutive(3)), rule(SHARE)],
+        max_retry_after: Duration::from_secs(5),
         open_for: Duration::from_secs(1),
         max_open: Duration::from_secs(5),
         probe_timeout: Duration::from_millis(500),
@@ -39,7 +46,7 @@ fn failures_in_a_row_open_it_and_a_success_in_between_does_not_let_them() {
 
 #[test]
 fn a_share_of_failures_opens_it_from_the_minimum_volume_on() {
-    let mut circuit = Circuit::new(CircuitRules { consecutive_failures: 0, ..rules() });
+    let mut circuit = Circuit::new(CircuitRules { rules: smallvec![rule(SHARE)], ..rules() });
     circuit.succeeded(0, 5);
     for _ in 0..4 {
         assert_eq!(circuit.failed(0, STATUS), Verdict::Stay);
@@ -64,7 +71,8 @@ fn what_a_backend_asks_for_opens_it_at_once_up_to_the_cap() {
 #[test]
 fn failures_that_are_not_counted_do_not_open_it() {
     let counted = CountedFailures { connect: false, statuses: smallvec![500..=599], ..Default::default() };
-    let mut circuit = Circuit::new(CircuitRules { counted, ..rules() });
+    let rule = Rule { threshold: Threshold::Consecutive(3), counted };
+    let mut circuit = Circuit::new(CircuitRules { rules: smallvec![rule], ..rules() });
     for kind in [FailureKind::Connect, FailureKind::Status(429)] {
         for _ in 0..20 {
             assert_eq!(circuit.failed(0, Failure { kind, retry_after: None }), Verdict::Stay);
@@ -73,8 +81,78 @@ fn failures_that_are_not_counted_do_not_open_it() {
 }
 
 #[test]
+fn of_several_rules_each_counts_its_own_failures_and_any_opens_it() {
+    let only = |kind: FailureKind| CountedFailures {
+        connect: false,
+        timeout: kind == FailureKind::Timeout,
+        stalled: kind == FailureKind::Stalled,
+        broken: false,
+        statuses: smallvec![],
+    };
+    let rule = |kind, limit| Rule { threshold: Threshold::Consecutive(limit), counted: only(kind) };
+    let two = smallvec![rule(FailureKind::Timeout, 3), rule(FailureKind::Stalled, 2)];
+    let mut circuit = Circuit::new(CircuitRules { rules: two, ..rules() });
+    let mut fail = |kind| circuit.failed(0, Failure { kind, retry_after: None });
+    for kind in [FailureKind::Timeout, FailureKind::Stalled, FailureKind::Timeout, FailureKind::Connect] {
+        assert_eq!(fail(kind), Verdict::Stay);
+    }
+    let cause = Cause { rule: TripRule::ConsecutiveFailures, failure: Some(FailureKind::Stalled) };
+    assert_eq!(fail(FailureKind::Stalled), Verdict::Open { until_ms: 1_000, cause });
+}
+
+#[test]
+fn a_failed_health_probe_counts_whatever_the_rules_leave_out() {
+    let nothing = CountedFailures {
+        connect: false,
+        timeout: false,
+        stalled: false,
+        broken: false,
+        statuses: smallvec![],
+    };
+    let rule = Rule { threshold: Threshold::Consecutive(1), counted: nothing };
+    let mut circuit = Circuit::new(CircuitRules { rules: smallvec![rule], ..rules() });
+    assert_eq!(circuit.failed(0, STATUS), Verdict::Stay);
+    let probe = Failure { kind: FailureKind::Probe, retry_after: None };
+    assert_eq!(rule_of(circuit.failed(0, probe)), Some(TripRule::ConsecutiveFailures));
+}
+
+#[test]
+fn rules_that_stay_keep_their_counts_when_others_change() {
+    let mut circuit = Circuit::new(rules());
+    circuit.failed(0, STATUS);
+    circuit.failed(0, STATUS);
+    circuit.set_rules(CircuitRules {
+        rules: smallvec![rule(SHARE), rule(Threshold::Consecutive(3))],
+        ..rules()
+    });
+    assert_eq!(rule_of(circuit.failed(0, STATUS)), Some(TripRule::ConsecutiveFailures));
+}
+
+#[test]
+fn what_opened_elsewhere_opens_here_up_to_the_cap_and_closes_with_it() {
+    let mut circuit = Circuit::new(rules());
+    let cause = Cause { rule: TripRule::Replica, failure: None };
+    let heard = circuit.opened_elsewhere(0, Duration::from_secs(3));
+    assert_eq!(heard, Verdict::Open { until_ms: 3_000, cause });
+    let day = Duration::from_secs(86_400);
+    assert_eq!(circuit.opened_elsewhere(100, day), Verdict::Extend { until_ms: 5_100 });
+    assert_eq!(circuit.closed_elsewhere(false), Verdict::Close);
+    assert_eq!(circuit.closed_elsewhere(true), Verdict::Stay, "it is closed already");
+}
+
+#[test]
+fn what_failed_here_is_closed_from_elsewhere_by_an_operator_alone() {
+    let once = smallvec![rule(Threshold::Consecutive(1))];
+    let mut circuit = Circuit::new(CircuitRules { rules: once, ..rules() });
+    circuit.failed(0, STATUS);
+    assert_eq!(circuit.closed_elsewhere(false), Verdict::Stay);
+    assert_eq!(circuit.closed_elsewhere(true), Verdict::Close);
+}
+
+#[test]
 fn every_failed_probe_doubles_the_wait_up_to_the_cap_and_a_good_one_forgets() {
-    let mut circuit = Circuit::new(CircuitRules { consecutive_failures: 1, ..rules() });
+    let mut circuit =
+        Circuit::new(CircuitRules { rules: smallvec![rule(Threshold::Consecutive(1))], ..rules() });
     let wait = |verdict| match verdict {
         Verdict::Open { until_ms, .. } => until_ms,
         other => panic!("{other:?}"),
@@ -89,7 +167,8 @@ fn every_failed_probe_doubles_the_wait_up_to_the_cap_and_a_good_one_forgets() {
 
 #[test]
 fn a_late_answer_of_a_request_from_before_can_only_prolong_it() {
-    let mut circuit = Circuit::new(CircuitRules { consecutive_failures: 1, ..rules() });
+    let mut circuit =
+        Circuit::new(CircuitRules { rules: smallvec![rule(Threshold::Consecutive(1))], ..rules() });
     circuit.failed(0, STATUS);
     assert_eq!(circuit.failed(0, STATUS), Verdict::Stay);
     circuit.succeeded(0, 10);

@@ -10,23 +10,27 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_rt::ArbiterHandle;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::backend_actor::{BackendActor, Report};
+use super::capacity::Capacity;
 use super::circuit::{Cause, Circuit, CircuitRules};
 use super::ewma::PeakEwma;
 use super::gate::{Gate, Pass, Position, Ticket};
 use super::latencies::Latencies;
 use super::outcome::{AttemptClass, AttemptOutcome, FailureKind};
-use super::rates::{RateCells, RateSnapshot};
+use super::rates::RateCells;
 use super::retry_after::RateHeaders;
+use super::transition::Listening;
 use crate::telemetry::clock::{Clock, millis};
 
 /// What a caller is told while a probe is under way, and while an operator holds the circuit open.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 const HELD_WAIT: Duration = Duration::from_secs(60);
+/// What a request is told that is too large for the committed capacity.
+const NEVER_FITS_WAIT: Duration = Duration::from_secs(60);
 
 /// Reports that may wait for the actor; further ones are dropped and counted.
 const MAX_WAITING_REPORTS: u32 = 1_024;
@@ -52,72 +56,10 @@ pub struct Deployment(Arc<Cell>);
 
 /// The deployment may not be called now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the circuit is open for another {} ms", retry_after.as_millis())]
+#[error("it takes no such request for another {} ms", retry_after.as_millis())]
 pub struct NotAdmitted {
     /// When it may be.
     pub retry_after: Duration,
-}
-
-/// State of a circuit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CircuitState {
-    /// All requests pass.
-    Closed,
-    /// None passes.
-    Open,
-    /// One probe at a time passes.
-    HalfOpen,
-    /// None passes until an operator closes it.
-    Held,
-}
-
-/// One deployment as operators see it.
-#[derive(Debug, Clone, Serialize)]
-pub struct DeploymentSnapshot {
-    /// Which one.
-    #[serde(flatten)]
-    pub id: DeploymentId,
-    /// State of its circuit.
-    pub circuit: CircuitState,
-    /// Why it is not closed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<Cause>,
-    /// When it may be tried again, ms from now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_in_ms: Option<u64>,
-    /// Times the circuit opened.
-    pub trips: u64,
-    /// Attempts under way.
-    pub in_flight: u32,
-    /// Attempts that succeeded.
-    pub succeeded: u64,
-    /// Attempts that failed.
-    pub failed: u64,
-    /// Attempts of the last while that succeeded, as the ratio rule counts.
-    pub recently_succeeded: u32,
-    /// Attempts of the last while that failed.
-    pub recently_failed: u32,
-    /// Moving average of the whole attempt, peak-sensitive, µs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency_us: Option<u64>,
-    /// Moving average to the first byte, peak-sensitive, µs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_byte_us: Option<u64>,
-    /// What the provider last said about its rate limits.
-    pub rate: RateSnapshot,
-    /// Outcomes that the actor was too busy to hear of.
-    pub outcomes_dropped: u64,
-    /// Times its actor died and was replaced.
-    pub respawned: u64,
-}
-
-impl DeploymentSnapshot {
-    /// Whether requests are kept away, all of them or all but a probe.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.circuit != CircuitState::Closed
-    }
 }
 
 /// What the actor publishes after each look: the part that only it knows.
@@ -127,6 +69,8 @@ pub(super) struct Published {
     pub(super) trips: u64,
     pub(super) recently_succeeded: u32,
     pub(super) recently_failed: u32,
+    /// The replica that this one heard of it from.
+    pub(super) heard_from: Option<Arc<str>>,
 }
 
 /// State of a deployment that outlives its actors.
@@ -144,20 +88,30 @@ pub(super) struct Cell {
     pub(super) probe_timeout_ms: AtomicU64,
     /// Reports sent and not yet handled.
     pub(super) waiting_reports: AtomicU32,
-    failed: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) latency: PeakEwma,
+    pub(super) first_byte: PeakEwma,
+    pub(super) rates: RateCells,
+    pub(super) outcomes_dropped: AtomicU64,
+    pub(super) respawned: AtomicU64,
+    /// What is committed; perhaps shared with other models of the backend.
+    pub(super) capacity: ArcSwapOption<Capacity>,
+    /// Who is told when the circuit moves.
+    pub(super) listening: Arc<Listening>,
     in_flight: AtomicU32,
-    latency: PeakEwma,
-    first_byte: PeakEwma,
     first_bytes: Latencies,
-    rates: RateCells,
-    outcomes_dropped: AtomicU64,
-    respawned: AtomicU64,
     actor: Mutex<Option<Addr<BackendActor>>>,
     arbiter: ArbiterHandle,
 }
 
 impl Deployment {
-    pub(super) fn new(id: DeploymentId, rules: CircuitRules, arbiter: &ArbiterHandle, clock: &Clock) -> Self {
+    pub(super) fn new(
+        id: DeploymentId,
+        rules: CircuitRules,
+        arbiter: &ArbiterHandle,
+        clock: &Clock,
+        listening: Arc<Listening>,
+    ) -> Self {
         let deployment = Self(Arc::new(Cell {
             id,
             gate: Gate::default(),
@@ -176,6 +130,8 @@ impl Deployment {
             rates: RateCells::default(),
             outcomes_dropped: AtomicU64::new(0),
             respawned: AtomicU64::new(0),
+            capacity: ArcSwapOption::empty(),
+            listening,
             actor: Mutex::new(None),
             arbiter: arbiter.clone(),
         }));
@@ -199,10 +155,85 @@ impl Deployment {
         match cell.gate.admit(|| cell.clock.now_ms(), timeout_ms) {
             Ok(pass) => {
                 cell.in_flight.fetch_add(1, Ordering::Relaxed);
-                Ok(InFlight { deployment: self.clone(), pass, ended: false })
+                if matches!(pass, Pass::Probe(_)) {
+                    tracing::info!(deployment = %cell.id, "circuit half-open: a request is its probe");
+                }
+                Ok(InFlight { deployment: self.clone(), pass, ended: false, charged: None })
             }
             Err(position) => Err(NotAdmitted { retry_after: self.wait(position).unwrap_or(PROBE_WAIT) }),
         }
+    }
+
+    /// As [`Deployment::admit`], and takes an estimate of its tokens from the committed capacity; the attempt
+    /// gives back what it does not use. Without committed capacity there is no difference.
+    ///
+    /// # Errors
+    /// As [`Deployment::admit`], and while the tokens do not fit. One of more tokens than ever fit is told
+    /// to come back in a minute, and fails again then.
+    pub fn admit_for(&self, tokens: u64) -> Result<InFlight, NotAdmitted> {
+        let mut admitted = self.admit()?;
+        if self.take(tokens) {
+            admitted.charged = self.has_capacity().then_some(tokens);
+            return Ok(admitted);
+        }
+        Err(NotAdmitted { retry_after: self.fits_in(tokens).unwrap_or(NEVER_FITS_WAIT) })
+    }
+
+    /// Whether throughput is committed here. Such a deployment is worth filling first, and should be tried
+    /// by [`Deployment::admit_for`] as long as there is another one for what does not fit.
+    #[must_use]
+    pub fn has_capacity(&self) -> bool {
+        self.0.capacity.load().is_some()
+    }
+
+    /// Whether a request of about this many tokens fits the committed capacity now; always, where none is
+    /// committed. A look without consequences: another request may take the place before this one does.
+    #[must_use]
+    pub fn fits(&self, tokens: u64) -> bool {
+        match &*self.0.capacity.load() {
+            Some(capacity) => capacity.fits(self.0.clock.now_ms(), tokens),
+            None => true,
+        }
+    }
+
+    /// When a request of about this many tokens will fit: zero if it does now, none if it never will.
+    #[must_use]
+    pub fn fits_in(&self, tokens: u64) -> Option<Duration> {
+        match &*self.0.capacity.load() {
+            Some(capacity) => capacity.fits_in(self.0.clock.now_ms(), tokens),
+            None => Some(Duration::ZERO),
+        }
+    }
+
+    /// Takes an estimate of tokens from the committed capacity if it fits; always true where none is
+    /// committed. What was taken must be settled; [`Deployment::admit_for`] sees to that by itself.
+    #[must_use = "tokens that were not taken must not be used"]
+    pub fn take(&self, tokens: u64) -> bool {
+        match &*self.0.capacity.load() {
+            Some(capacity) => capacity.take(self.0.clock.now_ms(), tokens),
+            None => true,
+        }
+    }
+
+    /// Corrects an estimate that was taken by what was used; 0 gives all of it back.
+    pub fn settle(&self, estimated: u64, actual: u64) {
+        if let Some(capacity) = &*self.0.capacity.load() {
+            capacity.settle(self.0.clock.now_ms(), estimated, actual);
+        }
+    }
+
+    /// Tells the circuit what a health probe of the gateway's own found. While the circuit is closed only a
+    /// bad finding counts, like a failure; once an open circuit may be probed, the finding decides about it.
+    pub fn probed(&self, healthy: bool) {
+        let cell = &*self.0;
+        let timeout_ms = cell.probe_timeout_ms.load(Ordering::Relaxed);
+        let ticket = match cell.gate.admit(|| cell.clock.now_ms(), timeout_ms) {
+            Ok(Pass::Probe(ticket)) => Some(ticket),
+            Ok(Pass::Normal) if !healthy => None,
+            Ok(Pass::Normal) | Err(_) => return,
+        };
+        let failure = (!healthy).then_some(FailureKind::Probe);
+        self.tell(Report { failure, retry_after: None, ticket });
     }
 
     /// Whether a request would be admitted now. The clock is read only when the circuit is not closed.
@@ -245,35 +276,6 @@ impl Deployment {
         self.0.first_bytes.percentile(self.0.clock.now_ms(), 95)
     }
 
-    /// The deployment as operators see it.
-    #[must_use]
-    pub fn snapshot(&self) -> Arc<DeploymentSnapshot> {
-        let cell = &*self.0;
-        let position = cell.gate.position();
-        let published = cell.published.load();
-        let as_us = |average: Option<Duration>| {
-            average.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
-        };
-        let now_ms = cell.clock.now_ms();
-        Arc::new(DeploymentSnapshot {
-            id: cell.id.clone(),
-            circuit: state(position, now_ms),
-            cause: published.cause.filter(|_| position != Position::Closed),
-            retry_in_ms: self.wait(position).map(millis),
-            trips: published.trips,
-            in_flight: self.in_flight(),
-            succeeded: cell.succeeded.load(Ordering::Relaxed),
-            failed: cell.failed.load(Ordering::Relaxed),
-            recently_succeeded: published.recently_succeeded,
-            recently_failed: published.recently_failed,
-            latency_us: as_us(cell.latency.get()),
-            first_byte_us: as_us(cell.first_byte.get()),
-            rate: cell.rates.snapshot(now_ms),
-            outcomes_dropped: cell.outcomes_dropped.load(Ordering::Relaxed),
-            respawned: cell.respawned.load(Ordering::Relaxed),
-        })
-    }
-
     /// The living actor; a new one if there is none, unless the deployment is retired.
     pub(super) fn actor(&self) -> Addr<BackendActor> {
         let mut slot = self.0.actor.lock();
@@ -294,7 +296,7 @@ impl Deployment {
         &self.0
     }
 
-    fn wait(&self, position: Position) -> Option<Duration> {
+    pub(super) fn wait(&self, position: Position) -> Option<Duration> {
         let left = |at_ms: u64| Duration::from_millis(at_ms.saturating_sub(self.0.clock.now_ms()));
         match position {
             Position::Closed => None,
@@ -341,7 +343,19 @@ impl Deployment {
     }
 
     fn failed(&self, kind: FailureKind, outcome: &AttemptOutcome, ticket: Option<Ticket>) {
-        self.0.failed.fetch_add(1, Ordering::Relaxed);
+        let cell = &*self.0;
+        cell.failed.fetch_add(1, Ordering::Relaxed);
+        if kind == FailureKind::Status(429)
+            && let Some(capacity) = &*cell.capacity.load()
+        {
+            // What is committed is used up: that is its purpose, not a failure.
+            let now_ms = cell.clock.now_ms();
+            capacity.refused(now_ms, outcome.retry_after);
+            if let Some(ticket) = ticket {
+                cell.gate.abandon(ticket, now_ms);
+            }
+            return;
+        }
         if kind == FailureKind::Timeout {
             self.time(outcome);
         }
@@ -358,15 +372,6 @@ impl Deployment {
     }
 }
 
-fn state(position: Position, now_ms: u64) -> CircuitState {
-    match position {
-        Position::Closed => CircuitState::Closed,
-        Position::Open { until_ms } if now_ms < until_ms => CircuitState::Open,
-        Position::Open { .. } | Position::Probing { .. } => CircuitState::HalfOpen,
-        Position::Held => CircuitState::Held,
-    }
-}
-
 /// An admitted attempt. Dropped without a report it counts for nothing and frees its place.
 #[derive(Debug)]
 #[must_use = "an attempt that is dropped says nothing about its backend"]
@@ -374,6 +379,8 @@ pub struct InFlight {
     deployment: Deployment,
     pass: Pass,
     ended: bool,
+    /// Tokens that were taken from committed capacity for it.
+    charged: Option<u64>,
 }
 
 impl InFlight {
@@ -381,6 +388,15 @@ impl InFlight {
     #[must_use]
     pub fn is_probe(&self) -> bool {
         matches!(self.pass, Pass::Probe(_))
+    }
+
+    /// Counts tokens against committed capacity whether they fit or not: for a request that must go here
+    /// because there is nowhere else. The attempt gives back what it does not use.
+    pub fn charge(&mut self, tokens: u64) {
+        if let Some(capacity) = &*self.deployment.0.capacity.load() {
+            capacity.charge(self.deployment.0.clock.now_ms(), tokens);
+            self.charged = Some(self.charged.unwrap_or(0).saturating_add(tokens));
+        }
     }
 
     /// Notes what the provider said about its rate limits.
@@ -397,6 +413,9 @@ impl InFlight {
     fn end(&mut self, outcome: &AttemptOutcome) {
         if !std::mem::replace(&mut self.ended, true) {
             self.deployment.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+            if let Some(estimated) = self.charged.take() {
+                self.deployment.settle(estimated, outcome.tokens.unwrap_or(0));
+            }
             self.deployment.ended(self.pass, outcome);
         }
     }

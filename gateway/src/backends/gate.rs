@@ -110,13 +110,13 @@ impl Gate {
         let _ = self.0.compare_exchange(ticket.0, again, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Keeps an open circuit open for longer; one whose probe is under way stays as it is.
-    pub(super) fn extend(&self, until_ms: u64) {
+    /// Keeps an open circuit open for longer; one whose probe is under way stays as it is. Whether it did.
+    pub(super) fn extend(&self, until_ms: u64) -> bool {
         let longer = |word| match Position::of(word) {
             Position::Open { until_ms: now } if now < until_ms => Some(Position::Open { until_ms }.word()),
             _ => None,
         };
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, longer);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, longer).is_ok()
     }
 
     const fn probe_is_due(position: Position, now_ms: u64) -> bool {
@@ -173,11 +173,10 @@ mod tests {
     #[test]
     fn only_an_open_gate_is_extended_and_never_shortened() {
         let gate = Gate::default();
-        gate.extend(10);
+        assert!(!gate.extend(10));
         assert_eq!(gate.position(), Position::Closed);
         gate.set(Position::Open { until_ms: 100 });
-        gate.extend(50);
-        gate.extend(200);
+        assert!(!gate.extend(50) && gate.extend(200));
         assert_eq!(gate.position(), Position::Open { until_ms: 200 });
     }
 

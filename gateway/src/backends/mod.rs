@@ -16,6 +16,7 @@
 pub mod backend;
 pub mod backend_actor;
 pub mod call;
+mod capacity;
 pub mod circuit;
 pub mod credentials;
 pub mod deployment;
@@ -26,11 +27,17 @@ pub mod outcome;
 mod rates;
 pub mod registry;
 pub mod retry_after;
+mod snapshot;
+mod spec;
 pub mod tls;
+pub mod transition;
 mod window;
 
 pub use backend_actor::ManualAction;
-pub use deployment::{CircuitState, Deployment, DeploymentId, DeploymentSnapshot, InFlight, NotAdmitted};
+pub use capacity::{CapacityRules, CapacitySnapshot};
+pub use deployment::{Deployment, DeploymentId, InFlight, NotAdmitted};
 pub use outcome::{AttemptClass, AttemptOutcome, FailureKind};
 pub use rates::RateSnapshot;
-pub use registry::{Backends, DeploymentSpec, ManualError};
+pub use registry::{Backends, ManualError};
+pub use snapshot::{CircuitState, DeploymentSnapshot};
+pub use spec::{CapacitySpec, DeploymentSpec};

@@ -45,14 +45,18 @@ pub enum AttemptClass {
 pub enum FailureKind {
     /// No connection: name, address, TCP or TLS.
     Connect,
-    /// It took too long, also in the middle of a stream.
+    /// No answer began in time.
     Timeout,
+    /// The answer began, then stood still or ran past its total time.
+    Stalled,
     /// An HTTP status of [`is_failure`].
     Status(u16),
     /// The answer broke off.
     Stream,
     /// The answer cannot be understood.
     Protocol,
+    /// A health probe of the gateway's own found it unwell.
+    Probe,
 }
 
 impl FailureKind {
@@ -62,9 +66,11 @@ impl FailureKind {
         match self {
             Self::Connect => "connect",
             Self::Timeout => "timeout",
+            Self::Stalled => "stalled",
             Self::Status(_) => "status",
             Self::Stream => "stream",
             Self::Protocol => "protocol",
+            Self::Probe => "health_probe",
         }
     }
 }

@@ -7,20 +7,15 @@ use std::sync::atomic::Ordering;
 use actix_rt::{Arbiter, ArbiterHandle};
 use ahash::RandomState;
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
-use super::backend_actor::{ManualAction, Retire, SetRules};
-use super::circuit::CircuitRules;
-use super::deployment::{Deployment, DeploymentId, DeploymentSnapshot};
+use super::backend_actor::{Heard, ManualAction, Retire, SetRules};
+use super::capacity::Capacity;
+use super::deployment::{Deployment, DeploymentId};
+use super::snapshot::DeploymentSnapshot;
+use super::spec::{CapacitySpec, DeploymentSpec};
+use super::transition::{Listener, Listening, Remote};
 use crate::telemetry::clock::Clock;
-
-/// What the configuration says about one deployment.
-#[derive(Debug, Clone)]
-pub struct DeploymentSpec {
-    /// Which one.
-    pub id: DeploymentId,
-    /// When its circuit opens.
-    pub rules: CircuitRules,
-}
 
 /// All deployments; clones are the same ones.
 #[derive(Debug, Clone)]
@@ -38,10 +33,15 @@ pub enum ManualError {
 }
 
 type Deployments = HashMap<DeploymentId, Deployment, RandomState>;
+/// Committed capacity by backend, and by model where it is not shared.
+type Capacities = HashMap<(Arc<str>, Option<Arc<str>>), Arc<Capacity>, RandomState>;
 
 #[derive(Debug)]
 struct Registry {
     deployments: ArcSwap<Deployments>,
+    /// Only a reload looks here.
+    capacities: Mutex<Capacities>,
+    listening: Arc<Listening>,
     arbiter: ArbiterHandle,
     clock: Clock,
 }
@@ -56,8 +56,13 @@ impl Backends {
     /// Starts the deployments with actors in `arbiter` that live by `clock`.
     #[must_use]
     pub fn start_in(arbiter: &ArbiterHandle, clock: Clock, specs: Vec<DeploymentSpec>) -> Self {
-        let deployments = ArcSwap::default();
-        let backends = Self(Arc::new(Registry { deployments, arbiter: arbiter.clone(), clock }));
+        let backends = Self(Arc::new(Registry {
+            deployments: ArcSwap::default(),
+            capacities: Mutex::default(),
+            listening: Arc::default(),
+            arbiter: arbiter.clone(),
+            clock,
+        }));
         backends.reload(specs);
         backends
     }
@@ -67,7 +72,8 @@ impl Backends {
     pub fn reload(&self, specs: Vec<DeploymentSpec>) {
         let current = self.0.deployments.load_full();
         let mut next = Deployments::default();
-        for DeploymentSpec { id, rules } in specs {
+        let mut capacities = Capacities::default();
+        for DeploymentSpec { id, rules, capacity } in specs {
             let deployment = match current.get(&id) {
                 Some(known) => {
                     if *known.cell().checkpoint.lock().rules() != rules {
@@ -75,15 +81,51 @@ impl Backends {
                     }
                     known.clone()
                 }
-                None => Deployment::new(id.clone(), rules, &self.0.arbiter, &self.0.clock),
+                None => {
+                    let listening = Arc::clone(&self.0.listening);
+                    Deployment::new(id.clone(), rules, &self.0.arbiter, &self.0.clock, listening)
+                }
             };
+            let capacity = capacity.map(|capacity| self.capacity(&mut capacities, &id, capacity));
+            deployment.cell().capacity.store(capacity);
             next.insert(id, deployment);
         }
         for (_, dropped) in current.iter().filter(|(id, _)| !next.contains_key(id)) {
             dropped.cell().retired.store(true, Ordering::Relaxed);
             dropped.actor().do_send(Retire);
         }
+        *self.0.capacities.lock() = capacities;
         self.0.deployments.store(Arc::new(next));
+    }
+
+    /// The deployment's committed capacity: what other models of its backend share with it, else what it had
+    /// before, else a new one.
+    fn capacity(&self, next: &mut Capacities, id: &DeploymentId, spec: CapacitySpec) -> Arc<Capacity> {
+        let key = (Arc::clone(&id.backend), (!spec.shared).then(|| Arc::clone(&id.model)));
+        let known = next.get(&key).cloned().or_else(|| self.0.capacities.lock().get(&key).cloned());
+        let capacity = known.unwrap_or_else(|| Arc::new(Capacity::new(spec.rules)));
+        capacity.set_rules(spec.rules);
+        next.insert(key, Arc::clone(&capacity));
+        capacity
+    }
+
+    /// Names who is told when a circuit moves; later ones are ignored.
+    pub fn listen(&self, listener: Listener) {
+        self.0.listening.set(listener);
+    }
+
+    /// Lets a circuit heed what another replica says of its own; false when there is no such deployment here.
+    pub fn hear(&self, id: &DeploymentId, remote: Remote) -> bool {
+        let Some(deployment) = self.get(id) else { return false };
+        deployment.actor().do_send(Heard(remote));
+        true
+    }
+
+    /// The deployments of one backend.
+    #[must_use]
+    pub fn of_backend(&self, backend: &str) -> Vec<Deployment> {
+        let deployments = self.0.deployments.load();
+        deployments.values().filter(|deployment| &*deployment.id().backend == backend).cloned().collect()
     }
 
     /// The deployment of that name.

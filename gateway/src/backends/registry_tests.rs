@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use super::super::backend_actor::Crash;
-use super::super::circuit::TripRule;
-use super::super::deployment::{CircuitState, InFlight};
+use smallvec::smallvec;
+
+use super::super::capacity::CapacityRules;
+use super::super::circuit::{Cause, CircuitRules};
+use super::super::circuit::{CountedFailures, Rule, Threshold, TripRule};
+use super::super::deployment::InFlight;
 use super::super::outcome::{AttemptClass, AttemptOutcome, FailureKind};
+use super::super::snapshot::CircuitState;
+use super::super::transition::{Change, RemoteChange};
 use super::*;
 
 fn id(backend: &str) -> DeploymentId {
@@ -14,12 +20,12 @@ fn id(backend: &str) -> DeploymentId {
 
 fn spec(backend: &str) -> DeploymentSpec {
     let rules = CircuitRules {
-        consecutive_failures: 2,
+        rules: smallvec![Rule { threshold: Threshold::Consecutive(2), counted: CountedFailures::default() }],
         open_for: Duration::from_secs(10),
         probe_timeout: Duration::from_secs(5),
         ..CircuitRules::default()
     };
-    DeploymentSpec { id: id(backend), rules }
+    DeploymentSpec { id: id(backend), rules, capacity: None }
 }
 
 fn one() -> (Backends, Deployment, Clock) {
@@ -195,4 +201,165 @@ async fn a_snapshot_is_readable_for_operators() {
     assert_eq!(json[0]["circuit"], "closed");
     assert_eq!(json[0]["latency_us"], 20_000);
     assert!(json[0].get("cause").is_none());
+}
+
+fn with_capacity(backend: &str, model: &str, tokens_per_minute: u64, shared: bool) -> DeploymentSpec {
+    let rules =
+        CapacityRules { tokens_per_minute, burst: Duration::from_secs(60), max_busy: Duration::from_secs(1) };
+    let id = DeploymentId { backend: backend.into(), model: model.into() };
+    DeploymentSpec { id, capacity: Some(CapacitySpec { rules, shared }), ..spec(backend) }
+}
+
+#[actix_rt::test]
+async fn committed_capacity_is_taken_at_admission_and_corrected_at_the_end() {
+    let (backends, deployment, _clock) = one();
+    assert!(deployment.fits(u64::MAX) && !deployment.has_capacity(), "nothing is committed");
+    backends.reload(vec![with_capacity("b", "m", 1_000, true)]);
+    let free = || deployment.snapshot().capacity.unwrap().free_tokens;
+    let attempt = deployment.admit_for(900).unwrap();
+    assert!(!deployment.fits(200) && deployment.fits(100));
+    let refused = deployment.admit_for(200).unwrap_err();
+    assert_eq!((refused.retry_after, deployment.in_flight()), (Duration::from_secs(6), 1));
+    let latency = Duration::from_millis(20);
+    attempt.report(AttemptOutcome {
+        class: AttemptClass::Success,
+        latency,
+        first_byte: None,
+        retry_after: None,
+        tokens: Some(300),
+    });
+    assert_eq!(free(), 700);
+    drop(deployment.admit_for(700).unwrap());
+    assert_eq!(free(), 700, "an attempt without a report used nothing");
+    let mut last_resort = deployment.admit().unwrap();
+    last_resort.charge(5_000);
+    assert_eq!(free(), 0);
+    end(last_resort, AttemptClass::Neutral, None);
+    assert_eq!(free(), 700);
+}
+
+#[actix_rt::test]
+async fn a_429_of_committed_capacity_spills_for_a_moment_and_opens_no_circuit() {
+    let (backends, deployment, clock) = one();
+    backends.reload(vec![with_capacity("b", "m", 1_000, true)]);
+    let busy = AttemptClass::Failure(FailureKind::Status(429));
+    for _ in 0..10 {
+        end(deployment.admit().unwrap(), busy, Some(Duration::from_secs(600)));
+    }
+    deployment.settled().await;
+    assert!(deployment.is_ready() && !deployment.fits(1));
+    assert_eq!(deployment.snapshot().failed, 10);
+    clock.advance(Duration::from_secs(1));
+    assert!(deployment.fits(1));
+    deployment.fail().await;
+    deployment.fail().await;
+    assert!(!deployment.is_ready(), "other failures count as ever");
+}
+
+#[actix_rt::test]
+async fn models_share_a_backends_capacity_unless_they_have_their_own() {
+    let (backends, _deployment, _clock) = one();
+    let specs = vec![
+        with_capacity("b", "m", 100, true),
+        with_capacity("b", "n", 100, true),
+        with_capacity("b", "own", 100, false),
+    ];
+    backends.reload(specs.clone());
+    let get = |model: &str| backends.get(&DeploymentId { backend: "b".into(), model: model.into() }).unwrap();
+    assert!(get("m").take(100));
+    assert!(!get("n").fits(1) && get("own").fits(100));
+    backends.reload(specs);
+    assert!(!get("n").fits(1), "a reload forgets nothing");
+}
+
+#[actix_rt::test]
+async fn a_health_probe_counts_failures_and_spares_requests_the_probing() {
+    let (_backends, deployment, clock) = one();
+    deployment.probed(false);
+    deployment.probed(true);
+    deployment.probed(false);
+    deployment.settled().await;
+    assert_eq!(deployment.snapshot().cause.unwrap().failure, Some(FailureKind::Probe));
+    deployment.probed(true);
+    deployment.settled().await;
+    assert_eq!(deployment.snapshot().circuit, CircuitState::Open, "its time is not over");
+    clock.advance(Duration::from_secs(10));
+    deployment.probed(false);
+    deployment.settled().await;
+    assert_eq!(deployment.recovers_in(), Some(Duration::from_secs(20)));
+    clock.advance(Duration::from_secs(20));
+    deployment.probed(true);
+    deployment.settled().await;
+    let seen = deployment.snapshot();
+    assert_eq!((seen.circuit, seen.succeeded, seen.failed), (CircuitState::Closed, 0, 0));
+}
+
+/// Everything that the circuits of these backends tell the other replicas.
+fn overhear(backends: &Backends) -> Arc<Mutex<Vec<Change>>> {
+    let heard = Arc::<Mutex<Vec<Change>>>::default();
+    let sink = Arc::clone(&heard);
+    backends.listen(Arc::new(move |transition| sink.lock().push(transition.change)));
+    heard
+}
+
+#[actix_rt::test]
+async fn other_replicas_are_told_of_each_transition_once() {
+    let (backends, deployment, clock) = one();
+    let heard = overhear(&backends);
+    let late: Vec<_> = (0..3).map(|_| deployment.admit().unwrap()).collect();
+    deployment.fail().await;
+    deployment.fail().await;
+    let busy = AttemptClass::Failure(FailureKind::Status(429));
+    for (attempt, wait) in late.into_iter().zip([10_500, 20_000, 20_900]) {
+        end(attempt, busy, Some(Duration::from_millis(wait)));
+    }
+    deployment.settled().await;
+    clock.advance(Duration::from_millis(20_900));
+    end(deployment.admit().unwrap(), AttemptClass::Success, None);
+    deployment.settled().await;
+    backends.set_manual(&id("b"), ManualAction::Open).await.unwrap();
+    backends.set_manual(&id("b"), ManualAction::Close).await.unwrap();
+    let cause = Cause { rule: TripRule::ConsecutiveFailures, failure: Some(FailureKind::Connect) };
+    let opened = |seconds| Change::Opened { left: Duration::from_secs(seconds), cause };
+    let expected = [
+        opened(10),
+        opened(20),
+        Change::Closed { by_operator: false },
+        Change::Held,
+        Change::Closed { by_operator: true },
+    ];
+    assert_eq!(*heard.lock(), expected);
+}
+
+async fn hear(backends: &Backends, change: RemoteChange) {
+    assert!(backends.hear(&id("b"), Remote { replica: "gw-2".into(), change }));
+    backends.get(&id("b")).unwrap().settled().await;
+}
+
+#[actix_rt::test]
+async fn what_opened_at_another_replica_is_open_here_and_then_half_open() {
+    let (backends, deployment, clock) = one();
+    let told = overhear(&backends);
+    hear(&backends, RemoteChange::Opened { left: Duration::from_secs(7) }).await;
+    let seen = deployment.snapshot();
+    assert_eq!((seen.circuit, seen.cause.unwrap().rule), (CircuitState::Open, TripRule::Replica));
+    assert_eq!((seen.heard_from.as_deref(), seen.retry_in_ms), (Some("gw-2"), Some(7_000)));
+    clock.advance(Duration::from_secs(7));
+    assert!(deployment.admit().unwrap().is_probe());
+    hear(&backends, RemoteChange::Closed { by_operator: false }).await;
+    assert_eq!(deployment.snapshot().circuit, CircuitState::Closed);
+    assert!(told.lock().is_empty(), "what was heard is not told on");
+    assert!(!backends.hear(&id("x"), Remote { replica: "gw-2".into(), change: RemoteChange::Held }));
+}
+
+#[actix_rt::test]
+async fn an_operators_word_holds_on_every_replica() {
+    let (backends, deployment, clock) = one();
+    hear(&backends, RemoteChange::Held).await;
+    hear(&backends, RemoteChange::Opened { left: Duration::from_secs(1) }).await;
+    hear(&backends, RemoteChange::Closed { by_operator: false }).await;
+    clock.advance(Duration::from_secs(3_600));
+    assert_eq!(deployment.snapshot().circuit, CircuitState::Held);
+    hear(&backends, RemoteChange::Closed { by_operator: true }).await;
+    assert!(deployment.admit().is_ok());
 }

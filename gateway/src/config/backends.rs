@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{CredentialsConfig, seconds};
+use super::{CapacityConfig, CircuitConfig, CredentialsConfig, DeploymentConfig, ProbeConfig, seconds};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tollgate_settings::units::Time;
 
@@ -29,6 +30,15 @@ pub struct BackendConfig {
     /// When the circuit breaker opens.
     #[serde(default)]
     pub circuit: CircuitConfig,
+    /// Cheap calls that look after its health; none without it.
+    #[serde(default)]
+    pub probe: Option<ProbeConfig>,
+    /// Throughput that it has committed to, shared by its models; none without it.
+    #[serde(default)]
+    pub capacity: Option<CapacityConfig>,
+    /// What is different for one model there, by the model's name at the backend.
+    #[serde(default)]
+    pub deployments: IndexMap<Arc<str>, DeploymentConfig>,
 }
 
 /// API format of a backend.
@@ -67,23 +77,5 @@ pub struct TimeoutsConfig {
 impl Default for TimeoutsConfig {
     fn default() -> Self {
         Self { connect: seconds(5), first_byte: seconds(120), idle: seconds(60), total: seconds(900) }
-    }
-}
-
-/// When a deployment's circuit opens, and for how long.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CircuitConfig {
-    /// Failures in a row that open it.
-    pub consecutive_failures: u32,
-    /// How long it stays open when the backend does not say.
-    pub open_for: Time,
-    /// Longest that a `Retry-After` of the backend may keep it open.
-    pub max_open: Time,
-}
-
-impl Default for CircuitConfig {
-    fn default() -> Self {
-        Self { consecutive_failures: 5, open_for: seconds(10), max_open: seconds(300) }
     }
 }

@@ -15,6 +15,7 @@ use tollgate_settings::units::{Bytes, Time};
 
 pub mod backends;
 pub mod cache;
+pub mod circuits;
 pub mod credentials;
 pub mod events;
 pub mod models;
@@ -23,9 +24,11 @@ pub mod server;
 pub mod subscriptions;
 pub mod telemetry;
 pub mod validate;
+mod validate_circuits;
 
-pub use backends::{BackendConfig, BackendFormat, CircuitConfig, TimeoutsConfig};
+pub use backends::{BackendConfig, BackendFormat, TimeoutsConfig};
 pub use cache::{CacheConfig, CacheScope, CacheServiceConfig, ExactCacheConfig, SemanticCacheConfig};
+pub use circuits::{CapacityConfig, CircuitConfig, DeploymentConfig, ProbeConfig, ReplicasConfig};
 pub use credentials::{CredentialsConfig, HeaderCredential};
 pub use events::{ContentConfig, FsyncConfig, OnFullConfig, SpoolConfig};
 pub use models::{ModelConfig, TargetConfig};
@@ -80,6 +83,9 @@ pub struct Config {
     /// Bounds on what clients may send and how long anything may take.
     #[serde(default)]
     pub server: ServerConfig,
+    /// What replicas of the gateway tell each other.
+    #[serde(default)]
+    pub replicas: ReplicasConfig,
     /// How usage events are kept until they are published.
     #[serde(default)]
     pub spool: SpoolConfig,

@@ -23,6 +23,7 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
     mistakes.add_section("events", config.events.mistakes());
     for (name, backend) in &config.backends {
         check_backend(name, backend, &mut mistakes);
+        super::validate_circuits::check(config, name, backend, &mut mistakes);
     }
     for (alias, model) in &config.models {
         check_model(config, alias, model, &mut mistakes);

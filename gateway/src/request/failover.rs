@@ -193,9 +193,8 @@ pub fn call_failure(backend: &Backend, error: CallError) -> (FailureKind, Gatewa
         CallError::Connect(source) => {
             (FailureKind::Connect, GatewayError::Unreachable { backend: name, source })
         }
-        CallError::FirstByteTimeout | CallError::Stalled => {
-            (FailureKind::Timeout, GatewayError::BackendTimeout { backend: name })
-        }
+        CallError::FirstByteTimeout => (FailureKind::Timeout, GatewayError::BackendTimeout { backend: name }),
+        CallError::Stalled => (FailureKind::Stalled, GatewayError::BackendTimeout { backend: name }),
         CallError::Broken(source) => {
             let message = "the connection broke before the answer was complete".to_owned();
             tracing::debug!(backend = %name, error = %source, "broken connection");

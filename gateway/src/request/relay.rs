@@ -178,7 +178,7 @@ impl Relay {
             return;
         }
         let failure = GatewayError::BackendTimeout { backend: Arc::clone(&self.backend.name) };
-        let last = self.break_off(FailureKind::Timeout, &failure);
+        let last = self.break_off(FailureKind::Stalled, &failure);
         self.gathered.push(last);
     }
 

@@ -85,8 +85,11 @@ mod tests {
 
     /// An alias of `a` (priority 2), `b` and `c` (priority 1), in this order.
     fn alias(clock: &Clock) -> (Backends, Alias) {
-        let specs =
-            ["a", "b", "c"].map(|name| DeploymentSpec { id: id(name), rules: CircuitRules::default() });
+        let specs = ["a", "b", "c"].map(|name| DeploymentSpec {
+            id: id(name),
+            rules: CircuitRules::default(),
+            capacity: None,
+        });
         let backends = Backends::start_in(&actix_rt::Arbiter::current(), clock.clone(), specs.to_vec());
         let targets = [("a", 2), ("b", 1), ("c", 1)].map(|(name, priority)| AliasTarget {
             deployment: backends.get(&id(name)).unwrap(),

@@ -96,7 +96,7 @@ async fn circuits_and_limiters_show_their_state() {
     use crate::telemetry::clock::Clock;
 
     let id = DeploymentId { backend: "b".into(), model: "m".into() };
-    let spec = DeploymentSpec { id: id.clone(), rules: CircuitRules::default() };
+    let spec = DeploymentSpec { id: id.clone(), rules: CircuitRules::default(), capacity: None };
     let backends = Backends::start_in(&actix_rt::Arbiter::current(), Clock::manual(), vec![spec]);
     backends.set_manual(&id, ManualAction::Open).await.unwrap();
     let limiters = LimiterStats { keys: 4, unavailable: 2, ..LimiterStats::default() };

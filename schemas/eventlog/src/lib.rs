@@ -40,6 +40,13 @@ pub trait EventLog: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the configuration is refused; an unreachable broker is not an error here.
     fn consumer(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError>;
+
+    /// Reads all of a topic, from its oldest record on, by itself and in no group: for compacted topics that
+    /// every process wants to know whole.
+    ///
+    /// # Errors
+    /// When the configuration is refused; an unreachable broker is not an error here.
+    fn tail(&self, topic: Topic) -> Result<Box<dyn Tail>, LogError>;
 }
 
 /// A record on its way into the log.
@@ -163,6 +170,15 @@ pub trait Consumer: Send {
 
     /// Records not yet read over all assigned partitions, where known.
     fn lag(&self) -> Option<u64>;
+}
+
+/// Reads all partitions of one topic; nothing is committed, and a new one starts at the oldest record again.
+pub trait Tail: Send {
+    /// Waits up to `timeout` for records and appends them to `records`, in order within each partition.
+    ///
+    /// # Errors
+    /// Transient errors are retried inside; what is returned is worth a log line and a pause.
+    fn poll(&mut self, timeout: Duration, records: &mut Vec<InRecord>) -> Result<(), LogError>;
 }
 
 /// Why a record was not taken over.

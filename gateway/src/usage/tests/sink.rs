@@ -96,6 +96,10 @@ impl EventLog for Sink {
     fn consumer(&self, _: &str, _: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
         Err(LogError::Config("nobody reads the sink".to_owned()))
     }
+
+    fn tail(&self, _: Topic) -> Result<Box<dyn tollgate_eventlog::Tail>, LogError> {
+        Err(LogError::Config("nobody reads the sink".to_owned()))
+    }
 }
 
 struct SinkProducer {

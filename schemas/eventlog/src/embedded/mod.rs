@@ -12,7 +12,7 @@
 //! [`SYNC_EVERY`]. Nothing polls: waiting threads are woken through one bell.
 //!
 //! Modules in reading order: `core` (what all handles share), `partition`, `reader`, `codec`, `murmur`,
-//! `group`, `offsets`, `producer`, `consumer`.
+//! `group`, `offsets`, `producer`, `consumer`, `tail`.
 
 mod codec;
 mod consumer;
@@ -23,6 +23,7 @@ mod offsets;
 mod partition;
 mod producer;
 mod reader;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -35,9 +36,10 @@ pub use self::murmur::partition_of;
 use self::consumer::EmbeddedConsumer;
 use self::core::Core;
 use self::producer::EmbeddedProducer;
+use self::tail::EmbeddedTail;
 use crate::config::EmbeddedConfig;
 use crate::segment::files::{Files, OsFiles};
-use crate::{Consumer, EventLog, LogError, Producer, Topic, TopicSpec};
+use crate::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
 
 /// Longest time an appended record waits for the sync that it shares with others.
 pub const SYNC_EVERY: Duration = Duration::from_millis(3);
@@ -97,6 +99,10 @@ impl EventLog for EmbeddedLog {
 
     fn consumer(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
         Ok(Box::new(EmbeddedConsumer::join(Arc::clone(&self.core), group, topics)?))
+    }
+
+    fn tail(&self, topic: Topic) -> Result<Box<dyn Tail>, LogError> {
+        Ok(Box::new(EmbeddedTail::new(Arc::clone(&self.core), topic)?))
     }
 }
 

@@ -79,6 +79,29 @@ fn all(log: &EmbeddedLog, topic: Topic) -> Vec<InRecord> {
 }
 
 #[test]
+fn tails_read_everything_each_by_itself_and_wait_for_more() {
+    let log = open(&FakeFiles::new());
+    produce(&log, texts(30));
+    let mut tails = [log.tail(Topic::Usage).unwrap(), log.tail(Topic::Usage).unwrap()];
+    for tail in &mut tails {
+        let mut found = Vec::new();
+        tail.poll(WAIT, &mut found).unwrap();
+        assert_eq!(found.len(), 30);
+        tail.poll(Duration::ZERO, &mut found).unwrap();
+        assert_eq!(found.len(), 30);
+    }
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let mut found = Vec::new();
+            tails[0].poll(WAIT, &mut found).unwrap();
+            found.len()
+        });
+        produce(&log, texts(1));
+        assert_eq!(waiting.join().unwrap(), 1);
+    });
+}
+
+#[test]
 fn records_of_a_key_stay_in_order_across_segments() {
     let log = open(&FakeFiles::new());
     let done = produce(&log, texts(500));

@@ -137,17 +137,7 @@ impl KafkaConsumer {
     /// Transient errors are librdkafka's business; it tries again by itself.
     fn explain(&self, error: KafkaError) -> Result<(), LogError> {
         self.events.reporter.error(&error, "while consuming");
-        match error.rdkafka_error_code() {
-            Some(
-                RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::Resolve
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::RequestTimedOut
-                | RDKafkaErrorCode::UnknownTopicOrPartition,
-            ) => Ok(()),
-            _ => Err(LogError::Other(error.to_string())),
-        }
+        if is_transient(&error) { Ok(()) } else { Err(LogError::Other(error.to_string())) }
     }
 
     fn apply_pause(&self) -> Result<(), LogError> {
@@ -206,7 +196,22 @@ fn other(error: KafkaError) -> LogError {
     LogError::Other(error.to_string())
 }
 
-fn in_record(topic: Topic, message: &rdkafka::message::BorrowedMessage<'_>) -> Option<InRecord> {
+/// Whether librdkafka will try again by itself.
+pub(super) fn is_transient(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+    )
+}
+
+pub(super) fn in_record(topic: Topic, message: &rdkafka::message::BorrowedMessage<'_>) -> Option<InRecord> {
     let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
     let headers: Headers = message.headers().map_or_else(Vec::new, |headers| {
         headers.iter().map(|h| (h.key.to_owned().into(), h.value.map_or_else(Bytes::new, copy))).collect()

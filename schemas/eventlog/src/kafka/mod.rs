@@ -8,12 +8,13 @@
 //! * offsets are committed only when told to, synchronously;
 //! * values of settings are never logged: only their names are.
 //!
-//! Modules in reading order: `settings`, `producer`, `consumer`, `admin`.
+//! Modules in reading order: `settings`, `producer`, `consumer`, `tail`, `admin`.
 
 mod admin;
 mod consumer;
 mod producer;
 mod settings;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +23,9 @@ use std::fmt;
 use self::consumer::KafkaConsumer;
 use self::producer::KafkaProducer;
 use self::settings::Settings;
+use self::tail::KafkaTail;
 use crate::config::KafkaConfig;
-use crate::{Consumer, EventLog, LogError, Producer, Topic, TopicSpec};
+use crate::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
 
 /// A Kafka cluster.
 pub struct KafkaLog {
@@ -51,6 +53,10 @@ impl EventLog for KafkaLog {
 
     fn consumer(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
         Ok(Box::new(KafkaConsumer::join(&self.settings, group, topics)?))
+    }
+
+    fn tail(&self, topic: Topic) -> Result<Box<dyn Tail>, LogError> {
+        Ok(Box::new(KafkaTail::new(&self.settings, topic)?))
     }
 }
 

@@ -85,6 +85,17 @@ impl Settings {
         config
     }
 
+    /// A consumer that names its partitions itself. librdkafka wants a group for that too, but never joins it
+    /// and keeps nothing there.
+    pub(super) fn tail(&self) -> ClientConfig {
+        let mut config = self.consumer("tollgate-tail");
+        config.remove("group.instance.id");
+        config.set("statistics.interval.ms", "0");
+        // Little comes, and what comes should be known soon.
+        config.set("fetch.wait.max.ms", "500");
+        config
+    }
+
     pub(super) fn admin(&self) -> ClientConfig {
         self.client(&[], |name| is_consumer_only(name) || is_producer_only(name))
     }
@@ -241,6 +252,7 @@ mod tests {
         settings.producer().create_native_config().unwrap();
         settings.consumer("g").create_native_config().unwrap();
         settings.admin().create_native_config().unwrap();
+        settings.tail().create_native_config().unwrap();
     }
 
     #[test]

@@ -115,6 +115,24 @@ fn a_group_resumes_at_its_commit() {
 }
 
 #[test]
+fn tails_read_everything_each_by_itself() {
+    let cluster = cluster(&[]);
+    let mut producer = cluster.log.producer().unwrap();
+    send_all(&mut *producer, 0..20);
+    wait_for_reports(&mut *producer);
+    for _ in 0..2 {
+        let mut tail = cluster.log.tail(Topic::Usage).unwrap();
+        let mut found = Vec::new();
+        let deadline = Instant::now() + WAIT;
+        while found.len() < 20 {
+            assert!(Instant::now() < deadline, "{} of 20 records came", found.len());
+            tail.poll(Duration::from_secs(1), &mut found).unwrap();
+        }
+        assert_eq!(payloads(&found), (0..20).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn a_joining_member_is_told_its_partitions_after_the_other_gave_them_up() {
     let cluster = cluster(&[]);
     let mut first = cluster.log.consumer("g", &[Topic::Usage]).unwrap();

@@ -1,0 +1,76 @@
+//! Reads all of a topic, in no group. Which partitions there are is asked until the cluster answers.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::consumer::{in_record, is_transient};
+use super::settings::{QuietContext, Settings, config_error};
+use crate::{InRecord, LogError, Tail, Topic};
+
+/// Most that one poll returns.
+const MAX_RECORDS: usize = 1_000;
+
+impl ConsumerContext for QuietContext {}
+
+pub(super) struct KafkaTail {
+    client: BaseConsumer<QuietContext>,
+    topic: Topic,
+    name: String,
+    assigned: bool,
+}
+
+impl KafkaTail {
+    pub(super) fn new(settings: &Settings, topic: Topic) -> Result<Self, LogError> {
+        let client = settings.tail().create_with_context(QuietContext::default()).map_err(config_error)?;
+        Ok(Self { client, topic, name: settings.name(topic), assigned: false })
+    }
+
+    /// Starts to read every partition; false while the cluster does not say which there are.
+    fn assign(&mut self, timeout: Duration) -> Result<bool, LogError> {
+        // A failure is told by the client's own log, once.
+        let Ok(metadata) = self.client.fetch_metadata(Some(&self.name), timeout) else { return Ok(false) };
+        let topic =
+            metadata.topics().iter().find(|topic| topic.name() == self.name && topic.error().is_none());
+        let Some(topic) = topic.filter(|topic| !topic.partitions().is_empty()) else { return Ok(false) };
+        let mut all = TopicPartitionList::new();
+        for partition in topic.partitions() {
+            all.add_partition_offset(&self.name, partition.id(), Offset::Beginning).map_err(other)?;
+        }
+        self.client.assign(&all).map_err(other)?;
+        self.assigned = true;
+        Ok(true)
+    }
+}
+
+impl Tail for KafkaTail {
+    fn poll(&mut self, timeout: Duration, records: &mut Vec<InRecord>) -> Result<(), LogError> {
+        let deadline = Instant::now() + timeout;
+        if !self.assigned && !self.assign(timeout)? {
+            // An answer without the topic comes at once: it is not asked for without a pause.
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if let Some(Err(error)) = self.client.poll(rest)
+                && !is_transient(&error)
+            {
+                return Err(other(error));
+            }
+            return Ok(());
+        }
+        let mut wait = deadline.saturating_duration_since(Instant::now());
+        for _ in 0..MAX_RECORDS {
+            match self.client.poll(wait) {
+                None => break,
+                Some(Ok(message)) => records.extend(in_record(self.topic, &message)),
+                Some(Err(error)) if is_transient(&error) => break,
+                Some(Err(error)) => return Err(other(error)),
+            }
+            wait = Duration::ZERO;
+        }
+        Ok(())
+    }
+}
+
+fn other(error: rdkafka::error::KafkaError) -> LogError {
+    LogError::Other(error.to_string())
+}
