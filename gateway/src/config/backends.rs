@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::tls::BackendTlsConfig;
 use super::{CredentialsConfig, seconds};
 use serde::{Deserialize, Serialize};
 use tollgate_settings::units::Time;
@@ -23,6 +24,9 @@ pub struct BackendConfig {
     /// How the gateway identifies itself there.
     #[serde(default)]
     pub credentials: Option<CredentialsConfig>,
+    /// Whom it must be signed by, and the certificate that the gateway shows.
+    #[serde(default)]
+    pub tls: BackendTlsConfig,
     /// How long each step may take.
     #[serde(default)]
     pub timeouts: TimeoutsConfig,
