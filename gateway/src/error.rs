@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tollgate_credentials::CredentialError;
+
 use crate::usage::LedgerError;
 
 /// Who has to act on an error.
@@ -158,11 +160,14 @@ pub enum GatewayError {
         /// When it wants to be asked again.
         retry_after: Duration,
     },
-    /// The backend refuses the gateway's credentials.
-    #[error("the backend `{backend}` refuses the gateway's credentials")]
+    /// The backend refuses the gateway's credentials, or there are none to show.
+    #[error("the gateway has no credentials that the backend `{backend}` accepts")]
     BackendCredentials {
         /// Name of the backend.
         backend: Arc<str>,
+        /// Why there are none, for the log; absent where the backend refused.
+        #[source]
+        source: Option<CredentialError>,
     },
     /// The usage ledger cannot take an intent, so nothing is called.
     #[error("the usage ledger cannot take records now, so no model is called")]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod backends;
 mod crash;
 mod figures;
 mod kafka_down;
@@ -44,6 +45,15 @@ enum Drill {
         #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
         rate: u32,
     },
+    /// Three backends under load: one is killed, one wants to be left alone, one is slowed down, in turn.
+    Backends {
+        /// Requests a second.
+        #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(64..=5_000))]
+        rate: u32,
+        /// How many times; the p99 that counts is the median over them.
+        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+        rounds: u32,
+    },
     /// A backend breaks in every way there is, with and without a second one: what clients and ledger see, what is leaked.
     UpstreamFaults {
         /// Only the faults whose name contains this.
@@ -60,6 +70,7 @@ async fn main() -> Result<()> {
     match Args::parse().drill {
         Drill::Crash { kills, connections, seed } => crash::run(kills, connections, seed).await,
         Drill::KafkaDown { seconds, rate } => kafka_down::run(Duration::from_secs(seconds), rate).await,
+        Drill::Backends { rate, rounds } => backends::run(rate, rounds).await,
         Drill::UpstreamFaults { only, connections } => upstream_faults::run(&only, connections).await,
     }
 }

@@ -8,6 +8,7 @@ mod bad_config;
 mod bad_input;
 mod cache;
 mod chargeback;
+mod circuit;
 mod crash;
 mod drain;
 mod harness;

@@ -8,10 +8,13 @@
 //! [`error`] what can go wrong; then one folder per API format, each with the same file names: `request`,
 //! `answer`, `stream`, `error`.
 
+pub mod anthropic;
 pub mod bedrock;
 pub mod error;
 pub mod exchange;
 pub mod json;
+pub mod openai_chat;
+pub mod openai_responses;
 pub mod sse;
 pub mod unmapped;
 pub mod view;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
+use tollgate_credentials::Credentials;
 
-use super::credentials::{Credentials, CredentialsError};
+use super::credentials::{self, CredentialsError};
+use super::tls::{BackendTls, BackendTlsError};
 use crate::config::{BackendConfig, BackendFormat};
 
 /// A backend that can be called.
@@ -22,7 +24,9 @@ pub struct Backend {
     /// Where chat completions are served.
     pub chat_url: Uri,
     /// How the gateway identifies itself.
-    pub credentials: Credentials,
+    pub credentials: Arc<Credentials>,
+    /// TLS settings of its own, if it has any.
+    pub tls: Option<Arc<BackendTls>>,
     /// TCP and TLS handshake.
     pub connect_timeout: Duration,
     /// To the first byte of the answer.
@@ -42,6 +46,9 @@ pub enum BackendError {
     /// Its credentials cannot be resolved.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// Its TLS settings cannot be used.
+    #[error("tls: {0}")]
+    Tls(#[from] BackendTlsError),
 }
 
 impl Backend {
@@ -51,6 +58,10 @@ impl Backend {
     /// When its URL or credentials cannot be resolved.
     pub fn resolve(name: &Arc<str>, config: &BackendConfig) -> Result<Self, BackendError> {
         let chat_url = format!("{}/chat/completions", config.url.trim_end_matches('/'));
+        let tls = match &config.tls {
+            usual if usual.is_default() => None,
+            own => Some(Arc::new(BackendTls::resolve(own)?)),
+        };
         let provider = config.provider.clone().unwrap_or_else(|| config.format.as_str().into());
         Ok(Self {
             name: Arc::clone(name),
@@ -58,7 +69,8 @@ impl Backend {
             region: config.region.clone().unwrap_or_default(),
             format: config.format,
             chat_url: chat_url.parse().map_err(|_| BackendError::Url(chat_url))?,
-            credentials: Credentials::resolve(config.credentials.as_ref())?,
+            credentials: credentials::resolve(name, config.credentials.as_ref())?,
+            tls,
             connect_timeout: config.timeouts.connect.0,
             first_byte_timeout: config.timeouts.first_byte.0,
             idle_timeout: config.timeouts.idle.0,

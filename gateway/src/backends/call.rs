@@ -1,22 +1,26 @@
-//! One HTTP call to a backend. Each worker thread has its own client, so that a call and its connection
-//! live on one thread and no lock is shared.
+//! One HTTP call to a backend. Each worker thread has its own clients, so that a call and its connection
+//! live on one thread and no lock is shared. A backend with TLS settings of its own has a client of its own:
+//! a connection that was made with a certificate must not serve others.
 
 use std::cell::RefCell;
 use std::error::Error;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::TokioTimer;
+use tollgate_credentials::CredentialError;
 
 use super::backend::Backend;
+use super::tls::BackendTls;
 
 type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
@@ -28,6 +32,9 @@ const IDLE_FOR: Duration = Duration::from_secs(60);
 /// Why a call brought no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
+    /// There are no valid credentials to show.
+    #[error("no credentials")]
+    Credentials(#[source] CredentialError),
     /// No connection could be made.
     #[error("no connection")]
     Connect(#[source] Box<dyn Error + Send + Sync>),
@@ -48,8 +55,31 @@ pub enum CallError {
 /// The HTTP clients of one worker thread.
 pub struct Caller {
     tls: rustls::ClientConfig,
-    /// One client for each connect timeout in use; in practice one.
-    clients: RefCell<Vec<(Duration, HttpClient)>>,
+    /// One client for each connect timeout and TLS settings in use; in practice one.
+    clients: RefCell<Vec<Pooled>>,
+}
+
+/// A client, and whom it serves.
+struct Pooled {
+    connect: Duration,
+    /// Settings of a backend's own; they go with the configuration that they stand in, and the client after.
+    tls: Option<Weak<BackendTls>>,
+    client: HttpClient,
+}
+
+impl Pooled {
+    fn serves(&self, connect: Duration, tls: Option<&Arc<BackendTls>>) -> bool {
+        let same_tls = match (&self.tls, tls) {
+            (None, None) => true,
+            (Some(own), Some(wanted)) => std::ptr::eq(own.as_ptr(), Arc::as_ptr(wanted)),
+            _ => false,
+        };
+        same_tls && self.connect == connect
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.strong_count() == 0)
+    }
 }
 
 impl Caller {
@@ -73,9 +103,16 @@ impl Caller {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // Answers are read on their way, so they must not be compressed.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        backend.credentials.apply(&mut headers);
-        let request = post_request(backend.chat_url.clone(), headers, body);
-        self.send(request, backend.connect_timeout, backend.first_byte_timeout).await
+        let request = post_request(backend.chat_url.clone(), headers, body.clone());
+        let (mut head, payload) = request.into_parts();
+        backend.credentials.prepare(&mut head, &body).await.map_err(CallError::Credentials)?;
+        let client = self.client(backend.connect_timeout, backend.tls.as_ref());
+        let request = Request::from_parts(head, payload);
+        let response = answered(client.request(request), backend.first_byte_timeout).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            backend.credentials.invalidate();
+        }
+        Ok(response)
     }
 
     /// Sends any request and waits for the head of its answer.
@@ -88,23 +125,29 @@ impl Caller {
         connect: Duration,
         first_byte: Duration,
     ) -> Result<Response<Incoming>, CallError> {
-        let answer = self.client(connect).request(request);
-        match tokio::time::timeout(first_byte, answer).await {
-            Err(_) => Err(CallError::FirstByteTimeout),
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if error.is_connect() => Err(CallError::Connect(error.into())),
-            Ok(Err(error)) => Err(CallError::Broken(error.into())),
-        }
+        answered(self.client(connect, None).request(request), first_byte).await
     }
 
-    fn client(&self, connect: Duration) -> HttpClient {
+    fn client(&self, connect: Duration, tls: Option<&Arc<BackendTls>>) -> HttpClient {
         let mut clients = self.clients.borrow_mut();
-        if let Some((_, client)) = clients.iter().find(|(timeout, _)| *timeout == connect) {
-            return client.clone();
+        if let Some(pooled) = clients.iter().find(|pooled| pooled.serves(connect, tls)) {
+            return pooled.client.clone();
         }
-        let client = build_client(self.tls.clone(), connect);
-        clients.push((connect, client.clone()));
+        clients.retain(|pooled| !pooled.is_abandoned());
+        let settings = tls.map_or(&self.tls, |tls| tls.client_config());
+        let client = build_client(settings.clone(), connect);
+        clients.push(Pooled { connect, tls: tls.map(Arc::downgrade), client: client.clone() });
         client
+    }
+}
+
+/// Waits for the head of an answer.
+async fn answered(answer: ResponseFuture, first_byte: Duration) -> Result<Response<Incoming>, CallError> {
+    match tokio::time::timeout(first_byte, answer).await {
+        Err(_) => Err(CallError::FirstByteTimeout),
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) if error.is_connect() => Err(CallError::Connect(error.into())),
+        Ok(Err(error)) => Err(CallError::Broken(error.into())),
     }
 }
 

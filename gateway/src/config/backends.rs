@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{CapacityConfig, CircuitConfig, CredentialsConfig, DeploymentConfig, ProbeConfig, seconds};
 use indexmap::IndexMap;
+use super::tls::BackendTlsConfig;
 use serde::{Deserialize, Serialize};
 use tollgate_settings::units::Time;
 
@@ -24,6 +25,9 @@ pub struct BackendConfig {
     /// How the gateway identifies itself there.
     #[serde(default)]
     pub credentials: Option<CredentialsConfig>,
+    /// Whom it must be signed by, and the certificate that the gateway shows.
+    #[serde(default)]
+    pub tls: BackendTlsConfig,
     /// How long each step may take.
     #[serde(default)]
     pub timeouts: TimeoutsConfig,

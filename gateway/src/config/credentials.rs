@@ -1,22 +1,6 @@
-//! How the gateway identifies itself towards a backend.
+//! How the gateway identifies itself towards a backend; every kind is described in [`tollgate_credentials`].
 
-use serde::{Deserialize, Serialize};
-use tollgate_settings::SecretTemplate;
-
-/// Credentials towards a backend: exactly one kind.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum CredentialsConfig {
-    /// A header with a secret value.
-    Header(HeaderCredential),
-}
-
-/// A header with a secret value.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HeaderCredential {
-    /// Name of the header.
-    pub name: String,
-    /// Its value, for example `Bearer ${secret:env:OPENAI_API_KEY}`.
-    pub value: SecretTemplate,
-}
+pub use tollgate_credentials::config::{
+    AwsSigv4Config, ClientAuthentication, CredentialsConfig, GcpMetadataConfig, GcpServiceAccountConfig,
+    HeaderConfig, IdentitySource, ManagedIdentityConfig, Oauth2Config, QueryConfig, WebIdentityConfig,
+};

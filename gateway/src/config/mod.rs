@@ -23,19 +23,21 @@ pub mod products;
 pub mod server;
 pub mod subscriptions;
 pub mod telemetry;
+pub mod tls;
 pub mod validate;
 mod validate_circuits;
 
 pub use backends::{BackendConfig, BackendFormat, TimeoutsConfig};
 pub use cache::{CacheConfig, CacheScope, CacheServiceConfig, ExactCacheConfig, SemanticCacheConfig};
 pub use circuits::{CapacityConfig, CircuitConfig, DeploymentConfig, ProbeConfig, ReplicasConfig};
-pub use credentials::{CredentialsConfig, HeaderCredential};
+pub use credentials::CredentialsConfig;
 pub use events::{ContentConfig, FsyncConfig, OnFullConfig, SpoolConfig};
 pub use models::{ModelConfig, TargetConfig};
 pub use products::{CounterScope, LimitConfig, ProductConfig};
 pub use server::ServerConfig;
 pub use subscriptions::{KeyConfig, SubscriptionConfig};
 pub use telemetry::TelemetryConfig;
+pub use tls::{BackendTlsConfig, ClientCertificateConfig};
 
 /// Everything the gateway is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -77,21 +77,10 @@ fn check_backend(name: &str, backend: &BackendConfig, mistakes: &mut Mistakes) {
         }
         _ => mistakes.add(path, format!("`{}` is not an http or https URL", backend.url)),
     }
-    if let Some(super::CredentialsConfig::Header(header)) = &backend.credentials {
-        let path = format!("backends.{name}.credentials.header");
-        if header.name.parse::<http::HeaderName>().is_err() {
-            mistakes.add(format!("{path}.name"), format!("`{}` is not a header name", header.name));
-        }
-        match header.value.resolve() {
-            Err(error) => mistakes.add(format!("{path}.value"), error.to_string()),
-            Ok(value) => {
-                if http::HeaderValue::from_str(secrecy::ExposeSecret::expose_secret(&value)).is_err() {
-                    mistakes
-                        .add(format!("{path}.value"), "the secret has characters that a header cannot hold");
-                }
-            }
-        }
+    if let Some(credentials) = &backend.credentials {
+        mistakes.add_section(&format!("backends.{name}.credentials"), credentials.mistakes());
     }
+    mistakes.add_section(&format!("backends.{name}.tls"), backend.tls.mistakes(&backend.url));
 }
 
 fn check_model(config: &Config, alias: &str, model: &ModelConfig, mistakes: &mut Mistakes) {

@@ -179,7 +179,7 @@ fn failure_of(backend: &Backend, status: StatusCode, wait: Option<Duration>) -> 
         return None;
     }
     Some(match status.as_u16() {
-        401 | 403 => GatewayError::BackendCredentials { backend },
+        401 | 403 => GatewayError::BackendCredentials { backend, source: None },
         429 => GatewayError::BackendBusy { backend, retry_after: wait.unwrap_or(Duration::from_secs(1)) },
         other => GatewayError::BackendStatus { backend, status: other },
     })
@@ -200,6 +200,11 @@ pub fn call_failure(backend: &Backend, error: CallError) -> (FailureKind, Gatewa
             tracing::debug!(backend = %name, error = %source, "broken connection");
             (FailureKind::Stream, GatewayError::BrokenAnswer { backend: name, message })
         }
+        // As if the backend had refused them: it cannot be called, so its circuit opens and others are asked.
+        CallError::Credentials(source) => (
+            FailureKind::Status(401),
+            GatewayError::BackendCredentials { backend: name, source: Some(source) },
+        ),
         CallError::TooLarge(limit) => {
             let message = format!("it is larger than {limit} bytes");
             (FailureKind::Protocol, GatewayError::BrokenAnswer { backend: name, message })

@@ -1,0 +1,360 @@
+//! Streamed responses, written: the events in the order that OpenAI's own stream has them (API reference,
+//! "Streaming events").
+//!
+//! The last event repeats the whole answer, so what was sent is kept until then, up to [`KEEP_BYTES`].
+
+use super::answer::{Output, Status, head, item_id, tail};
+pub use super::stream_decoder::Decoder;
+use crate::error::ProviderError;
+use crate::exchange::{Delta, PartStart, Shown, Stop, StreamEncoder, StreamEvent, Usage};
+use crate::json::{Array, Object};
+
+/// Most bytes of an answer that are kept to be repeated; of a longer one the rest is missing there.
+pub const KEEP_BYTES: usize = 16 << 20;
+
+/// Writes one stream.
+#[derive(Debug)]
+pub struct Encoder {
+    shown: Shown,
+    sequence: u64,
+    items: Vec<Item>,
+    kept_bytes: usize,
+    usage: Option<Usage>,
+    stop: Stop,
+}
+
+/// One item of the output so far.
+#[derive(Debug)]
+struct Item {
+    kind: Kind,
+    text: String,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Text,
+    Refusal,
+    Reasoning { encrypted: Option<String> },
+    Call { id: String, name: String },
+}
+
+impl Item {
+    fn output(&self) -> Output<'_> {
+        match &self.kind {
+            Kind::Text => Output::Text(&self.text),
+            Kind::Refusal => Output::Refusal(&self.text),
+            Kind::Reasoning { encrypted } => {
+                Output::Reasoning { text: &self.text, encrypted: encrypted.as_deref() }
+            }
+            Kind::Call { id, name } => {
+                let arguments = if self.text.is_empty() { "{}" } else { &self.text };
+                Output::Call { id, name, arguments }
+            }
+        }
+    }
+}
+
+impl Encoder {
+    /// For a client that is shown this.
+    #[must_use]
+    pub fn new(shown: Shown) -> Self {
+        Self { shown, sequence: 0, items: Vec::new(), kept_bytes: 0, usage: None, stop: Stop::End }
+    }
+
+    /// One event; `fill` adds what it has beside its type and number.
+    fn event(&mut self, name: &str, out: &mut Vec<u8>, fill: impl FnOnce(&Self, &mut Object<'_>)) {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\ndata: ");
+        let mut object = Object::new(out);
+        object.put("type", name).put("sequence_number", &self.sequence);
+        fill(self, &mut object);
+        object.end();
+        out.extend_from_slice(b"\n\n");
+        self.sequence += 1;
+    }
+
+    /// An event that carries the response as it stands.
+    fn response(&mut self, name: &str, status: Status, error: Option<&ProviderError>, out: &mut Vec<u8>) {
+        self.event(name, out, |me, object| {
+            let mut response = Object::new(object.key("response"));
+            head(&mut response, &me.shown, status, error);
+            let mut list = Array::new(response.key("output"));
+            if status != Status::InProgress {
+                for (index, item) in me.items.iter().enumerate() {
+                    item.output().write(list.item(), &me.shown.id, index, true);
+                }
+            }
+            list.end();
+            tail(&mut response, me.usage.as_ref().filter(|_| status != Status::InProgress));
+            response.end();
+        });
+    }
+
+    fn part_start(&mut self, part: &PartStart<'_>, out: &mut Vec<u8>) {
+        let kind = match part {
+            PartStart::Text => Kind::Text,
+            PartStart::Refusal => Kind::Refusal,
+            PartStart::Reasoning => Kind::Reasoning { encrypted: None },
+            PartStart::RedactedReasoning(data) => {
+                Kind::Reasoning { encrypted: Some(data.clone().into_owned()) }
+            }
+            PartStart::ToolCall { id, name } => {
+                Kind::Call { id: id.clone().into_owned(), name: name.clone().into_owned() }
+            }
+        };
+        self.items.push(Item { kind, text: String::new() });
+        self.event("response.output_item.added", out, |me, object| {
+            me.item(object, false);
+        });
+        match part {
+            PartStart::Text | PartStart::Refusal => {
+                self.event("response.content_part.added", out, |me, object| me.part(object, "content_index"));
+            }
+            PartStart::Reasoning => {
+                self.event("response.reasoning_summary_part.added", out, |me, object| {
+                    me.part(object, "summary_index");
+                });
+            }
+            PartStart::RedactedReasoning(_) | PartStart::ToolCall { .. } => {}
+        }
+    }
+
+    fn delta(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) {
+        let (name, text) = match delta {
+            Delta::Text(text) => ("response.output_text.delta", text),
+            Delta::Refusal(text) => ("response.refusal.delta", text),
+            Delta::Reasoning(text) => ("response.reasoning_summary_text.delta", text),
+            Delta::Arguments(text) => ("response.function_call_arguments.delta", text),
+            // Proof for another provider's servers means nothing to clients of this format.
+            Delta::Signature(_) => return,
+        };
+        self.event(name, out, |me, object| {
+            me.place(object);
+            object.put("delta", &**text);
+            if matches!(delta, Delta::Text(_)) {
+                object.raw("logprobs", "[]");
+            }
+        });
+        if self.kept_bytes + text.len() <= KEEP_BYTES {
+            self.kept_bytes += text.len();
+            if let Some(item) = self.items.last_mut() {
+                item.text.push_str(text);
+            }
+        }
+    }
+
+    fn part_end(&mut self, out: &mut Vec<u8>) {
+        let Some(item) = self.items.last() else { return };
+        let (done, part_done) = match item.kind {
+            Kind::Text => ("response.output_text.done", Some("response.content_part.done")),
+            Kind::Refusal => ("response.refusal.done", Some("response.content_part.done")),
+            Kind::Reasoning { encrypted: None } => {
+                ("response.reasoning_summary_text.done", Some("response.reasoning_summary_part.done"))
+            }
+            Kind::Reasoning { encrypted: Some(_) } => ("", None),
+            Kind::Call { .. } => ("response.function_call_arguments.done", None),
+        };
+        if !done.is_empty() {
+            self.event(done, out, |me, object| {
+                me.place(object);
+                me.whole_text(object);
+            });
+        }
+        if let Some(name) = part_done {
+            let index = if name.contains("summary") { "summary_index" } else { "content_index" };
+            self.event(name, out, |me, object| me.part(object, index));
+        }
+        self.event("response.output_item.done", out, |me, object| me.item(object, true));
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        let status = Status::of(self.stop);
+        let name = match status {
+            Status::Incomplete(_) => "response.incomplete",
+            _ => "response.completed",
+        };
+        self.response(name, status, None, out);
+    }
+
+    fn last(&self) -> Option<(usize, &Item)> {
+        self.items.len().checked_sub(1).and_then(|index| Some((index, self.items.get(index)?)))
+    }
+
+    /// `output_index` and `item`.
+    fn item(&self, object: &mut Object<'_>, done: bool) {
+        let Some((index, item)) = self.last() else { return };
+        object.put("output_index", &index);
+        item.output().write(object.key("item"), &self.shown.id, index, done);
+    }
+
+    /// Where the part that grows is.
+    fn place(&self, object: &mut Object<'_>) {
+        let Some((index, item)) = self.last() else { return };
+        object.put("item_id", &item_id(item.output().prefix(), &self.shown.id, index));
+        object.put("output_index", &index);
+        match item.kind {
+            Kind::Text | Kind::Refusal => {
+                object.put("content_index", &0);
+            }
+            Kind::Reasoning { .. } => {
+                object.put("summary_index", &0);
+            }
+            Kind::Call { .. } => {}
+        }
+    }
+
+    fn part(&self, object: &mut Object<'_>, index_name: &str) {
+        let Some((index, item)) = self.last() else { return };
+        object.put("item_id", &item_id(item.output().prefix(), &self.shown.id, index));
+        object.put("output_index", &index).put(index_name, &0);
+        item.output().write_content(object.key("part"));
+    }
+
+    fn whole_text(&self, object: &mut Object<'_>) {
+        match self.last().map(|(_, item)| item.output()) {
+            Some(Output::Text(text)) => {
+                object.put("text", text).raw("logprobs", "[]");
+            }
+            Some(Output::Reasoning { text, .. }) => {
+                object.put("text", text);
+            }
+            Some(Output::Refusal(text)) => {
+                object.put("refusal", text);
+            }
+            Some(Output::Call { name, arguments, .. }) => {
+                object.put("name", name).put("arguments", arguments);
+            }
+            None => {}
+        }
+    }
+}
+
+impl StreamEncoder for Encoder {
+    fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
+        match event {
+            StreamEvent::Start { .. } => {
+                self.response("response.created", Status::InProgress, None, out);
+                self.response("response.in_progress", Status::InProgress, None, out);
+            }
+            StreamEvent::PartStart { part, .. } => self.part_start(part, out),
+            StreamEvent::Delta { delta, .. } => self.delta(delta, out),
+            StreamEvent::PartEnd { .. } => self.part_end(out),
+            StreamEvent::Usage(usage) => self.usage.get_or_insert_default().update(usage),
+            StreamEvent::Logprobs(_) => {}
+            StreamEvent::Stop { reason, .. } => self.stop = *reason,
+            StreamEvent::Failed(error) => self.response("response.failed", Status::Failed, Some(error), out),
+            StreamEvent::End => self.end(out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::StreamDecoder as _;
+
+    /// Names and data of the events in these bytes.
+    fn events(bytes: &[u8]) -> Vec<(String, serde_json::Value)> {
+        let text = std::str::from_utf8(bytes).unwrap();
+        let event = |event: &str| {
+            let (name, data) = event.split_once('\n').unwrap();
+            let json = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+            (name.strip_prefix("event: ").unwrap().to_owned(), json)
+        };
+        text.split_terminator("\n\n").map(event).collect()
+    }
+
+    fn encoded(steps: &[StreamEvent<'_>]) -> Vec<u8> {
+        let shown = Shown { id: "resp_1".into(), model: "chat".into(), ..Shown::default() };
+        let (mut encoder, mut out) = (Encoder::new(shown), Vec::new());
+        steps.iter().for_each(|step| encoder.write(step, &mut out));
+        out
+    }
+
+    fn text_answer() -> Vec<StreamEvent<'static>> {
+        vec![
+            StreamEvent::Start { id: "x".into(), model: "m".into() },
+            StreamEvent::PartStart { index: 0, part: PartStart::Text },
+            StreamEvent::Delta { index: 0, delta: Delta::Text("Hel".into()) },
+            StreamEvent::Delta { index: 0, delta: Delta::Text("lo".into()) },
+            StreamEvent::PartEnd { index: 0 },
+            StreamEvent::Usage(Usage { input: 3, output: 2, ..Usage::default() }),
+            StreamEvent::Stop { reason: Stop::End, stop_sequence: None },
+            StreamEvent::End,
+        ]
+    }
+
+    #[test]
+    fn a_text_is_told_in_the_order_of_the_api() {
+        let events = events(&encoded(&text_answer()));
+        let names: Vec<_> = events.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "response.created",
+                "response.in_progress",
+                "response.output_item.added",
+                "response.content_part.added",
+                "response.output_text.delta",
+                "response.output_text.delta",
+                "response.output_text.done",
+                "response.content_part.done",
+                "response.output_item.done",
+                "response.completed",
+            ]
+        );
+        assert!(events.iter().enumerate().all(|(number, (_, data))| data["sequence_number"] == number));
+        let last = &events.last().unwrap().1["response"];
+        assert_eq!(last["output"][0]["content"][0]["text"], "Hello");
+        assert_eq!(last["usage"]["total_tokens"], 5);
+    }
+
+    #[test]
+    fn a_call_of_a_tool_is_told_with_its_arguments() {
+        let part = PartStart::ToolCall { id: "c1".into(), name: "weather".into() };
+        let events = events(&encoded(&[
+            StreamEvent::Start { id: "".into(), model: "".into() },
+            StreamEvent::PartStart { index: 0, part },
+            StreamEvent::Delta { index: 0, delta: Delta::Arguments("{\"a\":".into()) },
+            StreamEvent::Delta { index: 0, delta: Delta::Arguments("1}".into()) },
+            StreamEvent::PartEnd { index: 0 },
+            StreamEvent::Stop { reason: Stop::ToolUse, stop_sequence: None },
+            StreamEvent::End,
+        ]));
+        let done = events.iter().find(|(name, _)| name == "response.function_call_arguments.done").unwrap();
+        assert_eq!(done.1["arguments"], "{\"a\":1}");
+        assert_eq!(events.last().unwrap().1["response"]["output"][0]["call_id"], "c1");
+    }
+
+    #[test]
+    fn a_stream_that_was_written_is_read_again() {
+        let mut decoder = Decoder::new();
+        let (mut text, mut total, mut ended) = (String::new(), 0, false);
+        for (name, data) in events(&encoded(&text_answer())) {
+            decoder
+                .read(Some(&name), &data.to_string(), &mut |event| match event {
+                    StreamEvent::Delta { delta: Delta::Text(piece), .. } => text.push_str(&piece),
+                    StreamEvent::Usage(usage) => total = usage.total(),
+                    StreamEvent::End => ended = true,
+                    _ => {}
+                })
+                .unwrap();
+        }
+        assert_eq!((text.as_str(), total, ended), ("Hello", 5, true));
+    }
+
+    #[test]
+    fn an_error_ends_the_stream_as_a_failed_response() {
+        let error = ProviderError {
+            kind: crate::ProviderErrorKind::Overloaded,
+            message: "too busy".to_owned(),
+            code: None,
+            param: None,
+            retry_after: None,
+        };
+        let events = events(&encoded(&[StreamEvent::Failed(error)]));
+        assert_eq!(events[0].0, "response.failed");
+        assert_eq!(events[0].1["response"]["error"]["message"], "too busy");
+    }
+}

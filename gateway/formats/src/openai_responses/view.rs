@@ -1,0 +1,85 @@
+//! A Responses request, read no further than the gateway has to.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use crate::error::FormatError;
+use crate::json::Str;
+use crate::view::{self, View};
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
+    #[serde(default)]
+    stream: Option<bool>,
+    #[serde(borrow, default)]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    temperature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    previous_response_id: Option<&'a RawValue>,
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// When it is no JSON object or `input` is neither text nor list.
+pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
+    let seen: Body<'_> = view::read(body)?;
+    if seen.input.is_some_and(|input| !input.get().starts_with(['"', '['])) {
+        return Err(FormatError::invalid("`input` must be a text or a list", "input"));
+    }
+    let max_output_tokens = match seen.max_output_tokens {
+        Some(raw) => serde_json::from_str(raw.get()).map_err(|_| {
+            FormatError::invalid("`max_output_tokens` must be a number of tokens", "max_output_tokens")
+        })?,
+        None => None,
+    };
+    let previous: Option<Str<'_>> = match seen.previous_response_id {
+        Some(raw) => serde_json::from_str(raw.get()).map_err(|_| {
+            FormatError::invalid("`previous_response_id` must be a text", "previous_response_id")
+        })?,
+        None => None,
+    };
+    let fields: SmallVec<_> = [
+        ("max_output_tokens", seen.max_output_tokens),
+        ("temperature", seen.temperature),
+        ("previous_response_id", seen.previous_response_id),
+    ]
+    .into_iter()
+    .filter_map(|(name, raw)| Some((name, raw?)))
+    .collect();
+    Ok(View {
+        model: seen.model,
+        stream: seen.stream.unwrap_or(false),
+        include_usage: true,
+        max_output_tokens,
+        previous_response_id: previous.map(Str::into_text),
+        fields,
+        ..View::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_says_what_it_continues() {
+        let body = br#"{"model":"m","input":"hi","previous_response_id":"resp_1","max_output_tokens":9}"#;
+        let view = view(body).unwrap();
+        assert_eq!(view.previous_response_id.as_deref(), Some("resp_1"));
+        assert_eq!((view.max_output_tokens, view.stream), (Some(9), false));
+        assert!(view.field("previous_response_id").is_some());
+    }
+
+    #[test]
+    fn input_of_another_type_is_refused() {
+        assert!(view(br#"{"model":"m","input":7}"#).is_err());
+        assert!(view(br#"{"model":"m","input":"x","max_output_tokens":"many"}"#).is_err());
+    }
+}

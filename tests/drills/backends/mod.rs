@@ -1,0 +1,130 @@
+//! Three backends under load: one is killed, one wants to be left alone, one is slowed down; in turn, so that others
+//! are always in order.
+//!
+//! Bounds: no client sees an error before the first byte of its answer, and no answer breaks off without a word; two
+//! seconds after each fault the p99 is at most twice what it was before; while a backend is coming back it gets one
+//! request at a time.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use bytes::Bytes;
+use serde_json::json;
+use tollgate_tests::harness::gateway::{GatewayConfig, Subscriber, chat, chat_stream};
+use tollgate_tests::harness::keys;
+use tollgate_tests::harness::sim_process::SimProcess;
+use tollgate_tests::load::paced::Pace;
+use tollgate_tests::load::request::Target;
+use tollgate_tests::load::timeline::Timeline;
+
+mod phase;
+mod table;
+
+use self::phase::{Bed, Fault, Phase};
+use crate::figures::{Figures, progress};
+
+/// The model, and its deployment at each backend.
+const MODEL: &str = "sim-small";
+/// What a model takes to think when it is in order, ms.
+const THINKS_MS: u64 = 40;
+/// How long the gateway waits for the head of an answer.
+const FIRST_BYTE: &str = "500 ms";
+/// Requests under way at most.
+const CONNECTIONS: u32 = 64;
+/// Load before anything is measured.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// How much worse the p99 may be, percent of what it was.
+const MOST_PERCENT: u64 = 200;
+
+/// Runs the drill.
+pub(crate) async fn run(rate: u32, rounds: u32) -> Result<()> {
+    let began = Instant::now();
+    let folder = tempfile::tempdir()?;
+    progress("starting three backends and the gateway");
+    let mut backends = Vec::new();
+    for _ in 0..3 {
+        backends.push(start_backend().await?);
+    }
+    let mut gateway = config(folder.path(), &backends)?.start().await?;
+    let load = Timeline::start(
+        &targets(gateway.addr()),
+        Pace { rate, connections: CONNECTIONS, duration: Duration::MAX },
+    );
+    tokio::time::sleep(WARM_UP).await;
+
+    let mut phases = Vec::new();
+    for round in 1..=rounds {
+        for (number, fault) in Fault::ALL.into_iter().enumerate() {
+            progress(format_args!("round {round}: {fault}"));
+            let mut bed = Bed { gateway: &gateway, backends: &mut backends, load: &load };
+            phases.push(bed.run(fault, number).await?);
+        }
+    }
+    let all = load.stop().await;
+    gateway.stop().await?;
+
+    table::print(&phases);
+    let mut figures = Figures::default();
+    figures
+        .put("drill", "backends")
+        .put("rounds", rounds)
+        .put("requests", all.requests)
+        .put("requests_per_s", all.requests / began.elapsed().as_secs().max(1))
+        .bound("errors_before_first_byte", all.refused, 0)
+        .put("error_events", all.error_events)
+        .bound("cut_silently", all.cut, 0);
+    for fault in Fault::ALL {
+        let of_fault = phases.iter().filter(|phase| phase.fault == fault).collect::<Vec<_>>();
+        summarize(&mut figures, fault, &of_fault);
+    }
+    figures.put("seconds", began.elapsed().as_secs()).finish()
+}
+
+/// The figures of one fault over all rounds: the median of what time decides, the worst of what must always hold.
+fn summarize(figures: &mut Figures, fault: Fault, phases: &[&Phase]) {
+    let mut percents = phases.iter().map(|phase| phase.percent()).collect::<Vec<_>>();
+    percents.sort_unstable();
+    let median = percents.get(percents.len() / 2).copied().unwrap_or(0);
+    let most = |of: fn(&Phase) -> u64| phases.iter().map(|phase| of(phase)).max().unwrap_or(0);
+    figures
+        .bound(&format!("{fault}_p99_percent"), median, MOST_PERCENT)
+        .bound(&format!("{fault}_circuit_not_open"), most(|phase| u64::from(!phase.opened)), 0)
+        .put(&format!("{fault}_probes"), most(|phase| phase.watch.requests))
+        .bound(&format!("{fault}_probes_at_once"), most(|phase| phase.watch.most_at_once), 1)
+        .put(&format!("{fault}_recovered_ms"), most(|phase| phase.recovered.as_millis() as u64));
+}
+
+async fn start_backend() -> Result<SimProcess> {
+    let faults = json!({ MODEL: phase::in_order() }).to_string();
+    SimProcess::start(&["--faults", &faults, "--answer-bytes", "600", "--chunks", "8"]).await
+}
+
+fn config(folder: &Path, backends: &[SimProcess]) -> Result<GatewayConfig> {
+    let mut config = GatewayConfig::new(folder)?;
+    let mut targets = Vec::new();
+    for (number, backend) in backends.iter().enumerate() {
+        let name = phase::name(number);
+        let circuit = json!({ "open_for": "1 s", "max_open": "4 s" });
+        config = config
+            .backend(&name, &backend.url())
+            .set(&format!("backends.{name}.timeouts"), json!({ "first_byte": FIRST_BYTE }))
+            .set(&format!("backends.{name}.circuit"), circuit);
+        targets.push(json!({ "backend": name, "model": MODEL }));
+    }
+    let who =
+        Subscriber { name: "drill", product: "all", tenant: "acme", cost_center: "1", team: "reliability" };
+    Ok(config.set("models.chat", json!({ "targets": targets })).product("all", &["chat"]).subscription(&who))
+}
+
+/// Whole answers and streams in turn.
+fn targets(addr: SocketAddr) -> [Target; 2] {
+    let keys = [keys::text("drill")];
+    let text = "What happens when something breaks?";
+    let body = |body: serde_json::Value| Bytes::from(body.to_string());
+    [
+        Target::new(addr, &keys, body(chat("chat", text)), false),
+        Target::new(addr, &keys, body(chat_stream("chat", text)), true),
+    ]
+}
