@@ -1,0 +1,238 @@
+//! Parts of a turn as content blocks.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::anthropic::wire::{CacheControlOut, CallId, Input};
+use crate::exchange::{CacheMark, Image, Media, Part, Source, ToolResult};
+
+/// A list of blocks.
+pub(super) struct Blocks<'r, 'a>(&'r [&'r Part<'a>]);
+
+impl<'r, 'a> Blocks<'r, 'a> {
+    pub(super) const fn of(parts: &'r [&'r Part<'a>]) -> Self {
+        Self(parts)
+    }
+
+    /// A block of text.
+    pub(super) const fn text(text: &'r str, cache: Option<CacheMark>) -> impl Serialize + 'r {
+        TextBlock { text, cache }
+    }
+
+    /// Whether a part becomes a block. Empty texts are refused by the API, and thoughts that nobody signed are
+    /// not its own.
+    pub(super) fn has_place(part: &Part<'_>) -> bool {
+        match part {
+            Part::Text { text, .. } | Part::Refusal(text) => !text.is_empty(),
+            Part::Reasoning { signature, redacted, .. } => signature.is_some() || redacted.is_some(),
+            other => obstacle(other).is_none(),
+        }
+    }
+}
+
+impl Serialize for Blocks<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|part| BlockOut(part)))
+    }
+}
+
+/// The parameter that a part is to OpenAI's clients, when no block can hold it.
+pub(super) fn obstacle(part: &Part<'_>) -> Option<&'static str> {
+    match part {
+        Part::Audio(_) => Some("messages[].content[].input_audio"),
+        Part::Document { media, .. } if DocumentKind::of(media).is_none() => {
+            Some("messages[].content[].file")
+        }
+        _ => None,
+    }
+}
+
+struct TextBlock<'r> {
+    text: &'r str,
+    cache: Option<CacheMark>,
+}
+
+impl Serialize for TextBlock<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", "text")?;
+        map.serialize_entry("text", self.text)?;
+        end(map, self.cache)
+    }
+}
+
+/// One part as a block.
+struct BlockOut<'r, 'a>(&'r Part<'a>);
+
+impl Serialize for BlockOut<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Part::Text { text, cache } => TextBlock { text, cache: *cache }.serialize(serializer),
+            Part::Refusal(text) => TextBlock { text, cache: None }.serialize(serializer),
+            Part::Image(image) => {
+                let mut map = typed(serializer, "image")?;
+                map.serialize_entry("source", &ImageSource(image))?;
+                end(map, image.cache)
+            }
+            Part::Document { media, name } => {
+                let mut map = typed(serializer, "document")?;
+                map.serialize_entry("source", &DocumentSource(media))?;
+                if let Some(name) = name {
+                    map.serialize_entry("title", name)?;
+                }
+                end(map, media.cache)
+            }
+            Part::ToolCall(call) => {
+                let mut map = typed(serializer, "tool_use")?;
+                map.serialize_entry("id", &CallId(&call.id))?;
+                map.serialize_entry("name", &call.name)?;
+                map.serialize_entry("input", &Input(&call.arguments))?;
+                map.end()
+            }
+            Part::ToolResult(result) => tool_result(result, serializer),
+            Part::Reasoning { redacted: Some(data), .. } => {
+                let mut map = typed(serializer, "redacted_thinking")?;
+                map.serialize_entry("data", data)?;
+                map.end()
+            }
+            Part::Reasoning { text, signature, .. } => {
+                let mut map = typed(serializer, "thinking")?;
+                map.serialize_entry("thinking", text)?;
+                map.serialize_entry("signature", signature.as_deref().unwrap_or_default())?;
+                map.end()
+            }
+            // Left out by `Blocks::has_place`.
+            Part::Audio(_) => typed(serializer, "audio")?.end(),
+        }
+    }
+}
+
+fn tool_result<S: Serializer>(result: &ToolResult<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = typed(serializer, "tool_result")?;
+    map.serialize_entry("tool_use_id", &CallId(&result.call_id))?;
+    let parts: Vec<&Part<'_>> = result.parts.iter().filter(|part| Blocks::has_place(part)).collect();
+    match (parts.as_slice(), result.json) {
+        ([], None) => {}
+        ([], Some(json)) => map.serialize_entry("content", json.get())?,
+        ([Part::Text { text, cache: None }], _) => map.serialize_entry("content", text)?,
+        (parts, _) => map.serialize_entry("content", &Blocks(parts))?,
+    }
+    if result.is_error {
+        map.serialize_entry("is_error", &true)?;
+    }
+    end(map, result.cache)
+}
+
+fn typed<S: Serializer>(serializer: S, kind: &str) -> Result<S::SerializeMap, S::Error> {
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("type", kind)?;
+    Ok(map)
+}
+
+fn end<M: SerializeMap>(mut map: M, cache: Option<CacheMark>) -> Result<M::Ok, M::Error> {
+    if let Some(mark) = cache {
+        map.serialize_entry("cache_control", &CacheControlOut(mark))?;
+    }
+    map.end()
+}
+
+fn base64_source<S: Serializer>(serializer: S, media_type: &str, data: &str) -> Result<S::Ok, S::Error> {
+    let mut map = typed(serializer, "base64")?;
+    map.serialize_entry("media_type", media_type)?;
+    map.serialize_entry("data", data)?;
+    map.end()
+}
+
+fn one_entry<S: Serializer>(serializer: S, kind: &str, key: &str, value: &str) -> Result<S::Ok, S::Error> {
+    let mut map = typed(serializer, kind)?;
+    map.serialize_entry(key, value)?;
+    map.end()
+}
+
+/// MIME type and base64 text of a `data:` URL; none when it is something else.
+fn data_url(url: &str) -> Option<(&str, &str)> {
+    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
+    let (media_type, _) =
+        head.strip_suffix(";base64")?.split_once(';').unwrap_or((head.strip_suffix(";base64")?, ""));
+    Some((media_type, data))
+}
+
+struct ImageSource<'r, 'a>(&'r Image<'a>);
+
+impl Serialize for ImageSource<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.source {
+            Source::Base64(data) => base64_source(serializer, image_type(&self.0.media_type, data), data),
+            Source::Url(url) => match data_url(url) {
+                Some((media_type, data)) => base64_source(serializer, image_type(media_type, data), data),
+                None => one_entry(serializer, "url", "url", url),
+            },
+            Source::File(id) => one_entry(serializer, "file", "file_id", id),
+        }
+    }
+}
+
+/// The format demands a MIME type and knows JPEG by its proper name alone; a missing one is told from the first
+/// bytes.
+fn image_type<'r>(said: &'r str, data: &str) -> &'r str {
+    match said {
+        "image/jpg" => "image/jpeg",
+        "" => match data.as_bytes() {
+            [b'/', b'9', b'j', b'/', ..] => "image/jpeg",
+            [b'R', b'0', b'l', b'G', ..] => "image/gif",
+            [b'U', b'k', b'l', b'G', ..] => "image/webp",
+            _ => "image/png",
+        },
+        other => other,
+    }
+}
+
+/// Documents that the format knows.
+enum DocumentKind<'r> {
+    Pdf(&'r str),
+    /// Base64 of a text.
+    Text(String),
+    Url(&'r str),
+    File(&'r str),
+}
+
+impl<'r> DocumentKind<'r> {
+    fn of(media: &'r Media<'_>) -> Option<Self> {
+        let (media_type, data) = match &media.source {
+            Source::File(id) => return Some(Self::File(id)),
+            Source::Base64(data) => (&*media.media_type, &**data),
+            Source::Url(url) => match data_url(url) {
+                Some(inline) => inline,
+                None => return Some(Self::Url(url)),
+            },
+        };
+        match media_type {
+            "application/pdf" => Some(Self::Pdf(data)),
+            // "%PDF" in base64.
+            "" if data.starts_with("JVBER") => Some(Self::Pdf(data)),
+            "text/plain" => String::from_utf8(BASE64_STANDARD.decode(data).ok()?).ok().map(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+struct DocumentSource<'r, 'a>(&'r Media<'a>);
+
+impl Serialize for DocumentSource<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match DocumentKind::of(self.0) {
+            Some(DocumentKind::Pdf(data)) => base64_source(serializer, "application/pdf", data),
+            Some(DocumentKind::Url(url)) => one_entry(serializer, "url", "url", url),
+            Some(DocumentKind::File(id)) => one_entry(serializer, "file", "file_id", id),
+            Some(DocumentKind::Text(text)) => {
+                let mut map = typed(serializer, "text")?;
+                map.serialize_entry("media_type", "text/plain")?;
+                map.serialize_entry("data", &text)?;
+                map.end()
+            }
+            // Left out by `Blocks::has_place`.
+            None => serializer.serialize_none(),
+        }
+    }
+}

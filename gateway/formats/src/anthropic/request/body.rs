@@ -1,0 +1,153 @@
+//! The fields of a request as they stand on the wire.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::anthropic::wire::{CacheControl, Content};
+use crate::exchange::Extra;
+use crate::json::Str;
+
+/// A request. Fields that have no place in the common view are kept in `extras`.
+#[derive(Debug, Default)]
+pub(super) struct Body<'a> {
+    pub(super) max_tokens: Option<u64>,
+    pub(super) messages: Option<Vec<Message<'a>>>,
+    pub(super) system: Option<Content<'a>>,
+    pub(super) tools: Option<Vec<ToolEntry<'a>>>,
+    pub(super) tool_choice: Option<ToolChoice<'a>>,
+    pub(super) thinking: Option<Thinking<'a>>,
+    pub(super) output_config: Option<OutputConfig<'a>>,
+    pub(super) output_format: Option<OutputFormat<'a>>,
+    pub(super) stop_sequences: Option<Vec<Str<'a>>>,
+    pub(super) temperature: Option<f64>,
+    pub(super) top_p: Option<f64>,
+    pub(super) top_k: Option<u64>,
+    pub(super) stream: Option<bool>,
+    pub(super) metadata: Option<Metadata<'a>>,
+    pub(super) service_tier: Option<Str<'a>>,
+    pub(super) extras: Vec<Extra<'a>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    pub(super) role: Str<'a>,
+    #[serde(borrow)]
+    pub(super) content: Content<'a>,
+}
+
+/// A tool of any type; only custom ones have a schema.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct ToolEntry<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) name: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) description: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) input_schema: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(super) strict: Option<bool>,
+    #[serde(borrow, default)]
+    pub(super) cache_control: Option<CacheControl<'a>>,
+    #[serde(borrow, default)]
+    pub(super) allowed_callers: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) defer_loading: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) input_examples: Option<&'a RawValue>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct ToolChoice<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Str<'a>,
+    #[serde(borrow, default)]
+    pub(super) name: Option<Str<'a>>,
+    #[serde(default)]
+    pub(super) disable_parallel_tool_use: Option<bool>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Thinking<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: &'a RawValue,
+    #[serde(default)]
+    pub(super) budget_tokens: Option<u64>,
+    #[serde(borrow, default)]
+    pub(super) display: Option<Str<'a>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct OutputConfig<'a> {
+    #[serde(borrow, default)]
+    pub(super) effort: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) format: Option<OutputFormat<'a>>,
+    #[serde(borrow, default)]
+    pub(super) task_budget: Option<&'a RawValue>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct OutputFormat<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: &'a RawValue,
+    #[serde(borrow, default)]
+    pub(super) schema: Option<&'a RawValue>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Metadata<'a> {
+    #[serde(borrow, default)]
+    pub(super) user_id: Option<Str<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Body<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut body = Body::default();
+        while let Some(Str(name)) = map.next_key()? {
+            match &*name {
+                "model" => drop(map.next_value::<&RawValue>()?),
+                "max_tokens" => body.max_tokens = map.next_value()?,
+                "messages" => body.messages = map.next_value()?,
+                "system" => body.system = map.next_value()?,
+                "tools" => body.tools = map.next_value()?,
+                "tool_choice" => body.tool_choice = map.next_value()?,
+                "thinking" => body.thinking = map.next_value()?,
+                "output_config" => body.output_config = map.next_value()?,
+                "output_format" => body.output_format = map.next_value()?,
+                "stop_sequences" => body.stop_sequences = map.next_value()?,
+                "temperature" => body.temperature = map.next_value()?,
+                "top_p" => body.top_p = map.next_value()?,
+                "top_k" => body.top_k = map.next_value()?,
+                "stream" => body.stream = map.next_value()?,
+                "metadata" => body.metadata = map.next_value()?,
+                "service_tier" => body.service_tier = map.next_value()?,
+                _ => {
+                    let value: &RawValue = map.next_value()?;
+                    if value.get() != "null" {
+                        body.extras.push(Extra { name, value });
+                    }
+                }
+            }
+        }
+        Ok(body)
+    }
+}

@@ -1,0 +1,16 @@
+//! Messages requests: read into the common view, written from it.
+
+mod blocks;
+mod body;
+mod decode;
+mod encode;
+mod parts;
+mod thinking;
+mod turns;
+
+pub use decode::decode;
+pub use encode::{DEFAULT_MAX_TOKENS, Options, encode, encode_with};
+pub use thinking::ThinkingStyle;
+
+#[cfg(test)]
+mod tests;

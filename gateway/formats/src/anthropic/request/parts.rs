@@ -1,0 +1,181 @@
+//! Content blocks of a request as parts of a turn.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::decode::{extra, missing};
+use crate::anthropic::wire::{Block, Content, SourceField, SourceObject};
+use crate::error::FormatError;
+use crate::exchange::{CacheMark, Extra, Image, Media, Part, Source, Text, ToolCall, ToolResult};
+
+/// Where a block stands; its path is written only when it is needed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    message: usize,
+    /// The block of the message.
+    block: Option<usize>,
+    /// The block of a tool's result.
+    inner: Option<usize>,
+}
+
+impl Place {
+    pub(super) const fn message(message: usize) -> Self {
+        Self { message, block: None, inner: None }
+    }
+
+    const fn at(self, index: usize) -> Self {
+        match self.block {
+            None => Self { block: Some(index), ..self },
+            Some(_) => Self { inner: Some(index), ..self },
+        }
+    }
+
+    fn field(self, name: &str) -> String {
+        format!("{self}.{name}")
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "messages[{}]", self.message)?;
+        for index in [self.block, self.inner].into_iter().flatten() {
+            write!(f, ".content[{index}]")?;
+        }
+        Ok(())
+    }
+}
+
+/// Content as parts; blocks that no other format has are kept by path in `extras`.
+pub(super) fn parts<'a>(
+    content: Content<'a>,
+    place: Place,
+    extras: &mut Vec<Extra<'a>>,
+) -> Result<Vec<Part<'a>>, FormatError> {
+    let blocks = match content {
+        Content::Text(text) => return Ok(vec![Part::text(text)]),
+        Content::Blocks(blocks) => blocks,
+    };
+    let mut parts = Vec::with_capacity(blocks.len());
+    for (index, block) in blocks.into_iter().enumerate() {
+        parts.extend(part(block, place.at(index), extras)?);
+    }
+    Ok(parts)
+}
+
+fn part<'a>(
+    block: Block<'a>,
+    place: Place,
+    extras: &mut Vec<Extra<'a>>,
+) -> Result<Option<Part<'a>>, FormatError> {
+    let cache = block.cache_control.as_ref().map(|control| control.mark());
+    let absent = |field: &str| missing(place.field(field));
+    Ok(Some(match block.kind() {
+        "text" => Part::Text { text: block.text.ok_or_else(|| absent("text"))?.0, cache },
+        "image" => {
+            extras.extend(block.transformations.map(|raw| extra(place.field("transformations"), raw)));
+            let (media_type, source) = match block.source {
+                Some(SourceField::Object(object)) => source(object, place)?,
+                _ => return Err(absent("source")),
+            };
+            Part::Image(Image { media_type, source, detail: None, cache })
+        }
+        "document" => return document(block, cache, place, extras),
+        "tool_use" => Part::ToolCall(ToolCall {
+            id: block.id.ok_or_else(|| absent("id"))?.0,
+            name: block.name.ok_or_else(|| absent("name"))?.0,
+            arguments: Cow::Borrowed(block.input.map_or("", |raw| raw.get())),
+        }),
+        "tool_result" if place.inner.is_none() => Part::ToolResult(tool_result(block, cache, place, extras)?),
+        "thinking" => Part::Reasoning {
+            text: block.thinking.ok_or_else(|| absent("thinking"))?.0,
+            signature: block.signature.map(|text| text.0).filter(|text| !text.is_empty()),
+            redacted: None,
+        },
+        "redacted_thinking" => Part::Reasoning {
+            text: Cow::Borrowed(""),
+            signature: None,
+            redacted: Some(block.data.ok_or_else(|| absent("data"))?.0),
+        },
+        _ => {
+            extras.push(extra(place.field("type"), block.kind));
+            return Ok(None);
+        }
+    }))
+}
+
+fn tool_result<'a>(
+    block: Block<'a>,
+    cache: Option<CacheMark>,
+    place: Place,
+    extras: &mut Vec<Extra<'a>>,
+) -> Result<ToolResult<'a>, FormatError> {
+    let content = match block.content {
+        None => None,
+        Some(raw) => Some(serde_json::from_str::<Content<'a>>(raw.get()).map_err(|error| {
+            let path = place.field("content");
+            FormatError::Invalid {
+                message: format!("`{path}` cannot be read: {error}"),
+                param: Some(path.into()),
+            }
+        })?),
+    };
+    Ok(ToolResult {
+        call_id: block.tool_use_id.ok_or_else(|| missing(place.field("tool_use_id")))?.0,
+        parts: content.map(|content| parts(content, place, extras)).transpose()?.unwrap_or_default(),
+        json: None,
+        is_error: block.is_error.unwrap_or(false),
+        cache,
+    })
+}
+
+fn document<'a>(
+    block: Block<'a>,
+    cache: Option<CacheMark>,
+    place: Place,
+    extras: &mut Vec<Extra<'a>>,
+) -> Result<Option<Part<'a>>, FormatError> {
+    extras.extend(block.context.map(|raw| extra(place.field("context"), raw)));
+    let citations = block.citations.filter(|raw| !raw.get().contains("false"));
+    extras.extend(citations.map(|raw| extra(place.field("citations"), raw)));
+    let object = match block.source {
+        Some(SourceField::Object(object)) => object,
+        _ => return Err(missing(place.field("source"))),
+    };
+    let (media_type, source) = match &*object.kind {
+        // Documents made of blocks are known here alone.
+        "content" => {
+            extras.push(extra(place.field("source"), block.kind));
+            return Ok(None);
+        }
+        "text" => {
+            let text = object.data.ok_or_else(|| missing(place.field("source.data")))?;
+            let media_type = object.media_type.map_or(Cow::Borrowed("text/plain"), |kind| kind.0);
+            (media_type, Source::Base64(BASE64_STANDARD.encode(text.as_bytes()).into()))
+        }
+        _ => source(object, place)?,
+    };
+    let name = block.title.map(|title| title.0);
+    Ok(Some(Part::Document { media: Media { media_type, source, cache }, name }))
+}
+
+/// MIME type and source; the type is empty where it is not said.
+fn source<'a>(object: SourceObject<'a>, place: Place) -> Result<(Text<'a>, Source<'a>), FormatError> {
+    let absent = |field: &str| missing(place.field(field));
+    let media_type = object.media_type.map(|kind| kind.0).unwrap_or_default();
+    let source = match &*object.kind {
+        "base64" => Source::Base64(object.data.ok_or_else(|| absent("source.data"))?.0),
+        "url" => Source::Url(object.url.ok_or_else(|| absent("source.url"))?.0),
+        "file" => Source::File(object.file_id.ok_or_else(|| absent("source.file_id"))?.0),
+        _ => {
+            let path = place.field("source.type");
+            return Err(FormatError::Invalid {
+                message: format!("`{path}` is none of the known sources"),
+                param: Some(path.into()),
+            });
+        }
+    };
+    Ok((media_type, source))
+}

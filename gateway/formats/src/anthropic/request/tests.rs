@@ -1,0 +1,441 @@
+//! Requests read, requests written, and what is refused on the way.
+
+use serde_json::{Value, json};
+
+use super::{Options, ThinkingStyle, decode, encode, encode_with};
+use crate::error::FormatError;
+use crate::exchange::{
+    CacheMark, Effort, Image, Media, OutputForm, Part, Reasoning, Request, Source, SystemText, Tool,
+    ToolCall, ToolChoice, ToolResult, Turn, TurnRole,
+};
+use crate::unmapped::{OnUnmappable, Unmapped};
+
+fn written(request: &Request<'_>) -> Value {
+    let mut unmapped = Unmapped::new(OnUnmappable::Reject);
+    serde_json::from_slice(&encode(request, "claude-sonnet-4-5", &mut unmapped).unwrap()).unwrap()
+}
+
+fn refused(request: &Request<'_>) -> String {
+    let mut unmapped = Unmapped::new(OnUnmappable::Reject);
+    match encode(request, "claude-sonnet-4-5", &mut unmapped).unwrap_err() {
+        FormatError::Unsupported { param } => param.into_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What is written when the policy is to leave out, and what was left out.
+fn without(request: &Request<'_>) -> (Value, Vec<String>) {
+    let mut unmapped = Unmapped::new(OnUnmappable::Drop);
+    let body = encode(request, "claude-sonnet-4-5", &mut unmapped).unwrap();
+    let dropped = unmapped.dropped().iter().map(|name| name.clone().into_owned()).collect();
+    (serde_json::from_slice(&body).unwrap(), dropped)
+}
+
+fn turn(role: TurnRole, parts: Vec<Part<'_>>) -> Turn<'_> {
+    Turn { role, name: None, parts }
+}
+
+fn asking<'a>(parts: Vec<Part<'a>>) -> Request<'a> {
+    Request { turns: vec![turn(TurnRole::User, parts)], ..Request::default() }
+}
+
+fn hello() -> Request<'static> {
+    asking(vec![Part::text("hello")])
+}
+
+fn call(id: &'static str, arguments: &'static str) -> Part<'static> {
+    Part::ToolCall(ToolCall { id: id.into(), name: "f".into(), arguments: arguments.into() })
+}
+
+fn result(id: &'static str, text: &'static str) -> Part<'static> {
+    Part::ToolResult(ToolResult {
+        call_id: id.into(),
+        parts: vec![Part::text(text)],
+        json: None,
+        is_error: false,
+        cache: None,
+    })
+}
+
+#[test]
+fn what_the_format_demands_is_there_even_if_the_client_said_nothing() {
+    assert_eq!(
+        written(&hello()),
+        json!({"model": "claude-sonnet-4-5", "max_tokens": 4096, "messages": [{"role": "user", "content": "hello"}]})
+    );
+}
+
+#[test]
+fn turns_of_one_side_are_joined_and_results_of_tools_come_first() {
+    let request = Request {
+        turns: vec![
+            turn(TurnRole::User, vec![Part::text("a")]),
+            turn(TurnRole::User, vec![Part::text("b")]),
+            turn(TurnRole::Assistant, vec![Part::text("")]),
+            turn(TurnRole::Assistant, vec![call("c1", r#"{"x":1}"#), call("c2", "")]),
+            turn(TurnRole::User, vec![Part::text("and?")]),
+            turn(TurnRole::User, vec![result("c1", "one")]),
+            turn(TurnRole::User, vec![result("c2", "two")]),
+        ],
+        ..Request::default()
+    };
+    assert_eq!(
+        written(&request)["messages"],
+        json!([
+            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+            {"role": "assistant", "content": [
+                {"type": "tool_use", "id": "c1", "name": "f", "input": {"x": 1}},
+                {"type": "tool_use", "id": "c2", "name": "f", "input": {}},
+            ]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "c1", "content": "one"},
+                {"type": "tool_result", "tool_use_id": "c2", "content": "two"},
+                {"type": "text", "text": "and?"},
+            ]},
+        ])
+    );
+}
+
+#[test]
+fn a_conversation_that_the_model_begins_is_refused() {
+    let request =
+        Request { turns: vec![turn(TurnRole::Assistant, vec![Part::text("hi")])], ..Request::default() };
+    assert!(refused(&request).contains("begins with a message of the user"));
+    assert!(refused(&Request::default()).contains("at least one message"));
+}
+
+#[test]
+fn pictures_and_documents_find_their_sources() {
+    let image = |media_type: &'static str, source| {
+        Part::Image(Image { media_type: media_type.into(), source, detail: None, cache: None })
+    };
+    let document = |media_type: &'static str, source| Part::Document {
+        media: Media { media_type: media_type.into(), source, cache: Some(CacheMark::OneHour) },
+        name: Some("n".into()),
+    };
+    let request = asking(vec![
+        image("image/jpg", Source::Base64("/9j/".into())),
+        image("", Source::Base64("R0lGOD".into())),
+        image("", Source::Url("data:image/webp;base64,UklG".into())),
+        image("", Source::Url("https://example.com/a.png".into())),
+        document("application/pdf", Source::Base64("JVBERi0=".into())),
+        document("text/plain", Source::Base64("aGk=".into())),
+    ]);
+    let content = &written(&request)["messages"][0]["content"];
+    let sources: Vec<&Value> = content.as_array().unwrap().iter().map(|block| &block["source"]).collect();
+    assert_eq!(
+        json!(sources),
+        json!([
+            {"type": "base64", "media_type": "image/jpeg", "data": "/9j/"},
+            {"type": "base64", "media_type": "image/gif", "data": "R0lGOD"},
+            {"type": "base64", "media_type": "image/webp", "data": "UklG"},
+            {"type": "url", "url": "https://example.com/a.png"},
+            {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+            {"type": "text", "media_type": "text/plain", "data": "hi"},
+        ])
+    );
+    assert_eq!(content[5]["cache_control"], json!({"type": "ephemeral", "ttl": "1h"}));
+}
+
+#[test]
+fn what_has_no_place_is_refused_by_name() {
+    let with = |change: &dyn Fn(&mut Request<'static>)| {
+        let mut request = hello();
+        change(&mut request);
+        request
+    };
+    let cases: [(&str, Request<'_>); 9] = [
+        ("seed", with(&|request| request.sampling.seed = Some(1))),
+        ("n", with(&|request| request.sampling.choices = Some(2))),
+        ("frequency_penalty", with(&|request| request.sampling.frequency_penalty = Some(0.1))),
+        ("presence_penalty", with(&|request| request.sampling.presence_penalty = Some(-1.0))),
+        ("logprobs", with(&|request| request.sampling.top_logprobs = Some(0))),
+        ("temperature", with(&|request| request.sampling.temperature = Some(1.5))),
+        ("response_format", with(&|request| request.output = OutputForm::JsonObject)),
+        ("service_tier", with(&|request| request.service_tier = Some("flex".into()))),
+        ("messages[].name", with(&|request| request.turns[0].name = Some("ann".into()))),
+    ];
+    for (param, request) in cases {
+        assert_eq!(refused(&request), param);
+        let (body, dropped) = without(&request);
+        assert_eq!(dropped, [param]);
+        assert_eq!(body["messages"][0]["content"], "hello");
+    }
+    let harmless = with(&|request| {
+        request.sampling.choices = Some(1);
+        request.sampling.frequency_penalty = Some(0.0);
+        request.sampling.temperature = Some(1.0);
+    });
+    assert_eq!(written(&harmless)["temperature"], 1.0);
+}
+
+#[test]
+fn a_temperature_that_may_be_changed_becomes_the_highest() {
+    let mut request = hello();
+    request.sampling.temperature = Some(1.5);
+    assert_eq!(without(&request).0["temperature"], 1.0);
+}
+
+#[test]
+fn a_medium_without_place_is_refused_or_left_out_also_within_results() {
+    let audio = || {
+        Part::Audio(Media {
+            media_type: "audio/wav".into(),
+            source: Source::Base64("UklG".into()),
+            cache: None,
+        })
+    };
+    let plain = asking(vec![audio(), Part::text("hear")]);
+    assert_eq!(refused(&plain), "messages[].content[].input_audio");
+    assert_eq!(without(&plain).0["messages"][0]["content"], "hear");
+    let within = asking(vec![Part::ToolResult(ToolResult {
+        call_id: "c".into(),
+        parts: vec![audio()],
+        json: None,
+        is_error: true,
+        cache: None,
+    })]);
+    assert_eq!(refused(&within), "messages[].content[].input_audio");
+    assert_eq!(
+        without(&within).0["messages"][0]["content"],
+        json!([{"type": "tool_result", "tool_use_id": "c", "is_error": true}])
+    );
+}
+
+#[test]
+fn tools_and_their_choice_are_written_as_the_format_says() {
+    let schema = serde_json::value::RawValue::from_string(r#"{"type":"object"}"#.to_owned()).unwrap();
+    let mut request = hello();
+    let tool = |name: &'static str, strict| Tool {
+        name: name.into(),
+        description: None,
+        parameters: (name == "f").then_some(&*schema),
+        strict,
+        cache: None,
+    };
+    request.tools = vec![tool("f", Some(true)), tool("g", Some(false))];
+    request.parallel_tool_calls = Some(false);
+    let body = written(&request);
+    assert_eq!(
+        body["tools"],
+        json!([
+            {"name": "f", "input_schema": {"type": "object"}, "strict": true},
+            {"name": "g", "input_schema": {"type": "object", "properties": {}}},
+        ])
+    );
+    assert_eq!(body["tool_choice"], json!({"type": "auto", "disable_parallel_tool_use": true}));
+    for (choice, expected) in [
+        (ToolChoice::Required, json!({"type": "any", "disable_parallel_tool_use": true})),
+        (ToolChoice::None, json!({"type": "none"})),
+        (
+            ToolChoice::Named("f".into()),
+            json!({"type": "tool", "name": "f", "disable_parallel_tool_use": true}),
+        ),
+    ] {
+        request.tool_choice = Some(choice);
+        assert_eq!(written(&request)["tool_choice"], expected);
+    }
+    request.tools[0].name = "a.b".into();
+    assert!(refused(&request).contains("`a.b`"));
+}
+
+#[test]
+fn a_schema_is_demanded_natively() {
+    let schema = serde_json::value::RawValue::from_string(r#"{"type":"object"}"#.to_owned()).unwrap();
+    let mut request = hello();
+    request.output =
+        OutputForm::JsonSchema { name: "n".into(), description: None, schema: &schema, strict: Some(true) };
+    assert_eq!(
+        written(&request)["output_config"],
+        json!({"format": {"type": "json_schema", "schema": {"type": "object"}}})
+    );
+}
+
+#[test]
+fn a_model_that_thinks_wants_its_sampling_and_choices_free() {
+    let mut request = hello();
+    request.reasoning = Some(Reasoning { effort: Some(Effort::Low), ..Reasoning::default() });
+    let body = written(&request);
+    assert_eq!(body["thinking"], json!({"type": "enabled", "budget_tokens": 2048}));
+    assert_eq!(body["max_tokens"], 6144);
+
+    request.sampling.temperature = Some(0.2);
+    assert_eq!(refused(&request), "temperature");
+    assert_eq!(without(&request).0.get("temperature"), None);
+
+    request.sampling.temperature = None;
+    request.tool_choice = Some(ToolChoice::Required);
+    assert_eq!(refused(&request), "reasoning_effort");
+    assert_eq!(without(&request).0.get("thinking"), None);
+}
+
+#[test]
+fn newer_models_think_adaptively() {
+    let mut request = hello();
+    request.reasoning =
+        Some(Reasoning { effort: Some(Effort::Max), show: Some(true), ..Reasoning::default() });
+    let options = Options { thinking: Some(ThinkingStyle::Adaptive), ..Options::default() };
+    let body = encode_with(&request, "any", &options, &mut Unmapped::default()).unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["thinking"], json!({"type": "adaptive", "display": "summarized"}));
+    assert_eq!(body["output_config"], json!({"effort": "max"}));
+}
+
+#[test]
+fn thinking_in_the_midst_of_tools_needs_the_earlier_thoughts() {
+    let signed = Part::Reasoning { text: "hm".into(), signature: Some("sig".into()), redacted: None };
+    let unsigned = Part::Reasoning { text: "hm".into(), signature: None, redacted: None };
+    let with = |thoughts: Part<'static>| Request {
+        turns: vec![
+            turn(TurnRole::User, vec![Part::text("go")]),
+            turn(TurnRole::Assistant, vec![thoughts, call("c", "{}")]),
+            turn(TurnRole::User, vec![result("c", "done")]),
+        ],
+        reasoning: Some(Reasoning { effort: Some(Effort::Low), ..Reasoning::default() }),
+        ..Request::default()
+    };
+    assert_eq!(refused(&with(unsigned)), "reasoning_effort");
+    let body = written(&with(signed));
+    assert_eq!(
+        body["messages"][1]["content"][0],
+        json!({"type": "thinking", "thinking": "hm", "signature": "sig"})
+    );
+}
+
+fn read(body: &Value) -> Result<(Vec<String>, Value), FormatError> {
+    let text = body.to_string();
+    let request = decode(text.as_bytes())?;
+    let extras = request.extras.iter().map(|extra| extra.name.clone().into_owned()).collect();
+    let known = Request { extras: Vec::new(), ..request };
+    let mut unmapped = Unmapped::new(OnUnmappable::Drop);
+    let written = encode(&known, "claude-sonnet-4-5", &mut unmapped)?;
+    Ok((extras, serde_json::from_slice(&written).unwrap()))
+}
+
+#[test]
+fn a_request_of_every_part_is_written_as_it_was_read() {
+    let body = json!({
+        "model": "claude-sonnet-4-5", "max_tokens": 5000,
+        "system": [{"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+        "messages": [
+            {"role": "user", "content": [
+                {"type": "image", "source": {"type": "file", "file_id": "file_1"},
+                 "cache_control": {"type": "ephemeral"}},
+                {"type": "document", "title": "T",
+                 "source": {"type": "text", "media_type": "text/plain", "data": "plain é"}},
+                {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}},
+            ]},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "s1"},
+                {"type": "redacted_thinking", "data": "xyz"},
+                {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": [1, {"b": null}]}},
+            ]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "toolu_1", "is_error": true, "content": [
+                    {"type": "text", "text": "no"},
+                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBO"}},
+                ]},
+                {"type": "text", "text": "try again", "cache_control": {"type": "ephemeral"}},
+            ]},
+        ],
+        "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object"}, "strict": true,
+                   "cache_control": {"type": "ephemeral"}}],
+        "tool_choice": {"type": "auto", "disable_parallel_tool_use": true},
+        "thinking": {"type": "enabled", "budget_tokens": 2000},
+        "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}},
+        "stop_sequences": ["END"], "stream": true, "metadata": {"user_id": "u1"}, "service_tier": "auto",
+    });
+    let (extras, again) = read(&body).unwrap();
+    assert_eq!(again, body);
+    assert_eq!(extras, [""; 0]);
+}
+
+#[test]
+fn what_only_this_format_knows_is_kept_by_path() {
+    let (extras, again) = read(&json!({
+        "model": "m", "max_tokens": 10, "container": "c", "speed": "fast", "inference_geo": null,
+        "messages": [
+            {"role": "user", "content": [
+                {"type": "search_result", "source": "https://example.com", "title": "t", "content": []},
+                {"type": "text", "text": "x"},
+            ]},
+            {"role": "assistant", "content": [
+                {"type": "text", "text": "y", "citations": null},
+                {"type": "web_search_tool_result", "tool_use_id": "i", "content": {"type": "error"}},
+            ]},
+            {"role": "system", "content": "from now on in French"},
+            {"role": "user", "content": "z"},
+        ],
+        "tools": [
+            {"type": "web_search_20250305", "name": "web_search", "max_uses": 3},
+            {"type": "custom", "name": "f", "input_schema": {}, "defer_loading": true,
+             "allowed_callers": ["direct"]},
+        ],
+        "thinking": {"type": "between_tools"},
+    }))
+    .unwrap();
+    assert_eq!(
+        extras,
+        [
+            "container",
+            "speed",
+            "messages[0].content[0].type",
+            "messages[1].content[1].type",
+            "tools[0].type",
+            "tools[1].defer_loading",
+            "thinking.type",
+        ]
+    );
+    assert_eq!(again["system"], "from now on in French");
+    assert_eq!(again["tools"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_extra_is_refused_by_its_path() {
+    let body = br#"{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"web_search_20250305"}]}"#;
+    assert_eq!(refused(&decode(body).unwrap()), "tools[0].type");
+}
+
+#[test]
+fn faults_are_named_with_their_place() {
+    let error = |body: &str| decode(body.as_bytes()).unwrap_err().to_string();
+    assert!(error(r#"{"max_tokens":1}"#).contains("`messages`"));
+    assert!(error(r#"{"messages":[{"role":"tool","content":"x"}]}"#).contains("messages[0].role"));
+    assert_eq!(
+        error(r#"{"messages":[{"role":"user","content":[{"type":"text"}]}]}"#),
+        "`messages[0].content[0].text` is missing"
+    );
+    assert_eq!(
+        error(
+            r#"{"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"text"}]}]}]}"#
+        ),
+        "`messages[0].content[0].content[0].text` is missing"
+    );
+    assert!(error(r#"{"messages":[{"role":"user","content":5}]}"#).contains("a text or a list"));
+    assert!(error(r#"{"messages":[],"max_tokens":"many"}"#).contains("u64"));
+}
+
+#[test]
+fn ten_thousand_messages_and_deep_arguments_are_read() {
+    let many: Vec<Value> = (0..10_000).map(|_| json!({"role": "user", "content": "x"})).collect();
+    let body = json!({"messages": many}).to_string();
+    assert_eq!(decode(body.as_bytes()).unwrap().turns.len(), 10_000);
+    let deep = format!(
+        r#"{{"messages":[{{"role":"assistant","content":[{{"type":"tool_use","id":"t","name":"f","input":{{"a":{}{}}}}}]}}]}}"#,
+        "[".repeat(1_000),
+        "]".repeat(1_000)
+    );
+    let request = decode(deep.as_bytes()).unwrap();
+    assert!(matches!(&request.turns[0].parts[0], Part::ToolCall(call) if call.arguments.len() > 2_000));
+}
+
+#[test]
+fn instructions_are_kept_apart_without_empty_ones() {
+    let text = |text: &'static str| SystemText { text: text.into(), cache: None };
+    let mut request = hello();
+    request.system = vec![text("a"), text(""), text("b")];
+    assert_eq!(
+        written(&request)["system"],
+        json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])
+    );
+}

@@ -1,0 +1,10 @@
+//! Streamed answers: `message_start`, content blocks with their deltas, `message_delta`, `message_stop`.
+
+mod decoder;
+mod encoder;
+
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+
+#[cfg(test)]
+mod tests;

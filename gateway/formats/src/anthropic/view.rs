@@ -1,0 +1,96 @@
+//! What the gateway must know of a Messages request before it decides anything; also of a token count's.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::error::FormatError;
+use crate::view::{self, View};
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "as_written")]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "as_written")]
+    temperature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    messages: Option<&'a RawValue>,
+    #[serde(default)]
+    stream: Option<bool>,
+}
+
+/// A value that is there, `null` included: it has a place in the body that a change must take.
+fn as_written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Reads a request's view. Usage is always part of this format's streams.
+///
+/// # Errors
+/// When the body is no JSON object, `messages` is no list, or a field has the wrong type.
+pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
+    let read: Body<'_> = view::read(body)?;
+    if !read.messages.is_some_and(|raw| raw.get().starts_with('[')) {
+        return Err(FormatError::invalid("`messages` must be a list", "messages"));
+    }
+    let max_output_tokens =
+        read.max_tokens.filter(|raw| raw.get() != "null").map(whole_number).transpose()?;
+    let mut view = View {
+        model: read.model,
+        stream: read.stream.unwrap_or(false),
+        include_usage: true,
+        max_output_tokens,
+        ..View::default()
+    };
+    view.fields.extend(read.max_tokens.map(|raw| ("max_tokens", raw)));
+    view.fields.extend(read.temperature.map(|raw| ("temperature", raw)));
+    Ok(view)
+}
+
+fn whole_number(raw: &RawValue) -> Result<u64, FormatError> {
+    raw.get()
+        .parse()
+        .map_err(|_| FormatError::invalid("`max_tokens` must be a whole number of tokens", "max_tokens"))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::view::Change;
+
+    #[test]
+    fn the_view_holds_what_is_decided_on() {
+        let body = br#"{"model":"claude","max_tokens":64,"temperature":0.3,"stream":true,"messages":[],"x":{"a":1}}"#;
+        let view = view(body).unwrap();
+        assert_eq!(view.model_name().unwrap(), "claude");
+        assert_eq!((view.stream, view.include_usage, view.max_output_tokens), (true, true, Some(64)));
+        assert_eq!(view.field("temperature").map(RawValue::get), Some("0.3"));
+    }
+
+    #[test]
+    fn a_token_count_needs_no_max_tokens() {
+        let view = view(br#"{"model":"claude","max_tokens":null,"messages":[]}"#).unwrap();
+        assert_eq!((view.max_output_tokens, view.stream), (None, false));
+        assert_eq!(view.field("max_tokens").map(RawValue::get), Some("null"));
+    }
+
+    #[test]
+    fn a_body_is_changed_in_place() {
+        let body = Bytes::from_static(br#"{"model":"alias","max_tokens": 9000,"messages":[ ]}"#);
+        let changes = [Change::new("model", &"claude-sonnet-4-5"), Change::new("max_tokens", &4096)];
+        let rewritten = view(&body).unwrap().rewrite(&body, &changes);
+        assert_eq!(&rewritten[..], br#"{"model":"claude-sonnet-4-5","max_tokens": 4096,"messages":[ ]}"#);
+    }
+
+    #[test]
+    fn wrong_types_are_named() {
+        let error = |body: &str| view(body.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error("{}"), "`messages` must be a list");
+        assert_eq!(error(r#"{"messages":"hi"}"#), "`messages` must be a list");
+        assert!(error(r#"{"messages":[],"max_tokens":-1}"#).contains("max_tokens"));
+        assert!(error(r#"{"messages":[],"stream":"yes"}"#).contains("boolean"));
+    }
+}
