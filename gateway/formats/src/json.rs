@@ -59,17 +59,106 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
     }
 }
 
-/// Appends a text as JSON, quotes included.
-pub fn write_text(out: &mut Vec<u8>, text: &str) {
-    write(out, text);
-}
-
 /// Appends a value as JSON. Types of this crate cannot fail to serialise, and a vector takes every byte.
 pub fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let start = out.len();
     if serde_json::to_writer(&mut *out, value).is_err() {
         out.truncate(start);
         out.extend_from_slice(b"null");
+    }
+}
+
+/// Writes one JSON object into a buffer, member by member, without building it first.
+#[derive(Debug)]
+pub struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'o> Object<'o> {
+    /// Begins an object.
+    pub fn new(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Begins a member; its value has to be written to the buffer that is given. `name` needs no escapes.
+    pub fn key(&mut self, name: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// A member.
+    pub fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> &mut Self {
+        write(self.key(name), value);
+        self
+    }
+
+    /// A member whose value is JSON already.
+    pub fn raw(&mut self, name: &str, json: &str) -> &mut Self {
+        self.key(name).extend_from_slice(json.as_bytes());
+        self
+    }
+
+    /// A member, where there is a value.
+    pub fn given<T: Serialize>(&mut self, name: &str, value: Option<T>) -> &mut Self {
+        if let Some(value) = value {
+            self.put(name, &value);
+        }
+        self
+    }
+
+    /// A member that is an object.
+    pub fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
+        let mut inner = Object::new(self.key(name));
+        fill(&mut inner);
+        inner.end();
+        self
+    }
+
+    /// Ends the object.
+    pub fn end(self) {
+        self.out.push(b'}');
+    }
+}
+
+/// Writes a JSON array into a buffer, item by item.
+#[derive(Debug)]
+pub struct Array<'o> {
+    out: &'o mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'o> Array<'o> {
+    /// Begins an array.
+    pub fn new(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'[');
+        Self { out, empty: true }
+    }
+
+    /// Begins an item; its value has to be written to the buffer that is given.
+    pub fn item(&mut self) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(b',');
+        }
+        self.out
+    }
+
+    /// An item that is an object.
+    pub fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) {
+        let mut inner = Object::new(self.item());
+        fill(&mut inner);
+        inner.end();
+    }
+
+    /// Ends the array.
+    pub fn end(self) {
+        self.out.push(b']');
     }
 }
 
@@ -89,5 +178,20 @@ mod tests {
         assert!(matches!(plain.unwrap().0, Cow::Borrowed("plain")));
         let escaped: Str<'_> = serde_json::from_str(r#""a\nb""#).unwrap();
         assert_eq!(&*escaped, "a\nb");
+    }
+
+    #[test]
+    fn objects_and_arrays_nest() {
+        let mut out = Vec::new();
+        let mut object = Object::new(&mut out);
+        object.put("a", "x\"y").given("none", None::<u8>).raw("r", "[1]").object("o", |_| {});
+        let mut array = Array::new(object.key("list"));
+        array.object(|item| {
+            item.put("n", &1.5);
+        });
+        write(array.item(), &true);
+        array.end();
+        object.end();
+        assert_eq!(out, br#"{"a":"x\"y","r":[1],"o":{},"list":[{"n":1.5},true]}"#);
     }
 }

@@ -17,6 +17,8 @@
 //!
 //! A format takes part with one line in [`FORMATS`].
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
+
 #[path = "golden/file.rs"]
 mod file;
 #[path = "golden/order.rs"]
@@ -29,7 +31,7 @@ mod translate;
 use std::path::{Path, PathBuf};
 
 use tollgate_formats::exchange::{Answer, Request, Shown, StreamDecoder, StreamEncoder};
-use tollgate_formats::{ErrorShown, FormatError, ProviderError, Unmapped};
+use tollgate_formats::{ErrorShown, FormatError, ProviderError, Unmapped, openai_chat};
 
 /// What clients speak.
 struct Client {
@@ -54,7 +56,21 @@ struct Format {
     backend: Option<Backend>,
 }
 
-const FORMATS: &[Format] = &[];
+const FORMATS: &[Format] = &[Format {
+    name: "openai_chat",
+    client: Some(Client {
+        decode_request: openai_chat::request::decode,
+        encode_answer: openai_chat::answer::encode,
+        encoder: |shown, usage| Box::new(openai_chat::stream::Encoder::new(shown, usage)),
+        encode_error: openai_chat::error::encode,
+    }),
+    backend: Some(Backend {
+        encode_request: openai_chat::request::encode,
+        decode_answer: openai_chat::answer::decode,
+        decoder: || Box::new(openai_chat::stream::Decoder::new()),
+        decode_error: openai_chat::error::decode,
+    }),
+}];
 
 fn format(name: &str) -> &'static Format {
     FORMATS.iter().find(|format| format.name == name).unwrap_or_else(|| panic!("no format is called {name}"))

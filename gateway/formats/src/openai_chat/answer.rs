@@ -1,0 +1,279 @@
+//! Whole answers (`chat.completion`): into the common view, and from the view for a client.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use super::request::{TIERS, write_call};
+use super::usage::{self, UsageReport};
+use super::wire::{CallWire, Content, PartWire, ThinkingBlock, ToolCallWire};
+use crate::error::FormatError;
+use crate::exchange::{Answer, Part, Shown, Stop, Text, ToolCall};
+use crate::json::{Array, Object, Str, write};
+
+#[derive(Deserialize)]
+struct Completion<'a> {
+    #[serde(borrow, default)]
+    id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    model: Option<Str<'a>>,
+    /// Some servers say it with a fraction.
+    #[serde(default)]
+    created: Option<f64>,
+    #[serde(borrow, default)]
+    choices: SmallVec<[Choice<'a>; 1]>,
+    #[serde(default)]
+    usage: Option<UsageReport>,
+    #[serde(borrow, default)]
+    service_tier: Option<Str<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    message: Option<Message<'a>>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    logprobs: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    content: Content<'a>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    reasoning: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    thinking_blocks: Option<Vec<ThinkingBlock<'a>>>,
+    #[serde(borrow, default)]
+    refusal: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<ToolCallWire<'a>>>,
+    #[serde(borrow, default)]
+    function_call: Option<CallWire<'a>>,
+}
+
+/// Reads an answer. Only its first choice: requests for several are not translated.
+///
+/// # Errors
+/// When the body is no chat answer.
+pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
+    let completion: Completion<'_> = serde_json::from_slice(body)?;
+    let Some(choice) = completion.choices.into_iter().next() else {
+        return Err(FormatError::invalid("the answer has no choices", "choices"));
+    };
+    let id = completion.id.map(Str::into_text).unwrap_or_default();
+    let parts = choice.message.map(|message| message.parts(&id)).unwrap_or_default();
+    let finish = choice.finish_reason.as_deref().map_or(Stop::Other, stop_of);
+    Ok(Answer {
+        stop: stop_with(finish, &parts),
+        parts,
+        id,
+        model: completion.model.map(Str::into_text).unwrap_or_default(),
+        created_s: completion.created.map(|created| created as u64),
+        stop_sequence: None,
+        usage: completion.usage.map(|report| report.usage()),
+        logprobs: choice.logprobs.map(Cow::Borrowed),
+        service_tier: completion.service_tier.map(Str::into_text),
+    })
+}
+
+impl<'a> Message<'a> {
+    fn parts(self, answer_id: &str) -> Vec<Part<'a>> {
+        let mut parts = Vec::new();
+        match (self.thinking_blocks, self.reasoning_content.or(self.reasoning)) {
+            (Some(blocks), _) if !blocks.is_empty() => {
+                parts.extend(blocks.into_iter().map(ThinkingBlock::part));
+            }
+            (_, Some(text)) if !text.is_empty() => {
+                parts.push(Part::Reasoning { text: text.0, signature: None, redacted: None });
+            }
+            _ => {}
+        }
+        match self.content {
+            Content::None => {}
+            Content::Text(text) if text.is_empty() => {}
+            Content::Text(text) => parts.push(Part::text(text)),
+            // Parts that only this server knows are no reason to lose an answer that is paid for.
+            Content::Parts(items) => {
+                parts.extend(items.into_iter().filter_map(|item| PartWire::part(item).ok()))
+            }
+        }
+        parts.extend(self.refusal.filter(|text| !text.is_empty()).map(|text| Part::Refusal(text.0)));
+        for (place, call) in self.tool_calls.into_iter().flatten().enumerate() {
+            let Some(mut function) = call.function else { continue };
+            let id = call.id.map(Str::into_text).filter(|id| !id.is_empty());
+            let id = id.unwrap_or_else(|| call_id(answer_id, place).into());
+            let (name, arguments) = (function.name(), function.arguments());
+            parts.push(Part::ToolCall(ToolCall { id, name, arguments }));
+        }
+        if let Some(mut call) = self.function_call {
+            let (name, arguments) = (call.name(), call.arguments());
+            parts.push(Part::ToolCall(ToolCall { id: call_id(answer_id, 0).into(), name, arguments }));
+        }
+        parts
+    }
+}
+
+/// An id for a call of a server that gives none; different in every answer.
+pub(super) fn call_id(answer_id: &str, place: usize) -> String {
+    let letters: String = answer_id.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+    format!("call_{letters}{place}")
+}
+
+/// What a `finish_reason` says.
+pub(super) fn stop_of(finish_reason: &str) -> Stop {
+    match finish_reason {
+        "stop" => Stop::End,
+        "length" => Stop::Length,
+        "tool_calls" | "function_call" => Stop::ToolUse,
+        "content_filter" => Stop::ContentFilter,
+        _ => Stop::Other,
+    }
+}
+
+/// `stop` is also said after the call of a tool that was demanded, and after a refusal.
+fn stop_with(stop: Stop, parts: &[Part<'_>]) -> Stop {
+    let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
+    let refused = parts.iter().any(|part| matches!(part, Part::Refusal(_)));
+    refined(stop, calls, refused)
+}
+
+pub(super) fn refined(stop: Stop, calls: bool, refused: bool) -> Stop {
+    match stop {
+        Stop::End if calls => Stop::ToolUse,
+        Stop::End if refused => Stop::Refusal,
+        stop => stop,
+    }
+}
+
+/// The `finish_reason` that clients read. `refused` is whether the refusal has a text of its own.
+pub(super) fn finish_reason(stop: Stop, refused: bool, legacy_functions: bool) -> &'static str {
+    match stop {
+        Stop::Length => "length",
+        Stop::ToolUse if legacy_functions => "function_call",
+        Stop::ToolUse => "tool_calls",
+        Stop::ContentFilter => "content_filter",
+        Stop::Refusal if !refused => "content_filter",
+        Stop::End | Stop::StopSequence | Stop::Refusal | Stop::Pause | Stop::Other => "stop",
+    }
+}
+
+/// Writes an answer for a client.
+#[must_use]
+pub fn encode(answer: &Answer<'_>, shown: &Shown) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    let mut body = Object::new(&mut out);
+    body.put("id", &shown.id)
+        .put("object", "chat.completion")
+        .put("created", &shown.created_s)
+        .put("model", &shown.model);
+    let mut choices = Array::new(body.key("choices"));
+    choices.object(|choice| {
+        choice.put("index", &0).object("message", |message| write_message(message, answer, shown));
+        choice.raw("logprobs", answer.logprobs.as_deref().map_or("null", RawValue::get));
+        let refused = answer.parts.iter().any(|part| matches!(part, Part::Refusal(_)));
+        choice.put("finish_reason", finish_reason(answer.stop, refused, shown.legacy_functions));
+    });
+    choices.end();
+    if let Some(usage) = &answer.usage {
+        usage::write(body.key("usage"), usage);
+    }
+    let tier = answer.service_tier.as_deref().filter(|tier| TIERS.contains(tier));
+    body.given("service_tier", tier);
+    body.end();
+    out
+}
+
+fn write_message(message: &mut Object<'_>, answer: &Answer<'_>, shown: &Shown) {
+    let joined =
+        |pick: for<'p> fn(&'p Part<'_>) -> Option<&'p str>| join(answer.parts.iter().filter_map(pick));
+    message.put("role", "assistant");
+    let text = joined(|part| match part {
+        Part::Text { text, .. } => Some(text),
+        _ => None,
+    });
+    write(message.key("content"), &text);
+    let refusal = joined(|part| match part {
+        Part::Refusal(text) => Some(text),
+        _ => None,
+    });
+    write(message.key("refusal"), &refusal);
+    let thoughts = joined(|part| match part {
+        Part::Reasoning { text, .. } => Some(text).filter(|text| !text.is_empty()).map(|text| &**text),
+        _ => None,
+    });
+    message.given("reasoning_content", thoughts);
+    write_thinking(message, answer);
+    let calls = || {
+        answer.parts.iter().filter_map(|part| match part {
+            Part::ToolCall(call) => Some(call),
+            _ => None,
+        })
+    };
+    match calls().next() {
+        None => {}
+        Some(call) if shown.legacy_functions => {
+            message.object("function_call", |function| {
+                let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
+                function.put("name", &call.name).put("arguments", arguments);
+            });
+        }
+        Some(_) => {
+            let mut list = Array::new(message.key("tool_calls"));
+            calls().for_each(|call| list.object(|item| write_call(item, call)));
+            list.end();
+        }
+    }
+}
+
+/// Thoughts with proofs, for clients that send them back; see [`super`].
+fn write_thinking(message: &mut Object<'_>, answer: &Answer<'_>) {
+    let proven = |part: &&Part<'_>| matches!(part, Part::Reasoning { signature, redacted, .. } if signature.is_some() || redacted.is_some());
+    if !answer.parts.iter().any(|part| proven(&part)) {
+        return;
+    }
+    let mut blocks = Array::new(message.key("thinking_blocks"));
+    for part in answer.parts.iter().filter(proven) {
+        if let Part::Reasoning { text, signature, redacted } = part {
+            blocks.object(|block| write_block(block, text, signature.as_deref(), redacted.as_deref()));
+        }
+    }
+    blocks.end();
+}
+
+pub(super) fn write_block(
+    block: &mut Object<'_>,
+    thinking: &str,
+    signature: Option<&str>,
+    redacted: Option<&str>,
+) {
+    match redacted {
+        Some(data) => {
+            block.put("type", "redacted_thinking").put("data", data);
+        }
+        None => {
+            block.put("type", "thinking").put("thinking", thinking).given("signature", signature);
+        }
+    }
+}
+
+/// Texts one after the other; none when there are none.
+fn join<'p>(mut texts: impl Iterator<Item = &'p str>) -> Option<Text<'p>> {
+    let first = texts.next()?;
+    let Some(second) = texts.next() else { return Some(first.into()) };
+    let mut joined = String::with_capacity(first.len() + second.len());
+    joined.push_str(first);
+    joined.push_str(second);
+    joined.extend(texts);
+    Some(joined.into())
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

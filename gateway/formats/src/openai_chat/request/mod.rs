@@ -1,0 +1,14 @@
+//! Requests: from the client's body into the common view, and from the view into a body for a backend.
+
+mod body;
+mod decode;
+mod encode;
+mod message;
+mod turns;
+
+pub use decode::decode;
+pub use encode::encode;
+pub(super) use encode::{TIERS, write_call};
+
+#[cfg(test)]
+mod tests;

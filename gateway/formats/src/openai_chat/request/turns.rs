@@ -1,0 +1,168 @@
+//! Messages of a chat request as instructions and turns.
+
+use super::super::wire::{CacheControl, CallWire, Content, PartFault, PartWire, ToolCallWire};
+use super::message::Message;
+use crate::error::FormatError;
+use crate::exchange::{
+    CacheMark, Extra, Part, Request, SystemText, Text, ToolCall, ToolResult, Turn, TurnRole,
+};
+use crate::json::Str;
+
+/// Reads messages one after the other. Calls of the old form (`function_call`) have no ids: they get some
+/// here, and their results are matched by name.
+#[derive(Debug, Default)]
+pub(super) struct Turns<'a> {
+    /// Calls of the old form: name, id.
+    old_calls: Vec<(Text<'a>, String)>,
+}
+
+impl<'a> Turns<'a> {
+    pub(super) fn take(
+        &mut self,
+        place: usize,
+        mut message: Message<'a>,
+        request: &mut Request<'a>,
+    ) -> Result<(), FormatError> {
+        let cache = message.cache_control.take().map(|cache| CacheControl::mark(&cache));
+        for (name, value) in std::mem::take(&mut message.others) {
+            request.extras.push(Extra { name: format!("messages[{place}].{name}").into(), value });
+        }
+        let name = message.name.take().map(Str::into_text);
+        let role = message.role.take().unwrap_or_default();
+        match &*role {
+            "system" | "developer" => return system(place, message.content, cache, request),
+            "user" => {
+                let parts = with_mark(parts(place, message.content)?, cache);
+                request.turns.push(Turn { role: TurnRole::User, name, parts });
+            }
+            "assistant" => {
+                let parts = with_mark(self.assistant(place, message)?, cache);
+                request.turns.push(Turn { role: TurnRole::Assistant, name, parts });
+            }
+            "tool" => {
+                let id = message.tool_call_id.take();
+                let id =
+                    id.ok_or_else(|| invalid("is missing", format!("messages[{place}].tool_call_id")))?;
+                request.turns.push(result(id.0, parts(place, message.content)?, cache));
+            }
+            "function" => {
+                let id = self.old_call_id(name.unwrap_or_default());
+                request.turns.push(result(id.into(), parts(place, message.content)?, cache));
+            }
+            "" => return Err(invalid("is missing", format!("messages[{place}].role"))),
+            _ => return Err(invalid("is no role", format!("messages[{place}].role"))),
+        }
+        Ok(())
+    }
+
+    fn assistant(&mut self, place: usize, message: Message<'a>) -> Result<Vec<Part<'a>>, FormatError> {
+        let mut all = Vec::new();
+        match (message.thinking_blocks, message.reasoning) {
+            (Some(blocks), _) if !blocks.is_empty() => {
+                all.extend(blocks.into_iter().map(|block| block.part()))
+            }
+            (_, Some(text)) if !text.is_empty() => {
+                all.push(Part::Reasoning { text: text.0, signature: None, redacted: None });
+            }
+            _ => {}
+        }
+        let said = parts(place, message.content)?;
+        all.extend(
+            said.into_iter().filter(|part| !matches!(part, Part::Text { text, .. } if text.is_empty())),
+        );
+        all.extend(message.refusal.filter(|text| !text.is_empty()).map(|text| Part::Refusal(text.0)));
+        for (at, call) in message.tool_calls.into_iter().flatten().enumerate() {
+            let path = || format!("messages[{place}].tool_calls[{at}]");
+            all.push(Part::ToolCall(tool_call(call, path)?));
+        }
+        if let Some(mut call) = message.function_call {
+            let name = call.name();
+            let id = format!("call_{}", self.old_calls.len());
+            self.old_calls.push((name.clone(), id.clone()));
+            all.push(Part::ToolCall(ToolCall { id: id.into(), name, arguments: call.arguments() }));
+        }
+        Ok(all)
+    }
+
+    /// The id of the last call with this name.
+    fn old_call_id(&self, name: Text<'a>) -> String {
+        let call = self.old_calls.iter().rev().find(|(called, _)| *called == name);
+        call.map_or_else(|| format!("call_{name}"), |(_, id)| id.clone())
+    }
+}
+
+fn tool_call<'a>(call: ToolCallWire<'a>, path: impl Fn() -> String) -> Result<ToolCall<'a>, FormatError> {
+    let ToolCallWire { id, kind, function, .. } = call;
+    if kind.is_some_and(|kind| &*kind != "function") {
+        return Err(FormatError::Unsupported { param: path().into() });
+    }
+    let mut function: CallWire<'a> = function.ok_or_else(|| invalid("is missing", path() + ".function"))?;
+    let id = id.ok_or_else(|| invalid("is missing", path() + ".id"))?;
+    Ok(ToolCall { id: id.0, name: function.name(), arguments: function.arguments() })
+}
+
+fn result<'a>(call_id: Text<'a>, parts: Vec<Part<'a>>, cache: Option<CacheMark>) -> Turn<'a> {
+    let result = ToolResult { call_id, parts, json: None, is_error: false, cache };
+    Turn { role: TurnRole::User, name: None, parts: vec![Part::ToolResult(result)] }
+}
+
+fn system<'a>(
+    place: usize,
+    content: Content<'a>,
+    cache: Option<CacheMark>,
+    request: &mut Request<'a>,
+) -> Result<(), FormatError> {
+    for (at, part) in parts(place, content)?.into_iter().enumerate() {
+        match part {
+            Part::Text { text, cache } => request.system.push(SystemText { text, cache }),
+            _ => {
+                return Err(invalid(
+                    "must be text in instructions",
+                    format!("messages[{place}].content[{at}]"),
+                ));
+            }
+        }
+    }
+    if let (Some(mark), Some(last)) = (cache, request.system.last_mut()) {
+        last.cache = Some(mark);
+    }
+    Ok(())
+}
+
+fn parts(place: usize, content: Content<'_>) -> Result<Vec<Part<'_>>, FormatError> {
+    match content {
+        Content::None => Ok(Vec::new()),
+        Content::Text(text) => Ok(vec![Part::text(text)]),
+        Content::Parts(parts) => {
+            parts.into_iter().enumerate().map(|(at, part)| part_at(place, at, part)).collect()
+        }
+    }
+}
+
+fn part_at(place: usize, at: usize, part: PartWire<'_>) -> Result<Part<'_>, FormatError> {
+    let path = || format!("messages[{place}].content[{at}]");
+    part.part().map_err(|fault| match fault {
+        PartFault::Unknown => FormatError::Unsupported { param: path().into() },
+        PartFault::Incomplete(field) => invalid("is missing", format!("{}.{field}", path())),
+    })
+}
+
+/// A mark on a whole message stands at its last part that can have one.
+fn with_mark(mut parts: Vec<Part<'_>>, mark: Option<CacheMark>) -> Vec<Part<'_>> {
+    if mark.is_some() {
+        let place = parts.iter_mut().rev().find_map(|part| match part {
+            Part::Text { cache, .. } => Some(cache),
+            Part::Image(image) => Some(&mut image.cache),
+            Part::Audio(media) | Part::Document { media, .. } => Some(&mut media.cache),
+            _ => None,
+        });
+        if let Some(cache) = place {
+            *cache = mark;
+        }
+    }
+    parts
+}
+
+fn invalid(what: &str, path: String) -> FormatError {
+    FormatError::Invalid { message: format!("`{path}` {what}"), param: Some(path.into()) }
+}

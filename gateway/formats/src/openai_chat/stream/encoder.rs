@@ -1,0 +1,226 @@
+//! From events into a client's chunks, in the order that OpenAI's own servers keep: the role first, then what is
+//! added, then the reason to stop, then usage where it was asked for, then `[DONE]`.
+
+use super::super::answer::{finish_reason, write_block};
+use super::super::error::encode_event;
+use super::super::usage;
+use crate::exchange::{Delta, PartStart, Shown, Stop, StreamEncoder, StreamEvent, Usage};
+use crate::json::{Object, write};
+
+/// Writes a stream of chunks.
+#[derive(Debug)]
+pub struct Encoder {
+    /// What every chunk begins with, up to its choices.
+    head: Vec<u8>,
+    legacy_functions: bool,
+    include_usage: bool,
+    usage: Option<Usage>,
+    calls: u32,
+    /// Whether the open call has arguments.
+    has_arguments: bool,
+    in_call: bool,
+    refused: bool,
+}
+
+impl Encoder {
+    /// A stream as `shown`; usage at its end only where the client asked.
+    #[must_use]
+    pub fn new(shown: Shown, include_usage: bool) -> Self {
+        let mut head = b"data: ".to_vec();
+        let mut chunk = Object::new(&mut head);
+        chunk
+            .put("id", &shown.id)
+            .put("object", "chat.completion.chunk")
+            .put("created", &shown.created_s)
+            .put("model", &shown.model);
+        chunk.key("choices");
+        Self {
+            head,
+            legacy_functions: shown.legacy_functions,
+            include_usage,
+            usage: None,
+            calls: 0,
+            has_arguments: false,
+            in_call: false,
+            refused: false,
+        }
+    }
+
+    /// A chunk whose choice has this delta, already JSON or to be written by `fill`.
+    fn chunk(&self, out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+        self.choice(out, fill, |choice| {
+            choice.raw("logprobs", "null").raw("finish_reason", "null");
+        });
+    }
+
+    fn choice(
+        &self,
+        out: &mut Vec<u8>,
+        delta: impl FnOnce(&mut Object<'_>),
+        rest: impl FnOnce(&mut Object<'_>),
+    ) {
+        out.extend_from_slice(&self.head);
+        out.push(b'[');
+        let mut choice = Object::new(out);
+        choice.raw("index", "0").object("delta", delta);
+        rest(&mut choice);
+        choice.end();
+        out.push(b']');
+        self.tail(out, None);
+    }
+
+    /// Where usage was asked for, every chunk has the field.
+    fn tail(&self, out: &mut Vec<u8>, usage: Option<&Usage>) {
+        match usage {
+            Some(usage) => {
+                out.extend_from_slice(b",\"usage\":");
+                usage::write(out, usage);
+            }
+            None if self.include_usage => out.extend_from_slice(b",\"usage\":null"),
+            None => {}
+        }
+        out.extend_from_slice(b"}\n\n");
+    }
+
+    fn part(&mut self, part: &PartStart<'_>, out: &mut Vec<u8>) {
+        match part {
+            PartStart::Text | PartStart::Reasoning => {}
+            PartStart::Refusal => self.refused = true,
+            PartStart::RedactedReasoning(data) => {
+                self.thinking(out, |block| write_block(block, "", None, Some(data)));
+            }
+            PartStart::ToolCall { id, name } => {
+                self.in_call = true;
+                self.has_arguments = false;
+                self.calls += 1;
+                if self.legacy_functions {
+                    // The old form has room for one call.
+                    if self.calls > 1 {
+                        return;
+                    }
+                    self.chunk(out, |delta| {
+                        delta.object("function_call", |call| {
+                            call.put("name", name).put("arguments", "");
+                        });
+                    });
+                    return;
+                }
+                self.call(out, |call| {
+                    call.put("id", id).put("type", "function").object("function", |function| {
+                        function.put("name", name).put("arguments", "");
+                    });
+                });
+            }
+        }
+    }
+
+    fn delta(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) {
+        match delta {
+            Delta::Text(text) => self.chunk(out, |delta| {
+                delta.put("content", text);
+            }),
+            Delta::Reasoning(text) => self.chunk(out, |delta| {
+                delta.put("reasoning_content", text);
+            }),
+            Delta::Refusal(text) => self.chunk(out, |delta| {
+                delta.put("refusal", text);
+            }),
+            Delta::Signature(proof) => self.thinking(out, |block| write_block(block, "", Some(proof), None)),
+            Delta::Arguments(json) if json.is_empty() => {}
+            Delta::Arguments(json) => self.arguments(json, out),
+        }
+    }
+
+    fn arguments(&mut self, json: &str, out: &mut Vec<u8>) {
+        self.has_arguments = true;
+        if self.legacy_functions {
+            if self.calls > 1 {
+                return;
+            }
+            self.chunk(out, |delta| {
+                delta.object("function_call", |call| {
+                    call.put("arguments", json);
+                });
+            });
+            return;
+        }
+        self.call(out, |call| {
+            call.object("function", |function| {
+                function.put("arguments", json);
+            });
+        });
+    }
+
+    /// A piece of the open call.
+    fn call(&self, out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+        self.chunk(out, |delta| {
+            let list = delta.key("tool_calls");
+            list.push(b'[');
+            let mut call = Object::new(list);
+            write(call.key("index"), &self.calls.saturating_sub(1));
+            fill(&mut call);
+            call.end();
+            list.push(b']');
+        });
+    }
+
+    fn thinking(&self, out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+        self.chunk(out, |delta| {
+            let list = delta.key("thinking_blocks");
+            list.push(b'[');
+            let mut block = Object::new(list);
+            fill(&mut block);
+            block.end();
+            list.push(b']');
+        });
+    }
+
+    fn stop(&self, reason: Stop, out: &mut Vec<u8>) {
+        let reason = finish_reason(reason, self.refused, self.legacy_functions);
+        self.choice(
+            out,
+            |_| {},
+            |choice| {
+                choice.raw("logprobs", "null").put("finish_reason", reason);
+            },
+        );
+    }
+
+    fn end(&self, out: &mut Vec<u8>) {
+        if let Some(usage) = self.usage.as_ref().filter(|_| self.include_usage) {
+            out.extend_from_slice(&self.head);
+            out.extend_from_slice(b"[]");
+            self.tail(out, Some(usage));
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+}
+
+impl StreamEncoder for Encoder {
+    fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
+        match event {
+            StreamEvent::Start { .. } => self.chunk(out, |delta| {
+                delta.put("role", "assistant").put("content", "").raw("refusal", "null");
+            }),
+            StreamEvent::PartStart { part, .. } => self.part(part, out),
+            StreamEvent::Delta { delta, .. } => self.delta(delta, out),
+            StreamEvent::PartEnd { .. } => {
+                // Clients parse the arguments; an empty text is no JSON.
+                if std::mem::take(&mut self.in_call) && !self.has_arguments {
+                    self.arguments("{}", out);
+                }
+            }
+            StreamEvent::Usage(usage) => self.usage.get_or_insert_default().update(usage),
+            StreamEvent::Logprobs(logprobs) => self.choice(
+                out,
+                |_| {},
+                |choice| {
+                    choice.raw("logprobs", logprobs.get()).raw("finish_reason", "null");
+                },
+            ),
+            StreamEvent::Stop { reason, .. } => self.stop(*reason, out),
+            StreamEvent::Failed(error) => encode_event(&error.shown(None), out),
+            StreamEvent::End => self.end(out),
+        }
+    }
+}
