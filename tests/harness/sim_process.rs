@@ -37,6 +37,12 @@ impl SimProcess {
         Ok(sim)
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// The `url` of a backend in a gateway configuration.
     #[must_use]
     pub fn url(&self) -> String {

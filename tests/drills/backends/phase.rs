@@ -61,6 +61,8 @@ pub(super) struct Phase {
     pub(super) reaction: Period,
     /// When everything must be well again.
     pub(super) after: Period,
+    /// Requests past the gateway, before the fault and when everything must be well again.
+    pub(super) witnessed: [Period; 2],
     /// Whether the backend's circuit was open by then.
     pub(super) opened: bool,
     /// The backend's requests from then on until it answered well.
@@ -70,11 +72,23 @@ pub(super) struct Phase {
 }
 
 impl Phase {
-    /// The p99 when everything must be well again, percent of what it was before.
+    /// The p99 when everything must be well again, percent of what it was before, without what the machine did to
+    /// requests past the gateway too.
     pub(super) fn percent(&self) -> u64 {
-        let p99 = |period: &Period| u64::from(period.times.percentile_us(99.0));
-        (p99(&self.after) * 100).checked_div(p99(&self.before)).unwrap_or(u64::MAX)
+        let [before, after] = &self.witnessed;
+        self.raw_percent() * 100 / percent(before, after).max(100)
     }
+
+    /// The p99 when everything must be well again, percent of what it was before.
+    pub(super) fn raw_percent(&self) -> u64 {
+        percent(&self.before, &self.after)
+    }
+}
+
+/// The later p99, percent of the earlier.
+fn percent(earlier: &Period, later: &Period) -> u64 {
+    let p99 = |period: &Period| u64::from(period.times.percentile_us(99.0));
+    p99(later) * 100 / p99(earlier).max(1)
 }
 
 /// What a phase runs on.
@@ -82,6 +96,7 @@ pub(super) struct Bed<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) backends: &'a mut [SimProcess],
     pub(super) load: &'a Timeline,
+    pub(super) witnessed: &'a Timeline,
 }
 
 impl Bed<'_> {
@@ -107,6 +122,10 @@ impl Bed<'_> {
             before: self.load.period(start, BEFORE),
             reaction: self.load.period(broken, REACTION),
             after: self.load.period(broken + REACTION, AFTER),
+            witnessed: [
+                self.witnessed.period(start, BEFORE),
+                self.witnessed.period(broken + REACTION, AFTER),
+            ],
             opened,
             watch: self.backends[number].traffic().await?.watch,
             recovered,

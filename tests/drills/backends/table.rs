@@ -16,10 +16,14 @@ pub(super) fn print(phases: &[Phase]) {
         line(phase, "before", &phase.before);
         line(phase, "reaction", &phase.reaction);
         line(phase, "after", &phase.after);
+        let [before, after] = &phase.witnessed;
+        line(phase, "past it 1", before);
+        line(phase, "past it 2", after);
         println!(
-            "{:<8} p99 after the fault is {} % of that before; circuit open: {}; until it answered well: {} requests, \
-             {} at once; in use again after {} ms",
+            "{:<8} p99 after the fault: {} % of that before, {} % without the machine's part; circuit open: {}; until it \
+             answered well: {} requests, {} at once; in use again after {} ms",
             phase.fault.to_string(),
+            phase.raw_percent(),
             phase.percent(),
             if phase.opened { "yes" } else { "no" },
             phase.watch.requests,
