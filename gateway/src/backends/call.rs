@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
@@ -145,10 +145,19 @@ impl Caller {
 async fn answered(answer: ResponseFuture, first_byte: Duration) -> Result<Response<Incoming>, CallError> {
     match tokio::time::timeout(first_byte, answer).await {
         Err(_) => Err(CallError::FirstByteTimeout),
+        Ok(Ok(response)) if response.status().is_success() && is_encoded(response.headers()) => {
+            Err(CallError::Broken("the answer is compressed, which nobody asked for".into()))
+        }
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) if error.is_connect() => Err(CallError::Connect(error.into())),
         Ok(Err(error)) => Err(CallError::Broken(error.into())),
     }
+}
+
+/// Whether a body is compressed. It could not be read on its way, and so neither be measured nor recognized as
+/// broken.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity")
 }
 
 /// A JSON post.
@@ -225,4 +234,18 @@ fn build_client(tls: rustls::ClientConfig, connect: Duration) -> HttpClient {
         .pool_timer(TokioTimer::new())
         .http1_max_buf_size(64 << 10)
         .build(https)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_compressed_counts_as_such() {
+        let encoded = |encoding: &'static str| {
+            is_encoded(&HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]))
+        };
+        assert!(encoded("gzip") && encoded("br"));
+        assert!(!encoded("identity") && !is_encoded(&HeaderMap::new()));
+    }
 }
