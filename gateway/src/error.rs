@@ -121,6 +121,16 @@ pub enum GatewayError {
         /// Earliest recovery.
         retry_after: Duration,
     },
+    /// All backends of the alias are at their providers' rate limits.
+    #[error("the backends of the model `{model}` take no more requests now; try again in {} s", seconds_up(*retry_after))]
+    RateLimited {
+        /// The alias.
+        model: Arc<str>,
+        /// Earliest recovery.
+        retry_after: Duration,
+        /// Whether one of them was called by this request.
+        attempted: bool,
+    },
     /// The backend cannot be reached.
     #[error("the backend `{backend}` cannot be reached")]
     Unreachable {
@@ -199,11 +209,19 @@ impl GatewayError {
             Self::BrokenAnswer { .. } => (502, "backend_broken_answer", "server_error", Backend),
             Self::BackendStatus { .. } => (502, "backend_error", "server_error", Backend),
             Self::BackendBusy { .. } => (429, "backend_rate_limited", "rate_limit_error", Backend),
+            Self::RateLimited { .. } => (429, "backend_rate_limited", "rate_limit_error", Backend),
             Self::BackendCredentials { .. } => (502, "backend_credentials", "server_error", Gateway),
             Self::Ledger(_) => (503, "ledger_unavailable", "server_error", Gateway),
             Self::Stopping => (503, "stopping", "server_error", Gateway),
         };
         Class { status, code, kind, side }
+    }
+
+    /// Whether it says that no backend could be called. A request that ended with it has no attempt, and so no
+    /// row in the ledger yet.
+    #[must_use]
+    pub const fn is_without_attempt(&self) -> bool {
+        matches!(self, Self::NoBackend { .. } | Self::RateLimited { attempted: false, .. })
     }
 
     /// When to try again, where that is known.
@@ -212,6 +230,7 @@ impl GatewayError {
         match self {
             Self::TokenLimit { retry_after, .. }
             | Self::NoBackend { retry_after, .. }
+            | Self::RateLimited { retry_after, .. }
             | Self::BackendBusy { retry_after, .. } => Some(*retry_after),
             Self::Ledger(_) | Self::Stopping => Some(Duration::from_secs(1)),
             _ => None,

@@ -3,8 +3,9 @@
 //! Modules in the order in which a request meets them: [`server`] listens, [`routes`] finds the handler,
 //! [`api`] reads and renders the client's API format, [`request`] is the spine (pipeline, failover, attempt,
 //! relay), [`access`] says who is calling, [`policies`] are what operators switch on, [`limits`] holds the
-//! token buckets, [`routing`] orders the candidates, [`backends`] owns health and calls, [`formats`] reads
-//! what backends say, [`usage`] writes everything down and publishes it.
+//! token buckets, [`routing`] orders the candidates, [`expressions`] are what operators ask of a request,
+//! [`backends`] owns health and calls, [`formats`] reads what backends say,
+//! [`usage`] writes everything down and publishes it.
 
 pub mod access;
 pub mod admin;
@@ -12,6 +13,7 @@ pub mod api;
 pub mod backends;
 pub mod config;
 pub mod error;
+pub mod expressions;
 pub mod formats;
 pub mod gateway;
 pub mod limits;

@@ -10,6 +10,8 @@ use crate::access::KeyTable;
 use crate::backends::backend::{Backend, BackendError};
 use crate::backends::{Backends, Deployment, DeploymentId, DeploymentSpec};
 use crate::config::{CacheConfig, Config, ContentConfig, ModelConfig, ServerConfig};
+use crate::request::resiliency::Resiliency;
+use crate::routing::affinity::AffinityError;
 use crate::routing::alias::{Alias, AliasTarget};
 
 /// Everything a request needs to know of the configuration.
@@ -45,6 +47,8 @@ pub struct Model {
     pub targets: Vec<Target>,
     /// How one of them is chosen.
     pub route: Alias,
+    /// What happens when a target is slow or fails, or a client goes.
+    pub resiliency: Resiliency,
     /// Whether answers are cached.
     pub cache: Option<CacheConfig>,
     /// Not listed, but usable.
@@ -72,6 +76,14 @@ pub enum SnapshotError {
         name: Arc<str>,
         /// Why.
         source: BackendError,
+    },
+    /// The sessions of an alias cannot be found as configured.
+    #[error("models.{alias}.pool.affinity: {source}")]
+    Affinity {
+        /// The alias.
+        alias: Arc<str>,
+        /// Why.
+        source: AffinityError,
     },
     /// A target's deployment has no actor.
     #[error("models.{alias}: no deployment `{model}` at backend `{backend}`")]
@@ -112,7 +124,8 @@ impl Snapshot {
         }
         let mut models = HashMap::default();
         for (alias, model) in &config.models {
-            models.insert(Arc::clone(alias), Arc::new(Model::build(alias, model, &backends, deployments)?));
+            let built = Model::build(alias, model, config.region.as_deref(), &backends, deployments)?;
+            models.insert(Arc::clone(alias), Arc::new(built));
         }
         Ok(Self {
             keys: KeyTable::build(config),
@@ -137,6 +150,7 @@ impl Model {
     fn build(
         alias: &Arc<str>,
         config: &ModelConfig,
+        own_region: Option<&str>,
         backends: &HashMap<&str, Arc<Backend>>,
         deployments: &Backends,
     ) -> Result<Self, SnapshotError> {
@@ -155,9 +169,10 @@ impl Model {
                 deployment: deployment.clone(),
                 priority: target.priority,
                 weight: target.weight,
+                preferred: config.pool.prefer_region && own_region == Some(&*backend.region),
             });
             targets.push(Target {
-                backend: Arc::clone(backend),
+                backend: backend.with_timeouts(config.timeouts),
                 model: Arc::clone(&target.model),
                 deployment,
             });
@@ -165,7 +180,9 @@ impl Model {
         Ok(Self {
             alias: Arc::clone(alias),
             targets,
-            route: Alias::new(routes),
+            route: Alias::new(routes, config.pool.strategy),
+            resiliency: Resiliency::resolve(config)
+                .map_err(|source| SnapshotError::Affinity { alias: Arc::clone(alias), source })?,
             cache: config.cache,
             hidden: config.hidden,
         })

@@ -200,6 +200,9 @@ pub enum Outcome {
     Recovered,
     /// Refused before any backend was called.
     Rejected,
+    /// The gateway broke the call off, because another one that it had made for the same request answered
+    /// first.
+    HedgeLost,
 }
 
 /// Timings of an attempt.

@@ -58,6 +58,7 @@ pub fn context(request: &HttpRequest, worker: &Worker) -> RequestContext {
         received: Instant::now(),
         trace: TraceContext::from_header(traceparent),
         api_format: API_FORMAT,
+        uri: request.uri().clone(),
         snapshot: Arc::clone(&worker.gateway.snapshot.load()),
     }
 }

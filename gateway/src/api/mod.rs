@@ -3,5 +3,6 @@
 pub mod body;
 pub mod chat_completions;
 pub mod headers;
+pub mod keep_alive;
 pub mod models;
 pub mod render;

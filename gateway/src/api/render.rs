@@ -2,7 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
+};
 use bytes::Bytes;
 use serde::Serialize;
 use tollgate_schemas::ids::RequestId;
@@ -16,6 +18,9 @@ const SIMILARITY: HeaderName = HeaderName::from_static("x-tollgate-cache-similar
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-tokens");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+const BACKEND: HeaderName = HeaderName::from_static("x-tollgate-backend");
+const MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
 /// Tells proxies in front not to collect a stream before they pass it on.
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -118,8 +123,18 @@ fn add_facts(response: &mut HttpResponse, facts: &Facts, id: RequestId) {
         put(REMAINING, limit.remaining.to_string());
         put(RESET, format!("{}ms", limit.reset.as_millis()));
     }
+    if let Some(served) = &facts.served {
+        put(ATTEMPTS, served.attempts.to_string());
+        if let Some((backend, model)) = &served.target {
+            put(BACKEND, backend.to_string());
+            put(MODEL, model.to_string());
+        }
+    }
     if let Some(wait) = facts.retry_after {
         put(RETRY_AFTER, seconds_up(wait).to_string());
+    }
+    if let Some(cookie) = facts.served.as_ref().and_then(|served| served.set_cookie.clone()) {
+        headers.append(SET_COOKIE, cookie);
     }
 }
 

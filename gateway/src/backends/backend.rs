@@ -8,10 +8,10 @@ use tollgate_credentials::Credentials;
 
 use super::credentials::{self, CredentialsError};
 use super::tls::{BackendTls, BackendTlsError};
-use crate::config::{BackendConfig, BackendFormat};
+use crate::config::{BackendConfig, BackendFormat, TimeoutOverrides};
 
 /// A backend that can be called.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Backend {
     /// Configured name.
     pub name: Arc<str>,
@@ -75,6 +75,22 @@ impl Backend {
             first_byte_timeout: config.timeouts.first_byte.0,
             idle_timeout: config.timeouts.idle.0,
             total_timeout: config.timeouts.total.0,
+        })
+    }
+
+    /// The same backend with the timeouts of an alias.
+    #[must_use]
+    pub fn with_timeouts(self: &Arc<Self>, overrides: TimeoutOverrides) -> Arc<Self> {
+        let TimeoutOverrides { connect, first_byte, idle, total } = overrides;
+        if [connect, first_byte, idle, total].iter().all(Option::is_none) {
+            return Arc::clone(self);
+        }
+        Arc::new(Self {
+            connect_timeout: connect.map_or(self.connect_timeout, |time| time.0),
+            first_byte_timeout: first_byte.map_or(self.first_byte_timeout, |time| time.0),
+            idle_timeout: idle.map_or(self.idle_timeout, |time| time.0),
+            total_timeout: total.map_or(self.total_timeout, |time| time.0),
+            ..Self::clone(self)
         })
     }
 }

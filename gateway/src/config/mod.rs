@@ -20,12 +20,14 @@ pub mod credentials;
 pub mod events;
 pub mod models;
 pub mod products;
+pub mod resiliency;
 pub mod server;
 pub mod subscriptions;
 pub mod telemetry;
 pub mod tls;
 pub mod validate;
 mod validate_circuits;
+mod validate_resiliency;
 
 pub use backends::{BackendConfig, BackendFormat, TimeoutsConfig};
 pub use cache::{CacheConfig, CacheScope, CacheServiceConfig, ExactCacheConfig, SemanticCacheConfig};
@@ -34,6 +36,9 @@ pub use credentials::CredentialsConfig;
 pub use events::{ContentConfig, FsyncConfig, OnFullConfig, SpoolConfig};
 pub use models::{ModelConfig, TargetConfig};
 pub use products::{CounterScope, LimitConfig, ProductConfig};
+pub use resiliency::{
+    AffinityConfig, DrainConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, TimeoutOverrides,
+};
 pub use server::ServerConfig;
 pub use subscriptions::{KeyConfig, SubscriptionConfig};
 pub use telemetry::TelemetryConfig;
@@ -46,6 +51,9 @@ pub struct Config {
     /// Name of this replica in events and metrics; the host name when absent.
     #[serde(default = "defaults::gateway_id")]
     pub gateway_id: Arc<str>,
+    /// Region of this replica; aliases may prefer backends of the same one.
+    #[serde(default)]
+    pub region: Option<Arc<str>>,
     /// Address of the model API.
     #[serde(default = "defaults::listen")]
     pub listen: SocketAddr,

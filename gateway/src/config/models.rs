@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::CacheConfig;
+use super::{CacheConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, TimeoutOverrides};
 use serde::{Deserialize, Serialize};
 
 /// A model as clients see it.
@@ -11,6 +11,21 @@ use serde::{Deserialize, Serialize};
 pub struct ModelConfig {
     /// Where requests for it go.
     pub targets: Vec<TargetConfig>,
+    /// How one of them is chosen.
+    #[serde(default)]
+    pub pool: PoolConfig,
+    /// How far a request goes to find a target that answers.
+    #[serde(default)]
+    pub failover: FailoverConfig,
+    /// Timeouts that replace those of the backends.
+    #[serde(default)]
+    pub timeouts: TimeoutOverrides,
+    /// What becomes of an answer whose client has gone.
+    #[serde(default)]
+    pub on_disconnect: OnDisconnectConfig,
+    /// A second call to another target when the first is slow; never when absent.
+    #[serde(default)]
+    pub hedge: Option<HedgeConfig>,
     /// Whether its answers are cached.
     #[serde(default)]
     pub cache: Option<CacheConfig>,

@@ -22,6 +22,12 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// How long running requests may go on after SIGTERM.
     pub drain: Time,
+    /// Whether answers say which backend and model gave them (`x-tollgate-backend`, `x-tollgate-model`). The
+    /// number of attempts (`x-tollgate-attempts`) is always told.
+    pub backend_headers: bool,
+    /// Longest silence of a stream towards its client before a comment is sent that keeps proxies from
+    /// closing the connection; 0s sends none.
+    pub keep_alive_comments: Time,
     /// Completion tokens reserved for a request that does not say how many it wants.
     pub default_completion_tokens: Tokens,
 }
@@ -36,6 +42,8 @@ impl Default for ServerConfig {
             keep_alive: seconds(75),
             max_connections: 20_000,
             drain: seconds(60),
+            backend_headers: true,
+            keep_alive_comments: seconds(15),
             default_completion_tokens: Tokens(1_024),
         }
     }

@@ -27,6 +27,7 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
     }
     for (alias, model) in &config.models {
         check_model(config, alias, model, &mut mistakes);
+        super::validate_resiliency::check(config, alias, model, &mut mistakes);
     }
     for (name, product) in &config.products {
         for (index, alias) in product.models.iter().enumerate() {

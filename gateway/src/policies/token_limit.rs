@@ -24,6 +24,12 @@ impl Reserved {
         }
     }
 
+    /// Whether nothing is reserved.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The limit with the least left, for the client's headers.
     #[must_use]
     pub fn tightest(&self) -> Option<Balance> {

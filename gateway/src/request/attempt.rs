@@ -93,6 +93,15 @@ impl<'a> Ending<'a> {
     }
 }
 
+impl Ending<'_> {
+    /// Another call for the same request answered first. The model may have read the prompt by then.
+    #[must_use]
+    pub fn hedge_lost() -> Self {
+        let produced = Produced { prompt_sent: true, ..Produced::default() };
+        Self { outcome: Outcome::HedgeLost, ..Self::client_abort(0, produced) }
+    }
+}
+
 impl Attempt {
     /// Opens the books: the intent is in the spool when this returns. Gives the reservation back when the
     /// ledger refuses.
@@ -153,6 +162,13 @@ impl Attempt {
     /// Forgets the prompt: the provider has reported.
     pub fn release_prompt(&mut self) {
         self.prompt.release();
+    }
+
+    /// Takes over the reservation of an attempt that was given up for this one, in place of its own.
+    pub fn take_over(&mut self, reserved: Reserved) {
+        if let Some(open) = &mut self.open {
+            open.reserved = reserved;
+        }
     }
 
     /// The limit with the least left, for the client's headers.

@@ -19,6 +19,8 @@ pub struct RequestContext {
     pub trace: TraceContext,
     /// The API format it speaks, by the names of the usage event.
     pub api_format: &'static str,
+    /// What it asked for, for expressions.
+    pub uri: actix_web::http::Uri,
     /// The configuration it runs under, to its end.
     pub snapshot: Arc<Snapshot>,
 }

@@ -11,14 +11,17 @@ use tollgate_schemas::usage::Outcome;
 
 use super::attempt::{Attempt, Ending};
 use super::context::RequestContext;
+use super::drain::Drained;
 use super::event::{self, Subject};
-use super::failover::{self, Order, Reply};
+use super::failover::{self, Order, Reply, Served};
 use super::measure::Produced;
 use super::relay::{Relay, RelayOptions};
 use crate::access::{self, Caller};
 use crate::api::headers;
+use crate::api::keep_alive::KeepAlive;
 use crate::backends::call::collect;
 use crate::error::{GatewayError, Side};
+use crate::expressions::RequestFacts;
 use crate::formats::openai::answer;
 use crate::formats::openai::request::ChatRequest;
 use crate::gateway::Worker;
@@ -42,7 +45,7 @@ pub enum Answer {
     /// A stream.
     Stream {
         /// Its body.
-        relay: Box<Relay>,
+        relay: Box<KeepAlive<Drained<Relay>>>,
         /// Facts for headers.
         facts: Facts,
     },
@@ -57,6 +60,8 @@ pub struct Facts {
     pub similarity: Option<f32>,
     /// The limit with the least left.
     pub limit: Option<Balance>,
+    /// Which backend answered, after how many attempts.
+    pub served: Option<Served>,
     /// When to try again.
     pub retry_after: Option<std::time::Duration>,
 }
@@ -83,7 +88,15 @@ pub async fn serve(
     let (alias, request) = read.map_err(|error| refused(worker, unread, error))?;
     let subject = Subject { alias: &alias, stream: request.stream(), ..unread };
     let headers = headers::for_backend(client_headers, &context.trace);
-    let order = Order { context, subject, body: &body, request: &request, headers };
+    let facts = RequestFacts {
+        headers: client_headers,
+        path: context.uri.path(),
+        body: &body,
+        subscription: &caller.payer.subscription,
+        tenant: &caller.payer.tenant,
+        team: &caller.payer.team,
+    };
+    let order = Order { context, subject, body: &body, request: &request, headers, facts };
     answer_to(worker, caller, client_headers, &order).await.map_err(|error| refused(worker, subject, error))
 }
 
@@ -130,10 +143,14 @@ async fn relay_reply(
     mut facts: Facts,
 ) -> Result<Answer, GatewayError> {
     let (attempt, response, backend) = match reply {
-        Reply::Refusal { status, body, retry_after } => {
-            return Ok(Answer::Whole { status, body, facts: Facts { retry_after, ..facts } });
+        Reply::Refusal { refusal, served } => {
+            let facts = Facts { retry_after: refusal.retry_after, served: Some(served), ..facts };
+            return Ok(Answer::Whole { status: refusal.status, body: refusal.body, facts });
         }
-        Reply::Answer { attempt, response, backend } => (*attempt, response, backend),
+        Reply::Answer { attempt, response, backend, served } => {
+            facts.served = Some(served);
+            (*attempt, response, backend)
+        }
     };
     facts.limit = attempt.tightest_limit();
     let snapshot = &order.context.snapshot;
@@ -143,7 +160,9 @@ async fn relay_reply(
         let options =
             RelayOptions { max_event: max_answer, hide_usage: !order.request.wants_usage(), completion };
         let relay = Relay::new(response.into_body(), attempt, backend, order.context.id, options);
-        return Ok(Answer::Stream { relay: Box::new(relay), facts });
+        let drained = Drained::new(relay, model.resiliency.drains.clone());
+        let relay = Box::new(KeepAlive::new(drained, snapshot.server.keep_alive_comments.0));
+        return Ok(Answer::Stream { relay, facts });
     }
     let mut attempt = attempt;
     let status = response.status();
@@ -239,7 +258,7 @@ fn from_cache(worker: &Worker, subject: Subject<'_>, status: CacheStatus, hit: C
 /// Failures of backends are rows of their attempts already.
 fn refused(worker: &Worker, subject: Subject<'_>, error: GatewayError) -> GatewayError {
     let class = error.class();
-    if class.side == Side::Client || matches!(error, GatewayError::NoBackend { .. }) {
+    if class.side == Side::Client || error.is_without_attempt() {
         let ledger = &worker.gateway.ledger;
         let mut event =
             event::without_attempt(subject, ledger.next_position(), Outcome::Rejected, class.status);

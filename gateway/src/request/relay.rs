@@ -16,8 +16,10 @@ use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tollgate_schemas::ids::RequestId;
+use tollgate_schemas::usage::Outcome;
 
 use super::attempt::{Attempt, Ending};
+use super::drain::Drainable;
 use super::measure::Produced;
 use crate::api::render;
 use crate::backends::FailureKind;
@@ -50,6 +52,7 @@ pub struct Relay {
     alarm: Pin<Box<Sleep>>,
     gathered: Gathered,
     state: State,
+    client_gone: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +111,7 @@ impl Relay {
             alarm,
             gathered: Gathered::default(),
             state: State::Relaying,
+            client_gone: false,
         }
     }
 
@@ -135,7 +139,7 @@ impl Relay {
         } else {
             Ending::ok(STATUS_OK, produced)
         };
-        self.attempt.end(ending);
+        self.attempt.end(as_seen(ending, self.client_gone));
         self.state = State::Settled;
         if let Some(recorder) = self.completion.take() {
             recorder.record(
@@ -208,7 +212,7 @@ impl Relay {
     fn break_off(&mut self, kind: FailureKind, error: &GatewayError) -> Bytes {
         tracing::warn!(request_id = %self.request_id, backend = %self.backend.name, error = %error, "stream broke");
         let ending = Ending::failed(kind, STATUS_OK, error.class().code, self.reader.produced());
-        self.attempt.end(ending);
+        self.attempt.end(as_seen(ending, self.client_gone));
         self.state = State::Ended;
         render::stream_error(error, self.request_id)
     }
@@ -225,6 +229,21 @@ impl Relay {
             self.alarm.as_mut().reset(next.into());
         }
         false
+    }
+}
+
+/// An ending as the ledger sees it: whatever came of the stream, a client that had gone before went first.
+fn as_seen(ending: Ending<'_>, client_gone: bool) -> Ending<'_> {
+    if client_gone { Ending { outcome: Outcome::ClientAbort, ..ending } } else { ending }
+}
+
+impl Drainable for Relay {
+    fn client_gone(&mut self) {
+        self.client_gone = true;
+    }
+
+    fn is_settled(&self) -> bool {
+        self.state != State::Relaying
     }
 }
 

@@ -1,11 +1,17 @@
 //! From a client-facing model name to an ordered list of candidates.
 //!
-//! [`alias`] joins the configured targets with the live state of their deployments, [`balance`] puts them
-//! in order (pure), [`near`] finds the names that a client may have meant. Nothing here takes a lock,
-//! sends a message or allocates for up to eight targets.
+//! [`alias`] joins the configured targets with the live state of their deployments, [`balance`] puts them in
+//! order (pure), within a group by [`strategy`] or, where a session keeps to its target, by [`rendezvous`];
+//! [`affinity`] finds the session of a request, [`near`] the names that a client may have meant. Nothing here
+//! takes a lock or sends a message, and choosing among up to eight targets does not allocate.
 
+pub mod affinity;
 pub mod alias;
 pub mod balance;
+pub mod json_pointer;
 pub mod near;
+pub mod rendezvous;
+pub mod strategy;
 
-pub use alias::{Alias, AliasTarget, candidates, earliest_recovery};
+pub use alias::{Alias, AliasTarget, Pick, all_rate_limited, candidates, earliest_recovery};
+pub use strategy::Strategy;

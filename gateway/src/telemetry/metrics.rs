@@ -115,6 +115,7 @@ pub struct Metrics {
     first_bytes: Family<RouteLabels, Histogram, Buckets>,
     overhead: Histogram,
     cache_lookup_failures: Counter,
+    expression_failures: Counter,
     deployments: DeploymentMetrics,
     limiters: LimiterMetrics,
     ledger: LedgerMetrics,
@@ -128,7 +129,7 @@ struct RouteSeries {
     labels: RouteLabels,
     duration: Histogram,
     first_byte: Histogram,
-    outcomes: [RwLock<Option<Counter>>; 8],
+    outcomes: [RwLock<Option<Counter>>; 9],
     classes: [RwLock<Option<Counter>>; 13],
 }
 
@@ -152,6 +153,7 @@ impl Metrics {
             first_bytes: Family::new_with_constructor(|| Histogram::new(FIRST_BYTE_BUCKETS)),
             overhead: Histogram::new(OVERHEAD_BUCKETS),
             cache_lookup_failures: Counter::default(),
+            expression_failures: Counter::default(),
             deployments: DeploymentMetrics::register(&mut registry),
             limiters: LimiterMetrics::register(&mut registry),
             ledger: LedgerMetrics::register(&mut registry),
@@ -199,6 +201,11 @@ impl Metrics {
             "cache_lookup_failures",
             "Cache lookups that failed or took too long",
             self.cache_lookup_failures.clone(),
+        );
+        registry.register(
+            "expression_failures",
+            "Expressions of the configuration that had no value for a request",
+            self.expression_failures.clone(),
         );
     }
 
@@ -254,6 +261,11 @@ impl Metrics {
     /// A cache lookup failed or took too long.
     pub fn cache_lookup_failed(&self) {
         self.cache_lookup_failures.inc();
+    }
+
+    /// An expression of the configuration had no value for a request.
+    pub fn expression_failed(&self) {
+        self.expression_failures.inc();
     }
 
     /// Everything in the OpenMetrics text format.
@@ -336,6 +348,7 @@ const fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::CacheHit => "cache_hit",
         Outcome::Recovered => "recovered",
         Outcome::Rejected => "rejected",
+        Outcome::HedgeLost => "hedge_lost",
     }
 }
 
@@ -374,7 +387,7 @@ impl<T> SeriesCache<T> {
 
 /// Class and outcome are used as indexes; this fails to compile when a variant outgrows the arrays.
 const _: () = assert!(
-    TokenClass::ALL.len() == 13 && Outcome::Rejected as usize == 7 && TokenClass::PtuSecond as usize == 12
+    TokenClass::ALL.len() == 13 && Outcome::HedgeLost as usize == 8 && TokenClass::PtuSecond as usize == 12
 );
 
 #[cfg(test)]

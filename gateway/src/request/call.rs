@@ -1,0 +1,129 @@
+//! A call whose books stay beside it while it is under way, so that it can be given up with an honest ending,
+//! or go on without its client.
+//!
+//! Aliases that hedge or drain use it; for all others a call is awaited where it is made.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::LocalBoxFuture;
+use http::Response;
+use hyper::body::Incoming;
+use tollgate_schemas::ids::RequestId;
+
+use super::attempt::{Attempt, Ending};
+use super::drain::{Drainable, Drains, read_on};
+use super::measure::Produced;
+use super::relay::{Relay, RelayOptions};
+use crate::api::headers;
+use crate::backends::backend::Backend;
+use crate::backends::call::{CallError, collect};
+use crate::formats::openai::answer::{Answer, Delta};
+
+/// What a call ends with: the head of the answer, or why there is none.
+pub type Answered = Result<Response<Incoming>, CallError>;
+
+/// A call that is under way. Dropped, it is broken off and its books are closed, or it goes on as a task
+/// where the alias drains.
+pub struct Call {
+    under_way: Option<(Attempt, LocalBoxFuture<'static, Answered>)>,
+    unseen: Option<(Drains, Unseen)>,
+}
+
+/// What must be known to read an answer that nobody waits for.
+#[derive(Debug, Clone)]
+pub struct Unseen {
+    /// Who answers.
+    pub backend: Arc<Backend>,
+    /// For which request.
+    pub request_id: RequestId,
+    /// Largest answer and largest single event, bytes.
+    pub max_answer: usize,
+}
+
+impl Call {
+    /// A call with its open books; `unseen` says how it goes on without its client, if it does.
+    #[must_use]
+    pub fn new(
+        attempt: Attempt,
+        call: LocalBoxFuture<'static, Answered>,
+        unseen: Option<(Drains, Unseen)>,
+    ) -> Self {
+        Self { under_way: Some((attempt, call)), unseen }
+    }
+
+    /// Breaks the call off; its books are for the caller to close. None when it has ended.
+    #[must_use]
+    pub fn give_up(mut self) -> Option<Attempt> {
+        self.under_way.take().map(|(attempt, _)| attempt)
+    }
+}
+
+impl Future for Call {
+    type Output = (Attempt, Answered);
+
+    /// # Panics
+    /// Never; a call that is polled after its end stays pending.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some((_, call)) = &mut self.under_way else { return Poll::Pending };
+        let answered = std::task::ready!(call.as_mut().poll(cx));
+        match self.under_way.take() {
+            Some((attempt, _)) => Poll::Ready((attempt, answered)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let (Some((attempt, call)), Some((drains, unseen))) = (self.under_way.take(), self.unseen.take())
+        else {
+            return;
+        };
+        if !std::thread::panicking() {
+            let max_bytes = drains.rules().max_bytes.0;
+            drains.spawn(async move {
+                // The books stay with the call until it answers: when time is up, they are dropped together.
+                let (attempt, answered) = Self::new(attempt, call, None).await;
+                unseen.read(attempt, answered, max_bytes).await;
+            });
+        }
+    }
+}
+
+impl Unseen {
+    /// Reads an answer for its usage alone.
+    async fn read(self, mut attempt: Attempt, answered: Answered, max_bytes: u64) {
+        let response = match answered {
+            Ok(response) if response.status().is_success() => response,
+            // Nothing was answered, and nothing is billed.
+            _ => return attempt.end(Ending::client_abort(0, Produced::default())),
+        };
+        if headers::is_event_stream(response.headers()) {
+            let options = RelayOptions { max_event: self.max_answer, hide_usage: false, completion: None };
+            let mut relay = Relay::new(response.into_body(), attempt, self.backend, self.request_id, options);
+            relay.client_gone();
+            return read_on(relay, max_bytes).await;
+        }
+        let limit = self.max_answer.min(usize::try_from(max_bytes).unwrap_or(usize::MAX));
+        if let Ok(body) = collect(response.into_body(), limit, self.backend.idle_timeout).await {
+            attempt.mark_first_byte();
+            end_whole(&mut attempt, &body);
+        }
+    }
+}
+
+/// Closes the books of a whole answer that nobody waited for.
+fn end_whole(attempt: &mut Attempt, body: &[u8]) {
+    let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else { return };
+    let messages = answer.choices.iter().filter_map(|choice| choice.message.as_ref());
+    let text: String = match answer.usage {
+        Some(_) => String::new(),
+        None => messages.flat_map(Delta::texts).collect(),
+    };
+    let produced =
+        Produced { usage: answer.usage, complete: true, text: &text, text_beyond: 0, prompt_sent: true };
+    attempt.end(Ending::client_abort(0, produced));
+}

@@ -1,0 +1,97 @@
+//! Keeps a session on its target: pure.
+//!
+//! Highest random weight hashing (Thaler and Ravishankar, 1998): each target has a score for the session, and
+//! the highest wins. When a target goes, only its own sessions move; when it comes back, only those return.
+//! Nothing is stored, and every gateway that has the same targets decides alike.
+
+use smallvec::SmallVec;
+
+use super::balance::{Member, mix};
+
+/// A number for a text that is the same in every process and version (FNV-1a, 64 bits, then mixed).
+#[must_use]
+pub fn stable_hash(bytes: &[u8]) -> u64 {
+    let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, fold))
+}
+
+/// Puts one group into the session's order, sessions in proportion to the weights.
+pub fn arrange(group: &mut [usize], members: &[Member], session: u64) {
+    let Some(first) = group.first().map(|index| members[*index].weight) else { return };
+    let alike = group.iter().all(|index| members[*index].weight == first);
+    let score = |index: usize| {
+        let member = members[index];
+        let number = mix(session ^ member.identity);
+        // The logarithm is needed for unequal weights only.
+        if alike { number as f64 } else { weighted(number, member.weight) }
+    };
+    let mut scored: SmallVec<[(f64, usize); 8]> = group.iter().map(|index| (score(*index), *index)).collect();
+    scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    for (place, (_, index)) in group.iter_mut().zip(scored) {
+        *place = index;
+    }
+}
+
+/// The score of a target with a weight: −weight ÷ ln(u), u uniform between 0 and 1.
+fn weighted(number: u64, weight: u32) -> f64 {
+    let uniform = ((number >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+    -f64::from(weight) / uniform.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SESSIONS: u64 = 20_000;
+
+    fn members(weights: &[u32]) -> Vec<Member> {
+        let member = |(number, weight): (usize, &u32)| Member {
+            group: 0,
+            weight: *weight,
+            identity: stable_hash(format!("backend-{number}").as_bytes()),
+        };
+        weights.iter().enumerate().map(member).collect()
+    }
+
+    fn target(members: &[Member], among: &[usize], session: u64) -> usize {
+        let mut group = among.to_vec();
+        arrange(&mut group, members, stable_hash(&session.to_le_bytes()));
+        group[0]
+    }
+
+    #[test]
+    fn the_loss_of_a_target_moves_its_own_sessions_only() {
+        for weights in [[1, 1, 1, 1], [70, 15, 10, 5]] {
+            let members = members(&weights);
+            for session in 0..SESSIONS {
+                let before = target(&members, &[0, 1, 2, 3], session);
+                let after = target(&members, &[0, 1, 3], session);
+                assert!(before == after || before == 2, "session {session} went from {before} to {after}");
+            }
+        }
+    }
+
+    #[test]
+    fn sessions_are_split_by_weight_within_two_percent() {
+        for weights in [[1, 1, 1], [60, 30, 10]] {
+            let members = members(&weights);
+            let mut counts = [0_u32; 3];
+            for session in 0..SESSIONS {
+                counts[target(&members, &[0, 1, 2], session)] += 1;
+            }
+            let sum: u32 = weights.iter().sum();
+            for (count, weight) in counts.iter().zip(weights) {
+                let (share, expected) =
+                    (f64::from(*count) / SESSIONS as f64, f64::from(weight) / f64::from(sum));
+                assert!((share - expected).abs() < 0.02, "{share} is not about {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_hash_is_the_same_in_every_version() {
+        assert_eq!(stable_hash(b""), mix(0xcbf2_9ce4_8422_2325));
+        assert_eq!(stable_hash(b"eastus/gpt-4o"), stable_hash(b"eastus/gpt-4o"));
+        assert_ne!(stable_hash(b"eastus/gpt-4o"), stable_hash(b"eastus/gpt-4p"));
+    }
+}
