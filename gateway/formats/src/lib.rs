@@ -10,9 +10,12 @@
 
 pub mod anthropic;
 pub mod bedrock;
+mod calls;
 pub mod error;
 pub mod exchange;
+pub mod gemini;
 pub mod json;
+mod media;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod sse;

@@ -169,82 +169,12 @@ impl Serialize for CacheControlOut {
     }
 }
 
-/// JSON text of a tool's arguments as the object that this format wants. Arguments that are no JSON object (a
-/// model can be cut off in the midst of them) are kept as a text under `arguments`.
-pub(super) struct Input<'a>(pub(super) &'a str);
-
-impl Serialize for Input<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self.0.trim_ascii();
-        if text.is_empty() {
-            return serializer.serialize_map(Some(0))?.end();
-        }
-        match serde_json::from_str::<&RawValue>(text) {
-            Ok(object) if object.get().starts_with('{') => object.serialize(serializer),
-            _ => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("arguments", self.0)?;
-                map.end()
-            }
-        }
-    }
-}
-
-/// Longest id of a call that is written unchanged, bytes.
-const MAX_ID_BYTES: usize = 64;
-
-/// Writes the id of a tool's call in the letters that this format allows: `[a-zA-Z0-9_-]`. Ids of other providers
-/// are changed the same way wherever they stand, and two that differ stay different.
-pub(super) struct CallId<'a>(pub(super) &'a str);
-
-impl Serialize for CallId<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let is_plain = |letter: &u8| letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-');
-        if !self.0.is_empty() && self.0.len() <= MAX_ID_BYTES && self.0.as_bytes().iter().all(is_plain) {
-            return serializer.serialize_str(self.0);
-        }
-        let kept: String = self
-            .0
-            .bytes()
-            .take(40)
-            .map(|byte| if is_plain(&byte) { char::from(byte) } else { '_' })
-            .collect();
-        serializer.collect_str(&format_args!("{kept}_{:016x}", fingerprint(self.0.as_bytes())))
-    }
-}
-
-/// FNV-1a, 64 bit: the same in every process and release.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn json(value: &impl Serialize) -> String {
         serde_json::to_string(value).unwrap()
-    }
-
-    #[test]
-    fn arguments_become_an_object_whatever_the_model_wrote() {
-        assert_eq!(json(&Input("")), "{}");
-        assert_eq!(json(&Input(r#" {"a": [1]} "#)), r#"{"a": [1]}"#);
-        assert_eq!(json(&Input(r#"{"a": [1"#)), r#"{"arguments":"{\"a\": [1"}"#);
-        assert_eq!(json(&Input("3")), r#"{"arguments":"3"}"#);
-    }
-
-    #[test]
-    fn ids_of_other_providers_are_changed_alike_and_stay_apart() {
-        assert_eq!(json(&CallId("call_A-1")), r#""call_A-1""#);
-        let changed = json(&CallId("fc:1"));
-        assert!(changed.starts_with(r#""fc_1_"#), "{changed}");
-        assert_eq!(changed, json(&CallId("fc:1")));
-        assert_ne!(changed, json(&CallId("fc.1")));
-        assert_ne!(json(&CallId("")), r#""""#);
-        assert!(json(&CallId(&"x".repeat(1_000))).len() <= MAX_ID_BYTES + 2);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod body;
 mod decode;
 mod encode;
 mod parts;
-mod thinking;
+pub(crate) mod thinking;
 mod turns;
 
 pub use decode::decode;

@@ -46,21 +46,21 @@ fn is_version(word: &str) -> bool {
 
 /// What is written about thinking, and what follows from it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) thinking: Option<Thinking>,
-    pub(super) effort: Option<&'static str>,
-    pub(super) max_tokens: u64,
+pub(crate) struct Plan {
+    pub(crate) thinking: Option<Thinking>,
+    pub(crate) effort: Option<&'static str>,
+    pub(crate) max_tokens: u64,
 }
 
 impl Plan {
     /// Whether the model thinks; it wants its temperature untouched then.
-    pub(super) fn thinks(&self) -> bool {
+    pub(crate) fn thinks(&self) -> bool {
         matches!(&self.thinking, Some(Thinking { kind: "enabled" | "adaptive", .. }))
     }
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Thinking {
+pub(crate) struct Thinking {
     #[serde(rename = "type")]
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,7 @@ pub(super) struct Thinking {
 }
 
 /// Decides how the model is told to think.
-pub(super) fn plan(
+pub(crate) fn plan(
     request: &Request<'_>,
     model: &str,
     options: &Options,

@@ -1,0 +1,98 @@
+//! Calls of tools, as formats want them that are stricter about arguments and ids than OpenAI's.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
+
+/// JSON text of a tool's arguments, written as an object. Arguments that are no JSON object (a model can be cut
+/// off in the midst of them) are kept as a text under `arguments`.
+#[derive(Debug)]
+pub(crate) struct Arguments<'a>(pub(crate) &'a str);
+
+impl Serialize for Arguments<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.0.trim_ascii();
+        if text.is_empty() {
+            return serializer.serialize_map(Some(0))?.end();
+        }
+        if let Some(object) = object(text) {
+            return object.serialize(serializer);
+        }
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry("arguments", self.0)?;
+        map.end()
+    }
+}
+
+/// A text that is a JSON object.
+pub(crate) fn object(text: &str) -> Option<&RawValue> {
+    if !text.trim_ascii_start().starts_with('{') {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
+
+/// Longest id of a call that is written unchanged, bytes.
+const MAX_ID_BYTES: usize = 64;
+
+/// Writes the id of a call in letters that every provider takes: `[a-zA-Z0-9_-]`, at most 64. Other ids are
+/// changed the same way wherever they stand, and two that differ stay different.
+#[derive(Debug)]
+pub(crate) struct CallId<'a>(pub(crate) &'a str);
+
+impl Serialize for CallId<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_plain = |letter: &u8| letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-');
+        if !self.0.is_empty() && self.0.len() <= MAX_ID_BYTES && self.0.as_bytes().iter().all(is_plain) {
+            return serializer.serialize_str(self.0);
+        }
+        let kept: String = self
+            .0
+            .bytes()
+            .take(40)
+            .map(|byte| if is_plain(&byte) { char::from(byte) } else { '_' })
+            .collect();
+        serializer.collect_str(&format_args!("{kept}_{:016x}", fingerprint(&[self.0])))
+    }
+}
+
+/// FNV-1a, 64 bit, of texts one after the other: the same in every process and release.
+pub(crate) fn fingerprint(texts: &[&str]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    texts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, text| {
+        // A separator that no UTF-8 text holds.
+        text.as_bytes().iter().chain(&[0xff]).fold(hash, step)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(value: &impl Serialize) -> String {
+        serde_json::to_string(value).unwrap()
+    }
+
+    #[test]
+    fn arguments_become_an_object_whatever_the_model_wrote() {
+        assert_eq!(json(&Arguments("")), "{}");
+        assert_eq!(json(&Arguments(r#" {"a": [1]} "#)), r#"{"a": [1]}"#);
+        assert_eq!(json(&Arguments(r#"{"a": [1"#)), r#"{"arguments":"{\"a\": [1"}"#);
+        assert_eq!(json(&Arguments("3")), r#"{"arguments":"3"}"#);
+    }
+
+    #[test]
+    fn ids_of_other_providers_are_changed_alike_and_stay_apart() {
+        assert_eq!(json(&CallId("call_A-1")), r#""call_A-1""#);
+        let changed = json(&CallId("fc:1"));
+        assert!(changed.starts_with(r#""fc_1_"#), "{changed}");
+        assert_eq!(changed, json(&CallId("fc:1")));
+        assert_ne!(changed, json(&CallId("fc.1")));
+        assert_ne!(json(&CallId("")), r#""""#);
+        assert!(json(&CallId(&"x".repeat(1_000))).len() <= MAX_ID_BYTES + 2);
+    }
+
+    #[test]
+    fn fingerprints_see_where_a_text_ends() {
+        assert_ne!(fingerprint(&["ab", "c"]), fingerprint(&["a", "bc"]));
+    }
+}

@@ -1,0 +1,60 @@
+//! Google's Gemini API, native `generateContent` (v1beta). A format of backends only.
+//!
+//! The model is part of the path. The base URL of a backend is the host with whatever comes before the version:
+//! `https://generativelanguage.googleapis.com`; [`path`] adds the rest. Google's OpenAI-compatible endpoint is
+//! no concern of this module: it is a backend with OpenAI's format.
+//!
+//! What is peculiar here and handled: results of tools name the function, not the call; a call may lack an id;
+//! proofs of thoughts ([`SIGNATURE_MARK`]) hang on any part; the reason to stop does not tell calls of tools from
+//! the end; prompts are refused with an answer that has no candidate; thinking has a budget or a level, depending
+//! on the model. Cache marks have no place: Google caches prompts by itself.
+
+pub mod answer;
+pub mod error;
+mod logprobs;
+pub mod request;
+pub mod stream;
+mod usage;
+mod wire;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Stands before proofs of thoughts that this provider gave, in the client's conversation. A conversation can
+/// move from one provider to another, and none takes proofs of the other.
+pub const SIGNATURE_MARK: &str = "gemini#";
+
+/// Letters of a path segment that stay as they are (RFC 3986 "unreserved"), and the slash of `tunedModels/x`.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Path and query of a call. `model` may stand without its collection (`gemini-2.5-flash`) or with it
+/// (`models/…`, `tunedModels/…`).
+#[must_use]
+pub fn path(model: &str, stream: bool) -> String {
+    let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    method_path(model, method)
+}
+
+fn method_path(model: &str, method: &str) -> String {
+    let collection = if has_collection(model) { "" } else { "models/" };
+    format!("/v1beta/{collection}{}:{method}", utf8_percent_encode(model, SEGMENT))
+}
+
+fn has_collection(model: &str) -> bool {
+    model.starts_with("models/") || model.starts_with("tunedModels/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_and_what_is_asked_of_it_stand_in_the_path() {
+        assert_eq!(path("gemini-2.5-flash", false), "/v1beta/models/gemini-2.5-flash:generateContent");
+        assert_eq!(
+            path("models/gemini-3-pro-preview", true),
+            "/v1beta/models/gemini-3-pro-preview:streamGenerateContent?alt=sse"
+        );
+        assert_eq!(path("tunedModels/my-1", false), "/v1beta/tunedModels/my-1:generateContent");
+        assert_eq!(path("a?b#c:d", false), "/v1beta/models/a%3Fb%23c%3Ad:generateContent");
+    }
+}

@@ -1,0 +1,239 @@
+//! The conversation as `contents`: turns of one side joined, results of tools first and by the function's name.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::generation::Generation;
+use super::result::{FunctionResponse, function_response};
+use crate::calls::Arguments;
+use crate::error::FormatError;
+use crate::exchange::{Media, Part, Source, ToolCall, Turn, TurnRole};
+use crate::gemini::SIGNATURE_MARK;
+use crate::media::{self, Location};
+use crate::unmapped::Unmapped;
+
+/// Stands in for the proof of a call's thoughts that is not there: models from Gemini 3 on refuse calls without
+/// one, and the documentation names this word for calls that come from elsewhere.
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
+/// One side's words until the other one speaks.
+#[derive(Debug, Serialize)]
+pub(super) struct Content<'r> {
+    role: &'static str,
+    parts: Vec<PartOut<'r>>,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PartOut<'r> {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    thought: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inline_data: Option<InlineData<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_data: Option<FileData<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_call: Option<FunctionCall<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_response: Option<FunctionResponse<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thought_signature: Option<&'r str>,
+}
+
+/// Bytes in the request.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct InlineData<'r> {
+    mime_type: &'r str,
+    data: &'r str,
+}
+
+/// Bytes at an address.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FileData<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime_type: Option<&'r str>,
+    file_uri: &'r str,
+}
+
+#[derive(Debug, Serialize)]
+struct FunctionCall<'r> {
+    id: &'r str,
+    name: &'r str,
+    args: Arguments<'r>,
+}
+
+/// Writes the conversation.
+pub(super) fn contents<'r>(
+    turns: &'r [Turn<'_>],
+    generation: Generation,
+    unmapped: &mut Unmapped,
+) -> Result<Vec<Content<'r>>, FormatError> {
+    let mut writer = Writer { contents: Vec::with_capacity(turns.len()), names: HashMap::new(), generation };
+    for turn in turns {
+        unmapped.given("messages[].name", turn.name.as_ref())?;
+        writer.turn(turn, unmapped)?;
+    }
+    for content in &mut writer.contents {
+        content.parts.sort_by_key(|part| part.function_response.is_none());
+    }
+    if writer.contents.is_empty() {
+        return Err(FormatError::invalid(
+            "there must be at least one message that says something",
+            "messages",
+        ));
+    }
+    Ok(writer.contents)
+}
+
+struct Writer<'r> {
+    contents: Vec<Content<'r>>,
+    /// Function of each call so far, by its id.
+    names: HashMap<&'r str, &'r str>,
+    generation: Generation,
+}
+
+impl<'r> Writer<'r> {
+    fn turn(&mut self, turn: &'r Turn<'_>, unmapped: &mut Unmapped) -> Result<(), FormatError> {
+        let role = match turn.role {
+            TurnRole::User => "user",
+            TurnRole::Assistant => "model",
+        };
+        let mut parts = Vec::with_capacity(turn.parts.len());
+        // The proof that the next part carries.
+        let mut proof: Option<&'r str> = None;
+        for part in &turn.parts {
+            if let Part::Reasoning { text, signature, .. } = part {
+                let Some(own) = signature.as_deref().and_then(|mark| mark.strip_prefix(SIGNATURE_MARK))
+                else {
+                    continue;
+                };
+                parts.extend(proof.replace(own).map(bare_proof));
+                if !text.is_empty() {
+                    parts.push(PartOut { thought: true, text: Some(text), ..PartOut::default() });
+                }
+            } else if let Some(mut written) = self.part(part, unmapped)? {
+                written.thought_signature = proof.take();
+                parts.push(written);
+            }
+        }
+        parts.extend(proof.map(bare_proof));
+        if self.generation == Generation::Levels {
+            stand_in_for_proof(&mut parts);
+        }
+        match self.contents.last_mut() {
+            _ if parts.is_empty() => {}
+            Some(last) if last.role == role => last.parts.extend(parts),
+            _ => self.contents.push(Content { role, parts }),
+        }
+        Ok(())
+    }
+
+    fn part(
+        &mut self,
+        part: &'r Part<'_>,
+        unmapped: &mut Unmapped,
+    ) -> Result<Option<PartOut<'r>>, FormatError> {
+        Ok(match part {
+            Part::Text { text, .. } | Part::Refusal(text) => {
+                (!text.is_empty()).then(|| PartOut { text: Some(text), ..PartOut::default() })
+            }
+            Part::ToolCall(call) => {
+                self.names.insert(&call.id, &call.name);
+                Some(PartOut { function_call: Some(function_call(call)), ..PartOut::default() })
+            }
+            Part::ToolResult(result) => {
+                let name = self.names.get(&*result.call_id).ok_or_else(|| {
+                    let shown: String = result.call_id.chars().take(64).collect();
+                    FormatError::invalid(
+                        format!("the result for `{shown}` belongs to no call of the conversation"),
+                        "messages",
+                    )
+                })?;
+                let response = function_response(result, name, unmapped)?;
+                Some(PartOut { function_response: Some(response), ..PartOut::default() })
+            }
+            Part::Reasoning { .. } => None,
+            other => medium(other, unmapped)?.map(|(inline_data, file_data)| PartOut {
+                inline_data,
+                file_data,
+                ..PartOut::default()
+            }),
+        })
+    }
+}
+
+/// Of the calls of one step, the first carries the proof.
+fn stand_in_for_proof(parts: &mut [PartOut<'_>]) {
+    if let Some(first) = parts.iter_mut().find(|part| part.function_call.is_some())
+        && first.thought_signature.is_none()
+    {
+        first.thought_signature = Some(NO_SIGNATURE);
+    }
+}
+
+/// A proof whose part is gone.
+fn bare_proof(signature: &str) -> PartOut<'_> {
+    PartOut { text: Some(""), thought_signature: Some(signature), ..PartOut::default() }
+}
+
+fn function_call<'r>(call: &'r ToolCall<'_>) -> FunctionCall<'r> {
+    FunctionCall { id: &call.id, name: &call.name, args: Arguments(&call.arguments) }
+}
+
+type Medium<'r> = (Option<InlineData<'r>>, Option<FileData<'r>>);
+
+/// A picture, sound or document. Names of documents have no place and no effect.
+pub(super) fn medium<'r>(
+    part: &'r Part<'_>,
+    unmapped: &mut Unmapped,
+) -> Result<Option<Medium<'r>>, FormatError> {
+    let (said, source, param) = match part {
+        Part::Image(image) => {
+            let is_coarse = image.detail.as_deref() == Some("low");
+            unmapped.given("messages[].content[].image_url.detail", is_coarse.then_some(&()))?;
+            (&*image.media_type, &image.source, "messages[].content[].image_url")
+        }
+        Part::Audio(media) => typed(media, "messages[].content[].input_audio"),
+        Part::Document { media, .. } => typed(media, "messages[].content[].file"),
+        _ => return Ok(None),
+    };
+    match media::locate(source) {
+        Location::Inline { media_type, data } => match media::media_type(said, media_type, data) {
+            Some(mime_type) => Ok(Some((Some(InlineData { mime_type, data }), None))),
+            None => Err(FormatError::invalid("the type of a picture, sound or file is not said", param)),
+        },
+        Location::Address(file_uri) => {
+            let mime_type = media::media_type(said, "", "").or_else(|| by_ending(file_uri));
+            Ok(Some((None, Some(FileData { mime_type, file_uri }))))
+        }
+        Location::File(id) if id.starts_with("https://") || id.starts_with("gs://") => {
+            let mime_type = media::media_type(said, "", "");
+            Ok(Some((None, Some(FileData { mime_type, file_uri: id }))))
+        }
+        Location::File(_) => unmapped.param(param).map(|()| None),
+    }
+}
+
+fn typed<'r>(media: &'r Media<'_>, param: &'static str) -> (&'r str, &'r Source<'r>, &'static str) {
+    (&media.media_type, &media.source, param)
+}
+
+/// The MIME type that the ending of an address stands for.
+fn by_ending(address: &str) -> Option<&'static str> {
+    let path = address.split(['?', '#']).next()?;
+    let ending = path.rsplit('/').next()?.rsplit_once('.')?.1;
+    const KNOWN: [(&str, &str); 6] = [
+        ("png", "image/png"),
+        ("jpg", "image/jpeg"),
+        ("jpeg", "image/jpeg"),
+        ("webp", "image/webp"),
+        ("gif", "image/gif"),
+        ("pdf", "application/pdf"),
+    ];
+    KNOWN.iter().find(|(known, _)| ending.eq_ignore_ascii_case(known)).map(|(_, kind)| *kind)
+}

@@ -1,0 +1,157 @@
+//! Writes a request.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::contents::{Content, contents};
+use super::generation::{Generation, GenerationConfig, generation_config};
+use crate::error::FormatError;
+use crate::exchange::{Request, Tool, ToolChoice};
+use crate::json;
+use crate::unmapped::Unmapped;
+
+/// Writes a request for `model`, which is not part of it but decides how thinking is asked for. Thoughts of
+/// other providers are left out in any case, and so are cache marks: Google caches by itself.
+///
+/// # Errors
+/// When something has no place here and may not be left out, or the conversation does not hold together.
+pub fn encode(request: &Request<'_>, model: &str, unmapped: &mut Unmapped) -> Result<Vec<u8>, FormatError> {
+    refuse_unmappable(request, unmapped)?;
+    let generation = Generation::of_model(model);
+    let system: Vec<TextPart<'_>> = request
+        .system
+        .iter()
+        .filter(|text| !text.text.is_empty())
+        .map(|text| TextPart { text: &text.text })
+        .collect();
+    let body = Body {
+        system_instruction: (!system.is_empty()).then_some(SystemInstruction { parts: system }),
+        contents: contents(&request.turns, generation, unmapped)?,
+        tools: tools(&request.tools),
+        tool_config: tool_config(request),
+        generation_config: generation_config(request, model, generation, unmapped)?,
+        service_tier: service_tier(request, unmapped)?,
+    };
+    let mut out = Vec::with_capacity(1_024);
+    json::write(&mut out, &body);
+    Ok(out)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_instruction: Option<SystemInstruction<'r>>,
+    contents: Vec<Content<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<[ToolOut<'r>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_config: Option<ToolConfig<'r>>,
+    #[serde(skip_serializing_if = "GenerationConfig::is_empty")]
+    generation_config: GenerationConfig<'r>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct SystemInstruction<'r> {
+    parts: Vec<TextPart<'r>>,
+}
+
+#[derive(Serialize)]
+struct TextPart<'r> {
+    text: &'r str,
+}
+
+/// What no request of this format can say, by the names of OpenAI's chat format.
+fn refuse_unmappable(request: &Request<'_>, unmapped: &mut Unmapped) -> Result<(), FormatError> {
+    let sampling = &request.sampling;
+    unmapped.given("n", sampling.choices.as_ref().filter(|choices| **choices != 1))?;
+    unmapped.given("logit_bias", sampling.logit_bias.filter(|bias| bias.get() != "{}").as_ref())?;
+    unmapped.given("metadata", request.metadata.filter(|labels| labels.get() != "{}").as_ref())?;
+    unmapped.given("user", request.end_user.as_ref())?;
+    let one_at_a_time = request.parallel_tool_calls.filter(|parallel| !parallel && !request.tools.is_empty());
+    unmapped.given("parallel_tool_calls", one_at_a_time.as_ref())?;
+    for extra in &request.extras {
+        unmapped.param(extra.name.clone().into_owned())?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolOut<'r> {
+    function_declarations: Vec<FunctionDeclaration<'r>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FunctionDeclaration<'r> {
+    name: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'r str>,
+    /// JSON Schema as it is; the older `parameters` knows only a part of OpenAPI's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters_json_schema: Option<&'r RawValue>,
+}
+
+fn tools<'r>(tools: &'r [Tool<'_>]) -> Option<[ToolOut<'r>; 1]> {
+    let function_declarations: Vec<_> = tools
+        .iter()
+        .map(|tool| FunctionDeclaration {
+            name: &tool.name,
+            description: tool.description.as_deref(),
+            parameters_json_schema: tool.parameters,
+        })
+        .collect();
+    (!function_declarations.is_empty()).then_some([ToolOut { function_declarations }])
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolConfig<'r> {
+    function_calling_config: FunctionCallingConfig<'r>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FunctionCallingConfig<'r> {
+    mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_function_names: Option<[&'r str; 1]>,
+}
+
+/// `ANY` holds arguments to their schema anyway; `VALIDATED` is `AUTO` that does.
+fn tool_config<'r>(request: &'r Request<'_>) -> Option<ToolConfig<'r>> {
+    if request.tools.is_empty() {
+        return None;
+    }
+    let is_strict = request.tools.iter().any(|tool| tool.strict == Some(true));
+    let (mode, name) = match request.tool_choice.as_ref() {
+        None | Some(ToolChoice::Auto) if is_strict => ("VALIDATED", None),
+        None => return None,
+        Some(ToolChoice::Auto) => ("AUTO", None),
+        Some(ToolChoice::None) => ("NONE", None),
+        Some(ToolChoice::Required) => ("ANY", None),
+        Some(ToolChoice::Named(name)) => ("ANY", Some([&**name])),
+    };
+    Some(ToolConfig { function_calling_config: FunctionCallingConfig { mode, allowed_function_names: name } })
+}
+
+/// OpenAI's `default` is Google's `standard`.
+fn service_tier(request: &Request<'_>, unmapped: &mut Unmapped) -> Result<Option<&'static str>, FormatError> {
+    Ok(match request.service_tier.as_deref() {
+        None | Some("auto") => None,
+        Some("default" | "standard_only") => Some("standard"),
+        Some("flex") => Some("flex"),
+        Some("priority") => Some("priority"),
+        Some(_) => {
+            unmapped.param("service_tier")?;
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+#[path = "encode_tests.rs"]
+mod tests;

@@ -1,0 +1,176 @@
+//! What the golden files do not show: rules about single fields, and what is refused.
+
+use std::borrow::Cow;
+
+use super::*;
+use crate::exchange::{Effort, Image, Part, Reasoning, Source, ToolCall, ToolResult, Turn, TurnRole};
+use crate::unmapped::OnUnmappable;
+
+fn user(parts: Vec<Part<'static>>) -> Turn<'static> {
+    Turn { role: TurnRole::User, name: None, parts }
+}
+
+fn model(parts: Vec<Part<'static>>) -> Turn<'static> {
+    Turn { role: TurnRole::Assistant, name: None, parts }
+}
+
+fn call(id: &'static str, name: &'static str) -> Part<'static> {
+    Part::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments: "{}".into() })
+}
+
+fn result(call_id: &'static str, text: &'static str) -> Part<'static> {
+    Part::ToolResult(ToolResult {
+        call_id: call_id.into(),
+        parts: vec![Part::text(text)],
+        json: None,
+        is_error: false,
+        cache: None,
+    })
+}
+
+fn thought(text: &'static str, signature: Option<&'static str>) -> Part<'static> {
+    Part::Reasoning { text: text.into(), signature: signature.map(Cow::Borrowed), redacted: None }
+}
+
+fn written(request: &Request<'_>, name: &str) -> Result<String, FormatError> {
+    let body = encode(request, name, &mut Unmapped::new(OnUnmappable::Reject))?;
+    Ok(String::from_utf8(body).unwrap())
+}
+
+fn conversation(turns: Vec<Turn<'static>>, name: &str) -> String {
+    written(&Request { turns, ..Request::default() }, name).unwrap()
+}
+
+#[test]
+fn results_of_tools_name_the_function_of_the_latest_call_with_their_id() {
+    let turns = vec![
+        user(vec![Part::text("a")]),
+        model(vec![call("1", "old")]),
+        user(vec![result("1", "x")]),
+        model(vec![call("1", "new")]),
+        user(vec![result("1", "{\"y\": 2}"), Part::text("and?")]),
+    ];
+    let body = conversation(turns, "gemini-2.5-flash");
+    assert!(
+        body.contains(r#"{"functionResponse":{"id":"1","name":"old","response":{"output":"x"}}}"#),
+        "{body}"
+    );
+    assert!(body.ends_with(
+        r#"{"functionResponse":{"id":"1","name":"new","response":{"y": 2}}},{"text":"and?"}]}]}"#
+    ));
+}
+
+#[test]
+fn a_result_without_its_call_is_refused() {
+    let request = Request { turns: vec![user(vec![result("7", "x")])], ..Request::default() };
+    assert!(written(&request, "gemini-2.5-flash").unwrap_err().to_string().contains("`7`"));
+}
+
+#[test]
+fn proofs_go_back_to_the_part_they_came_with() {
+    let turns = vec![
+        user(vec![Part::text("a")]),
+        model(vec![thought("hm", Some("gemini#s1")), call("1", "f"), call("2", "g")]),
+        user(vec![result("2", "x"), result("1", "y")]),
+        model(vec![Part::text("done"), thought("", Some("gemini#s2"))]),
+    ];
+    let body = conversation(turns, "gemini-3-pro-preview");
+    assert!(body.contains(concat!(
+        r#"[{"thought":true,"text":"hm"},{"functionCall":{"id":"1","name":"f","args":{}},"thoughtSignature":"s1"},"#,
+        r#"{"functionCall":{"id":"2","name":"g","args":{}}}]"#
+    )), "{body}");
+    assert!(body.ends_with(r#"[{"text":"done"},{"text":"","thoughtSignature":"s2"}]}]}"#), "{body}");
+}
+
+#[test]
+fn thoughts_of_other_providers_are_left_out_and_newer_models_are_told_so() {
+    let turns = || {
+        vec![
+            user(vec![Part::text("a")]),
+            model(vec![thought("hm", Some("EqoB")), thought("x", None), call("1", "f")]),
+        ]
+    };
+    assert!(
+        conversation(turns(), "gemini-2.5-pro")
+            .ends_with(r#"{"role":"model","parts":[{"functionCall":{"id":"1","name":"f","args":{}}}]}]}"#)
+    );
+    assert!(
+        conversation(turns(), "gemini-3-pro-preview")
+            .ends_with(r#""args":{}},"thoughtSignature":"skip_thought_signature_validator"}]}]}"#)
+    );
+}
+
+#[test]
+fn turns_of_one_side_are_joined_and_empty_ones_left_out() {
+    let turns = vec![
+        user(vec![Part::text("a")]),
+        user(vec![Part::text("b")]),
+        model(vec![Part::text("")]),
+        user(vec![Part::text("c")]),
+    ];
+    assert_eq!(
+        conversation(turns, "gemini-2.5-flash"),
+        r#"{"contents":[{"role":"user","parts":[{"text":"a"},{"text":"b"},{"text":"c"}]}]}"#
+    );
+    assert!(written(&Request::default(), "gemini-2.5-flash").is_err());
+}
+
+fn picture(source: Source<'static>) -> Turn<'static> {
+    user(vec![Part::Image(Image { media_type: "".into(), source, detail: None, cache: None })])
+}
+
+#[test]
+fn pictures_are_sent_or_fetched() {
+    let body = |source| conversation(vec![picture(source)], "gemini-2.5-flash");
+    assert!(
+        body(Source::Base64("/9j/4AA".into()))
+            .contains(r#"{"inlineData":{"mimeType":"image/jpeg","data":"/9j/4AA"}}"#)
+    );
+    assert!(
+        body(Source::Url("data:image/webp;base64,UklG".into()))
+            .contains(r#"{"mimeType":"image/webp","data":"UklG"}"#)
+    );
+    assert!(
+        body(Source::Url("https://x/y.PNG?z=1".into()))
+            .contains(r#"{"fileData":{"mimeType":"image/png","fileUri":"https://x/y.PNG?z=1"}}"#)
+    );
+    assert!(body(Source::File("gs://b/o".into())).contains(r#"{"fileData":{"fileUri":"gs://b/o"}}"#));
+    let unknown = Request { turns: vec![picture(Source::File("file-abc".into()))], ..Request::default() };
+    assert!(matches!(written(&unknown, "m"), Err(FormatError::Unsupported { .. })));
+}
+
+#[test]
+fn what_has_no_place_is_refused_or_named() {
+    let mut request = Request { turns: vec![user(vec![Part::text("a")])], ..Request::default() };
+    request.sampling.seed = Some(i64::MAX);
+    request.sampling.choices = Some(2);
+    request.reasoning = Some(Reasoning { effort: Some(Effort::None), ..Reasoning::default() });
+    request.service_tier = Some("scale".into());
+    assert!(matches!(written(&request, "gemini-3-pro"), Err(FormatError::Unsupported { .. })));
+    let mut unmapped = Unmapped::new(OnUnmappable::Drop);
+    encode(&request, "gemini-3-pro", &mut unmapped).unwrap();
+    assert_eq!(unmapped.dropped(), ["n", "seed", "reasoning_effort", "service_tier"]);
+}
+
+#[test]
+fn strict_tools_are_validated_and_choices_have_modes() {
+    let tool = |strict| Tool { name: "f".into(), description: None, parameters: None, strict, cache: None };
+    let mode = |strict, choice| {
+        let request = Request {
+            turns: vec![user(vec![Part::text("a")])],
+            tools: vec![tool(strict)],
+            tool_choice: choice,
+            ..Request::default()
+        };
+        let body = written(&request, "gemini-2.5-flash").unwrap();
+        body.split_once(r#""functionCallingConfig":"#).map(|(_, config)| config.to_owned())
+    };
+    assert_eq!(mode(None, None), None);
+    assert_eq!(mode(Some(true), None).unwrap(), r#"{"mode":"VALIDATED"}}}"#);
+    assert_eq!(mode(Some(true), Some(ToolChoice::Required)).unwrap(), r#"{"mode":"ANY"}}}"#);
+    assert_eq!(mode(None, Some(ToolChoice::None)).unwrap(), r#"{"mode":"NONE"}}}"#);
+    assert_eq!(
+        mode(None, Some(ToolChoice::Named("f".into()))).unwrap(),
+        r#"{"mode":"ANY","allowedFunctionNames":["f"]}}}"#
+    );
+}
