@@ -53,6 +53,21 @@ fn sniffed(data: &str) -> Option<&'static str> {
     MAGIC.iter().find(|(magic, _)| data.starts_with(magic)).map(|(_, kind)| *kind)
 }
 
+/// The MIME type that the ending of an address stands for.
+pub(crate) fn by_ending(address: &str) -> Option<&'static str> {
+    let path = address.split(['?', '#']).next()?;
+    let ending = path.rsplit('/').next()?.rsplit_once('.')?.1;
+    const KNOWN: [(&str, &str); 6] = [
+        ("png", "image/png"),
+        ("jpg", "image/jpeg"),
+        ("jpeg", "image/jpeg"),
+        ("webp", "image/webp"),
+        ("gif", "image/gif"),
+        ("pdf", "application/pdf"),
+    ];
+    KNOWN.iter().find(|(known, _)| ending.eq_ignore_ascii_case(known)).map(|(_, kind)| *kind)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

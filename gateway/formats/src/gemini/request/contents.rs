@@ -208,7 +208,7 @@ pub(super) fn medium<'r>(
             None => Err(FormatError::invalid("the type of a picture, sound or file is not said", param)),
         },
         Location::Address(file_uri) => {
-            let mime_type = media::media_type(said, "", "").or_else(|| by_ending(file_uri));
+            let mime_type = media::media_type(said, "", "").or_else(|| media::by_ending(file_uri));
             Ok(Some((None, Some(FileData { mime_type, file_uri }))))
         }
         Location::File(id) if id.starts_with("https://") || id.starts_with("gs://") => {
@@ -221,19 +221,4 @@ pub(super) fn medium<'r>(
 
 fn typed<'r>(media: &'r Media<'_>, param: &'static str) -> (&'r str, &'r Source<'r>, &'static str) {
     (&media.media_type, &media.source, param)
-}
-
-/// The MIME type that the ending of an address stands for.
-fn by_ending(address: &str) -> Option<&'static str> {
-    let path = address.split(['?', '#']).next()?;
-    let ending = path.rsplit('/').next()?.rsplit_once('.')?.1;
-    const KNOWN: [(&str, &str); 6] = [
-        ("png", "image/png"),
-        ("jpg", "image/jpeg"),
-        ("jpeg", "image/jpeg"),
-        ("webp", "image/webp"),
-        ("gif", "image/gif"),
-        ("pdf", "application/pdf"),
-    ];
-    KNOWN.iter().find(|(known, _)| ending.eq_ignore_ascii_case(known)).map(|(_, kind)| *kind)
 }

@@ -1,0 +1,267 @@
+//! What the golden files do not show: rules about single fields and families, and what is refused.
+
+use std::borrow::Cow;
+
+use super::*;
+use crate::exchange::{
+    CacheMark, Effort, Image, Media, Part, Reasoning, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    TurnRole,
+};
+use crate::unmapped::OnUnmappable;
+
+const CLAUDE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+const NOVA: &str = "amazon.nova-pro-v1:0";
+
+fn user(parts: Vec<Part<'static>>) -> Turn<'static> {
+    Turn { role: TurnRole::User, name: None, parts }
+}
+
+fn model(parts: Vec<Part<'static>>) -> Turn<'static> {
+    Turn { role: TurnRole::Assistant, name: None, parts }
+}
+
+fn hello() -> Request<'static> {
+    Request { turns: vec![user(vec![Part::text("hi")])], ..Request::default() }
+}
+
+fn tool() -> Tool<'static> {
+    Tool { name: "f".into(), description: None, parameters: None, strict: None, cache: None }
+}
+
+fn call(id: &'static str) -> Part<'static> {
+    Part::ToolCall(ToolCall { id: id.into(), name: "f".into(), arguments: "{}".into() })
+}
+
+fn result(id: &'static str, cache: Option<CacheMark>) -> Part<'static> {
+    let parts = vec![Part::text("x")];
+    Part::ToolResult(ToolResult { call_id: id.into(), parts, json: None, is_error: true, cache })
+}
+
+fn written(request: &Request<'_>, name: &str) -> Result<String, FormatError> {
+    let body = encode(request, name, &mut Unmapped::new(OnUnmappable::Reject))?;
+    Ok(String::from_utf8(body).unwrap())
+}
+
+fn refused(request: &Request<'_>, name: &str) -> String {
+    written(request, name).unwrap_err().to_string()
+}
+
+#[test]
+fn turns_of_one_side_are_joined_with_results_first_and_blank_texts_left_out() {
+    let mut request = hello();
+    request.tools = vec![tool()];
+    request.turns.extend([
+        model(vec![Part::text(" \n"), call("1"), call("a/b")]),
+        user(vec![Part::text("well")]),
+        user(vec![result("1", Some(CacheMark::OneHour)), result("a/b", None)]),
+    ]);
+    let body = written(&request, NOVA).unwrap();
+    assert!(
+        body.contains(
+            r#"{"role":"assistant","content":[{"toolUse":{"toolUseId":"1","name":"f","input":{}}},"#
+        )
+    );
+    let results = body.split_once(r#"{"role":"user","content":[{"toolResult""#).unwrap().1;
+    assert!(
+        results.starts_with(concat!(
+            r#":{"toolUseId":"1","content":[{"text":"x"}],"status":"error"}},"#,
+            r#"{"cachePoint":{"type":"default","ttl":"1h"}},{"toolResult":{"toolUseId":"a_b_"#,
+        )),
+        "{results}"
+    );
+    assert!(results.contains(r#""status":"error"}},{"text":"well"}]"#), "{results}");
+}
+
+#[test]
+fn a_conversation_begins_with_the_user() {
+    let turns = vec![model(vec![Part::text("hi")])];
+    assert!(
+        refused(&Request { turns, ..Request::default() }, NOVA).contains("begins with a message of the user")
+    );
+    assert!(refused(&Request::default(), NOVA).contains("at least one message"));
+}
+
+#[test]
+fn calls_in_the_conversation_need_their_tools() {
+    let mut request = hello();
+    request.turns.extend([model(vec![call("1")]), user(vec![result("1", None)])]);
+    assert!(refused(&request, NOVA).contains("`tools`"));
+}
+
+#[test]
+fn tools_that_must_not_be_used_are_left_out_unless_the_conversation_needs_them() {
+    let mut request = hello();
+    request.tools = vec![tool()];
+    request.tool_choice = Some(ToolChoice::None);
+    assert!(!written(&request, NOVA).unwrap().contains("toolConfig"));
+    request.turns.extend([model(vec![call("1")]), user(vec![result("1", None)])]);
+    assert!(refused(&request, NOVA).contains("`tool_choice`"));
+}
+
+#[test]
+fn one_call_at_a_time_is_said_in_the_words_of_claude() {
+    let mut request = hello();
+    request.parallel_tool_calls = Some(false);
+    assert!(!written(&request, NOVA).unwrap().contains("tool"), "without tools it means nothing");
+    request.tools = vec![tool()];
+    request.tool_choice = Some(ToolChoice::Required);
+    let body = written(&request, CLAUDE).unwrap();
+    assert!(body.contains(
+        r#""additionalModelRequestFields":{"tool_choice":{"type":"any","disable_parallel_tool_use":true}}"#
+    ));
+    assert!(!body.contains("toolChoice"), "{body}");
+    assert!(refused(&request, NOVA).contains("`parallel_tool_calls`"));
+}
+
+#[test]
+fn top_k_has_a_name_in_each_family() {
+    let mut request = hello();
+    request.sampling.top_k = Some(5);
+    let fields = |name: &str| written(&request, name).unwrap().split_once("Fields\":").unwrap().1.to_owned();
+    assert_eq!(fields(CLAUDE), r#"{"top_k":5}}"#);
+    assert_eq!(fields(NOVA), r#"{"inferenceConfig":{"topK":5}}}"#);
+    assert_eq!(fields("cohere.command-r-v1:0"), r#"{"k":5}}"#);
+    assert!(refused(&request, "meta.llama3-70b-instruct-v1:0").contains("`top_k`"));
+}
+
+fn thinking(effort: Effort, max_tokens: Option<u64>, name: &str) -> Result<String, FormatError> {
+    let mut request = hello();
+    request.reasoning = Some(Reasoning { effort: Some(effort), ..Reasoning::default() });
+    request.sampling.max_output_tokens = max_tokens;
+    written(&request, name)
+}
+
+#[test]
+fn thinking_is_asked_for_as_the_family_wants_it() {
+    let body = thinking(Effort::Medium, None, CLAUDE).unwrap();
+    assert!(body.contains(r#""inferenceConfig":{"maxTokens":12288}"#), "{body}");
+    assert!(body.contains(r#"Fields":{"thinking":{"type":"enabled","budget_tokens":8192}}"#), "{body}");
+    let body = thinking(Effort::High, None, "us.anthropic.claude-opus-4-7").unwrap();
+    assert!(body.contains(r#"{"thinking":{"type":"adaptive"}}"#) && !body.contains("maxTokens"), "{body}");
+    assert!(body.contains(r#""outputConfig":{"effort":"high"}"#), "{body}");
+    let body = thinking(Effort::Max, Some(9), "amazon.nova-2-lite-v1:0").unwrap();
+    assert!(body.contains(r#"{"reasoningConfig":{"type":"enabled","maxReasoningEffort":"high"}}"#), "{body}");
+    let body = thinking(Effort::Minimal, None, "openai.gpt-oss-20b-1:0").unwrap();
+    assert!(body.contains(r#"{"reasoning_effort":"low"}"#), "{body}");
+    assert!(matches!(thinking(Effort::Low, None, NOVA), Err(FormatError::Unsupported { .. })));
+}
+
+#[test]
+fn a_model_that_thinks_keeps_its_sampling() {
+    let mut request = hello();
+    request.reasoning = Some(Reasoning { budget_tokens: Some(2_000), ..Reasoning::default() });
+    request.sampling.temperature = Some(0.2);
+    assert!(refused(&request, CLAUDE).contains("`temperature`"));
+    request.sampling.temperature = Some(1.0);
+    assert!(!written(&request, CLAUDE).unwrap().contains("temperature"));
+}
+
+#[test]
+fn temperatures_end_at_one() {
+    let mut request = hello();
+    request.sampling.temperature = Some(1.5);
+    assert!(refused(&request, NOVA).contains("`temperature`"));
+    let mut unmapped = Unmapped::new(OnUnmappable::Drop);
+    let body = String::from_utf8(encode(&request, NOVA, &mut unmapped).unwrap()).unwrap();
+    assert!(body.contains(r#""temperature":1.0"#), "{body}");
+    assert_eq!(unmapped.dropped(), ["temperature"]);
+}
+
+#[test]
+fn only_claude_is_asked_which_stop_text_it_met() {
+    let mut request = hello();
+    request.sampling.stop = vec!["END".into()];
+    assert!(written(&request, CLAUDE).unwrap().contains(r#"FieldPaths":["/stop_sequence"]"#));
+    assert!(!written(&request, NOVA).unwrap().contains("/stop_sequence"));
+}
+
+fn with(part: Part<'static>) -> Request<'static> {
+    Request { turns: vec![user(vec![part])], ..Request::default() }
+}
+
+#[test]
+fn pictures_are_bytes_or_in_s3() {
+    let picture = |kind: &'static str, source| {
+        with(Part::Image(Image { media_type: kind.into(), source, detail: None, cache: None }))
+    };
+    let body = |kind, source| written(&picture(kind, source), NOVA);
+    assert!(
+        body("", Source::Base64("iVBORw0KGgoA".into()))
+            .unwrap()
+            .contains(r#"{"image":{"format":"png","source":{"bytes":"iVBORw0KGgoA"}}}"#)
+    );
+    assert!(
+        body("image/jpg", Source::Url("data:x/y;base64,AA".into())).unwrap().contains(r#""format":"jpeg""#)
+    );
+    assert!(
+        body("", Source::Url("s3://b/o.webp".into()))
+            .unwrap()
+            .contains(r#"{"format":"webp","source":{"s3Location":{"uri":"s3://b/o.webp"}}}"#)
+    );
+    for (kind, source) in
+        [("image/png", Source::Url("https://x/y.png".into())), ("image/tiff", Source::Base64("AA".into()))]
+    {
+        let error = body(kind, source).unwrap_err();
+        assert!(error.to_string().contains("image_url"), "{error}");
+    }
+}
+
+#[test]
+fn documents_have_formats_and_names() {
+    let media = Media {
+        media_type: Cow::Borrowed("text/plain; charset=utf-8"),
+        source: Source::Base64("aGk=".into()),
+        cache: Some(CacheMark::FiveMinutes),
+    };
+    let body = written(&with(Part::Document { media, name: Some("a.txt".into()) }), NOVA).unwrap();
+    assert!(
+        body.contains(concat!(
+            r#"{"document":{"format":"txt","name":"a-txt","source":{"bytes":"aGk="}}},"#,
+            r#"{"cachePoint":{"type":"default"}}"#
+        )),
+        "{body}"
+    );
+}
+
+#[test]
+fn thoughts_go_back_when_bedrock_signed_them() {
+    let mut request = hello();
+    let thought = |signature: Option<&'static str>, redacted: Option<&'static str>| Part::Reasoning {
+        text: "hm".into(),
+        signature: signature.map(Cow::Borrowed),
+        redacted: redacted.map(Cow::Borrowed),
+    };
+    request.turns.push(model(vec![
+        thought(Some("s"), None),
+        thought(None, Some("AA==")),
+        thought(None, None),
+        thought(Some("gemini#s"), None),
+        Part::text("hi"),
+    ]));
+    assert!(written(&request, CLAUDE).unwrap().contains(concat!(
+        r#"[{"reasoningContent":{"reasoningText":{"text":"hm","signature":"s"}}},"#,
+        r#"{"reasoningContent":{"redactedContent":"AA=="}},{"text":"hi"}]"#
+    )));
+}
+
+#[test]
+fn structured_results_and_labels_are_passed_as_json() {
+    let json = serde_json::value::to_raw_value(&serde_json::json!({"a": 1})).unwrap();
+    let list = serde_json::value::to_raw_value(&[1]).unwrap();
+    let result = |json| {
+        Part::ToolResult(ToolResult {
+            call_id: "1".into(),
+            parts: Vec::new(),
+            json: Some(json),
+            is_error: false,
+            cache: None,
+        })
+    };
+    let turns = vec![Turn { role: TurnRole::User, name: None, parts: vec![result(&json), result(&list)] }];
+    let request = Request { turns, tools: vec![tool()], metadata: Some(&json), ..Request::default() };
+    let body = written(&request, NOVA).unwrap();
+    assert!(
+        body.contains(r#""content":[{"json":{"a":1}}]"#) && body.contains(r#""content":[{"text":"[1]"}]"#)
+    );
+    assert!(body.contains(r#""requestMetadata":{"a":1}"#), "{body}");
+}
