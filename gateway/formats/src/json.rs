@@ -93,6 +93,16 @@ impl<'o> Object<'o> {
         self.out
     }
 
+    /// As [`Object::key`] for a name that came from outside.
+    pub fn key_of(&mut self, name: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(b',');
+        }
+        write(self.out, name);
+        self.out.push(b':');
+        self.out
+    }
+
     /// A member.
     pub fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> &mut Self {
         write(self.key(name), value);
@@ -166,6 +176,23 @@ impl<'o> Array<'o> {
 #[must_use]
 pub fn text_or_raw(raw: &RawValue) -> Text<'_> {
     crate::view::text_of(raw).unwrap_or(Cow::Borrowed(raw.get()))
+}
+
+/// A text or several, as `stop` is given; none for `null`.
+#[derive(Debug, Default)]
+pub struct Texts<'a>(pub Vec<Text<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <Option<&'a RawValue>>::deserialize(deserializer)?;
+        let Some(raw) = raw else { return Ok(Self::default()) };
+        if let Some(text) = crate::view::text_of(raw) {
+            return Ok(Self(vec![text]));
+        }
+        let texts: Vec<Str<'a>> = serde_json::from_str(raw.get())
+            .map_err(|_| Error::custom("`stop` must be a text or an array of texts"))?;
+        Ok(Self(texts.into_iter().map(Str::into_text).collect()))
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub mod gemini;
 pub mod json;
 mod media;
 pub mod openai_chat;
+pub mod openai_completions;
+pub mod openai_embeddings;
 pub mod openai_responses;
 pub mod sse;
 pub mod unmapped;

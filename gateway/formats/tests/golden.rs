@@ -56,21 +56,48 @@ struct Format {
     backend: Option<Backend>,
 }
 
-const FORMATS: &[Format] = &[Format {
-    name: "openai_chat",
-    client: Some(Client {
-        decode_request: openai_chat::request::decode,
-        encode_answer: openai_chat::answer::encode,
-        encoder: |shown, usage| Box::new(openai_chat::stream::Encoder::new(shown, usage)),
-        encode_error: openai_chat::error::encode,
-    }),
-    backend: Some(Backend {
-        encode_request: openai_chat::request::encode,
-        decode_answer: openai_chat::answer::decode,
-        decoder: || Box::new(openai_chat::stream::Decoder::new()),
-        decode_error: openai_chat::error::decode,
-    }),
-}];
+const FORMATS: &[Format] = &[
+    Format {
+        name: "openai_chat",
+        client: Some(Client {
+            decode_request: openai_chat::request::decode,
+            encode_answer: openai_chat::answer::encode,
+            encoder: |shown, usage| Box::new(openai_chat::stream::Encoder::new(shown, usage)),
+            encode_error: openai_chat::error::encode,
+        }),
+        backend: Some(Backend {
+            encode_request: openai_chat::request::encode,
+            decode_answer: openai_chat::answer::decode,
+            decoder: || Box::new(openai_chat::stream::Decoder::new()),
+            decode_error: openai_chat::error::decode,
+        }),
+    },
+    Format {
+        name: "bedrock",
+        client: None,
+        backend: Some(Backend {
+            // The model decides what its family's own parameters are.
+            encode_request: |request, _, unmapped| {
+                bedrock::request::encode(request, "anthropic.claude-sonnet-4-5-20250929-v1:0", unmapped)
+            },
+            decode_answer: bedrock::answer::decode,
+            decoder: || Box::new(bedrock::stream::Decoder::new()),
+            decode_error: |status, body| bedrock::error::decode(status, None, body),
+        }),
+    },
+    Format {
+        name: "gemini",
+        client: None,
+        backend: Some(Backend {
+            encode_request: |request, _, unmapped| {
+                gemini::request::encode(request, "gemini-3-pro-preview", unmapped)
+            },
+            decode_answer: gemini::answer::decode,
+            decoder: || Box::new(gemini::stream::Decoder::new()),
+            decode_error: gemini::error::decode,
+        }),
+    },
+];
 
 fn format(name: &str) -> &'static Format {
     FORMATS.iter().find(|format| format.name == name).unwrap_or_else(|| panic!("no format is called {name}"))

@@ -34,6 +34,9 @@ struct Completion<'a> {
 struct Choice<'a> {
     #[serde(borrow, default)]
     message: Option<Message<'a>>,
+    /// The answer of the legacy completions format, which is else the same.
+    #[serde(borrow, default)]
+    text: Option<Str<'a>>,
     #[serde(borrow, default)]
     finish_reason: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -58,18 +61,23 @@ struct Message<'a> {
     function_call: Option<CallWire<'a>>,
 }
 
-/// Reads an answer. Only its first choice: requests for several are not translated.
+/// Reads an answer. Several choices become the parts of one: they are not translated, only metered.
 ///
 /// # Errors
 /// When the body is no chat answer.
 pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
     let completion: Completion<'_> = serde_json::from_slice(body)?;
-    let Some(choice) = completion.choices.into_iter().next() else {
+    let id = completion.id.map(Str::into_text).unwrap_or_default();
+    let (mut parts, mut first) = (Vec::new(), None);
+    for choice in completion.choices {
+        first.get_or_insert((choice.finish_reason, choice.logprobs));
+        parts.extend(choice.text.map(|text| Part::text(text.0)));
+        parts.extend(choice.message.into_iter().flat_map(|message| message.parts(&id)));
+    }
+    let Some((finish_reason, logprobs)) = first else {
         return Err(FormatError::invalid("the answer has no choices", "choices"));
     };
-    let id = completion.id.map(Str::into_text).unwrap_or_default();
-    let parts = choice.message.map(|message| message.parts(&id)).unwrap_or_default();
-    let finish = choice.finish_reason.as_deref().map_or(Stop::Other, stop_of);
+    let finish = finish_reason.as_deref().map_or(Stop::Other, stop_of);
     Ok(Answer {
         stop: stop_with(finish, &parts),
         parts,
@@ -78,7 +86,7 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
         created_s: completion.created.map(|created| created as u64),
         stop_sequence: None,
         usage: completion.usage.map(|report| report.usage()),
-        logprobs: choice.logprobs.map(Cow::Borrowed),
+        logprobs: logprobs.map(Cow::Borrowed),
         service_tier: completion.service_tier.map(Str::into_text),
     })
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::super::wire::CacheControl;
 use super::message::Message;
 use crate::exchange::{Extra, Text};
-use crate::json::Str;
+use crate::json::{Str, Texts};
 
 #[derive(Debug, Default)]
 pub(super) struct Body<'a> {
@@ -20,7 +20,7 @@ pub(super) struct Body<'a> {
     pub(super) temperature: Option<f64>,
     pub(super) top_p: Option<f64>,
     pub(super) top_k: Option<u64>,
-    pub(super) stop: Stops<'a>,
+    pub(super) stop: Texts<'a>,
     pub(super) seed: Option<i64>,
     pub(super) frequency_penalty: Option<f64>,
     pub(super) presence_penalty: Option<f64>,
@@ -118,23 +118,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choice<'a> {
         let object: Object<'a> = serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
         let name = object.function.map(|named| named.name).or(object.name);
         Ok(Self::Tool(object.kind.map(Str::into_text), name.map(Str::into_text)))
-    }
-}
-
-/// `stop`: a text or several.
-#[derive(Debug, Default)]
-pub(super) struct Stops<'a>(pub(super) Vec<Text<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Stops<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <Option<&'a RawValue>>::deserialize(deserializer)?;
-        let Some(raw) = raw else { return Ok(Self::default()) };
-        if let Some(stop) = crate::view::text_of(raw) {
-            return Ok(Self(vec![stop]));
-        }
-        let stops: Vec<Str<'a>> = serde_json::from_str(raw.get())
-            .map_err(|_| serde::de::Error::custom("`stop` must be a text or an array of texts"))?;
-        Ok(Self(stops.into_iter().map(Str::into_text).collect()))
     }
 }
 

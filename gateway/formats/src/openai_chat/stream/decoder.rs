@@ -36,6 +36,9 @@ struct Choice<'a> {
     index: u32,
     #[serde(borrow, default)]
     delta: Option<ChoiceDelta<'a>>,
+    /// What is added in the legacy completions format, which is else the same.
+    #[serde(borrow, default)]
+    text: Option<Str<'a>>,
     #[serde(borrow, default)]
     finish_reason: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -123,6 +126,9 @@ impl Decoder {
         self.begun |= bit;
         if let Some(delta) = choice.delta {
             self.delta(choice.index, delta, out)?;
+        }
+        if let Some(text) = choice.text {
+            self.text(Kind::Text, choice.index, text.0, out);
         }
         if let Some(logprobs) = choice.logprobs {
             out(StreamEvent::Logprobs(logprobs));

@@ -1,0 +1,161 @@
+//! Requests for embeddings.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::FormatError;
+use crate::exchange::{Extra, Text};
+use crate::json::{Object, Str, write};
+use crate::view::{read, text_of};
+
+/// A request for embeddings. The model's name is not part of it: the alias decides that.
+#[derive(Debug, Clone)]
+pub struct EmbeddingRequest<'a> {
+    /// What is embedded.
+    pub input: Input<'a>,
+    /// Length of the vectors, where the model can shorten them.
+    pub dimensions: Option<u64>,
+    /// How vectors are written in the answer.
+    pub encoding: Encoding,
+    /// The caller's own name for its user.
+    pub end_user: Option<Text<'a>>,
+    /// Parameters that have no place above, by name.
+    pub extras: Vec<Extra<'a>>,
+}
+
+/// What is embedded; one vector for each item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// Texts.
+    Texts(Vec<Text<'a>>),
+    /// Tokens of the model's own tokenizer.
+    Tokens(Vec<Vec<u32>>),
+}
+
+/// How vectors are written in JSON.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// Arrays of numbers.
+    #[default]
+    Float,
+    /// Base64 of 32-bit floats, little-endian.
+    Base64,
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// When the body is no such request.
+pub fn decode(body: &[u8]) -> Result<EmbeddingRequest<'_>, FormatError> {
+    let body: Body<'_> = read(body)?;
+    let missing = || FormatError::invalid("`input` is missing", "input");
+    let encoding = match body.encoding_format.as_deref() {
+        None | Some("float") => Encoding::Float,
+        Some("base64") => Encoding::Base64,
+        Some(_) => {
+            let message = "`encoding_format` must be `float` or `base64`";
+            return Err(FormatError::invalid(message, "encoding_format"));
+        }
+    };
+    Ok(EmbeddingRequest {
+        input: input(body.input.ok_or_else(missing)?)?,
+        dimensions: body.dimensions,
+        encoding,
+        end_user: body.user.map(Str::into_text),
+        extras: body.extras,
+    })
+}
+
+fn input(raw: &RawValue) -> Result<Input<'_>, FormatError> {
+    if let Some(text) = text_of(raw) {
+        return Ok(Input::Texts(vec![text]));
+    }
+    let json = raw.get();
+    let wrong = |_| FormatError::invalid("`input` must be texts or tokens, all of one kind", "input");
+    match json.get(1..).unwrap_or_default().trim_start().as_bytes().first() {
+        Some(b']') => Err(FormatError::invalid("`input` is empty", "input")),
+        Some(b'"') => {
+            let texts: Vec<Str<'_>> = serde_json::from_str(json).map_err(wrong)?;
+            Ok(Input::Texts(texts.into_iter().map(Str::into_text).collect()))
+        }
+        Some(b'[') => Ok(Input::Tokens(serde_json::from_str(json).map_err(wrong)?)),
+        _ => Ok(Input::Tokens(vec![serde_json::from_str(json).map_err(wrong)?])),
+    }
+}
+
+/// Writes a request for `model`.
+#[must_use]
+pub fn encode(request: &EmbeddingRequest<'_>, model: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    let mut body = Object::new(&mut out);
+    body.put("model", model);
+    match &request.input {
+        Input::Texts(texts) => match texts.as_slice() {
+            [one] => write(body.key("input"), one),
+            several => write(body.key("input"), several),
+        },
+        Input::Tokens(tokens) => match tokens.as_slice() {
+            [one] => write(body.key("input"), one),
+            several => write(body.key("input"), several),
+        },
+    }
+    body.given("dimensions", request.dimensions);
+    if request.encoding == Encoding::Base64 {
+        body.put("encoding_format", "base64");
+    }
+    body.given("user", request.end_user.as_deref());
+    for extra in &request.extras {
+        write(body.key_of(&extra.name), extra.value);
+    }
+    body.end();
+    out
+}
+
+#[derive(Default)]
+struct Body<'a> {
+    input: Option<&'a RawValue>,
+    dimensions: Option<u64>,
+    encoding_format: Option<Str<'a>>,
+    user: Option<Str<'a>>,
+    extras: Vec<Extra<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bodies;
+
+        impl<'de> Visitor<'de> for Bodies {
+            type Value = Body<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an embeddings request")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut body = Body::default();
+                while let Some(name) = map.next_key::<Str<'de>>()? {
+                    match &*name {
+                        "input" => body.input = Some(map.next_value()?),
+                        "dimensions" => body.dimensions = map.next_value()?,
+                        "encoding_format" => body.encoding_format = map.next_value()?,
+                        "user" => body.user = map.next_value()?,
+                        "model" => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                        _ => {
+                            let value: &RawValue = map.next_value()?;
+                            if value.get() != "null" {
+                                body.extras.push(Extra { name: name.0, value });
+                            }
+                        }
+                    }
+                }
+                Ok(body)
+            }
+        }
+
+        deserializer.deserialize_map(Bodies)
+    }
+}
