@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::usage::{UsageIn, UsageOut};
-use super::wire::{Block, CallId, Input};
+use super::wire::Block;
+use crate::calls::{Arguments, CallId};
 use crate::error::FormatError;
 use crate::exchange::{Answer, Part, Shown, Stop, Text, ToolCall, Usage};
 use crate::json::{self, Str};
@@ -167,7 +168,7 @@ impl Serialize for BlockOut<'_, '_> {
                 map.serialize_entry("type", "tool_use")?;
                 map.serialize_entry("id", &CallId(&call.id))?;
                 map.serialize_entry("name", &call.name)?;
-                map.serialize_entry("input", &Input(&call.arguments))?;
+                map.serialize_entry("input", &Arguments(&call.arguments))?;
             }
             Part::Reasoning { redacted: Some(data), .. } => {
                 map.serialize_entry("type", "redacted_thinking")?;

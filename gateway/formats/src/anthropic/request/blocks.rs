@@ -4,8 +4,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::anthropic::wire::{CacheControlOut, CallId, Input};
-use crate::exchange::{CacheMark, Image, Media, Part, Source, ToolResult};
+use crate::anthropic::wire::CacheControlOut;
+use crate::calls::{Arguments, CallId};
+use crate::exchange::{CacheMark, Image, Media, Part, ToolResult};
+use crate::media::{Location, locate, media_type};
 
 /// A list of blocks.
 pub(super) struct Blocks<'r, 'a>(&'r [&'r Part<'a>]);
@@ -87,7 +89,7 @@ impl Serialize for BlockOut<'_, '_> {
                 let mut map = typed(serializer, "tool_use")?;
                 map.serialize_entry("id", &CallId(&call.id))?;
                 map.serialize_entry("name", &call.name)?;
-                map.serialize_entry("input", &Input(&call.arguments))?;
+                map.serialize_entry("input", &Arguments(&call.arguments))?;
                 map.end()
             }
             Part::ToolResult(result) => tool_result(result, serializer),
@@ -150,48 +152,24 @@ fn one_entry<S: Serializer>(serializer: S, kind: &str, key: &str, value: &str) -
     map.end()
 }
 
-/// MIME type and base64 text of a `data:` URL; none when it is something else.
-fn data_url(url: &str) -> Option<(&str, &str)> {
-    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
-    let (media_type, _) =
-        head.strip_suffix(";base64")?.split_once(';').unwrap_or((head.strip_suffix(";base64")?, ""));
-    Some((media_type, data))
-}
-
 struct ImageSource<'r, 'a>(&'r Image<'a>);
 
 impl Serialize for ImageSource<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0.source {
-            Source::Base64(data) => base64_source(serializer, image_type(&self.0.media_type, data), data),
-            Source::Url(url) => match data_url(url) {
-                Some((media_type, data)) => base64_source(serializer, image_type(media_type, data), data),
-                None => one_entry(serializer, "url", "url", url),
-            },
-            Source::File(id) => one_entry(serializer, "file", "file_id", id),
+        match locate(&self.0.source) {
+            Location::Inline { media_type: in_address, data } => {
+                let kind = media_type(&self.0.media_type, in_address, data).unwrap_or("image/png");
+                base64_source(serializer, kind, data)
+            }
+            Location::Address(url) => one_entry(serializer, "url", "url", url),
+            Location::File(id) => one_entry(serializer, "file", "file_id", id),
         }
-    }
-}
-
-/// The format demands a MIME type and knows JPEG by its proper name alone; a missing one is told from the first
-/// bytes.
-fn image_type<'r>(said: &'r str, data: &str) -> &'r str {
-    match said {
-        "image/jpg" => "image/jpeg",
-        "" => match data.as_bytes() {
-            [b'/', b'9', b'j', b'/', ..] => "image/jpeg",
-            [b'R', b'0', b'l', b'G', ..] => "image/gif",
-            [b'U', b'k', b'l', b'G', ..] => "image/webp",
-            _ => "image/png",
-        },
-        other => other,
     }
 }
 
 /// Documents that the format knows.
 enum DocumentKind<'r> {
     Pdf(&'r str),
-    /// Base64 of a text.
     Text(String),
     Url(&'r str),
     File(&'r str),
@@ -199,18 +177,13 @@ enum DocumentKind<'r> {
 
 impl<'r> DocumentKind<'r> {
     fn of(media: &'r Media<'_>) -> Option<Self> {
-        let (media_type, data) = match &media.source {
-            Source::File(id) => return Some(Self::File(id)),
-            Source::Base64(data) => (&*media.media_type, &**data),
-            Source::Url(url) => match data_url(url) {
-                Some(inline) => inline,
-                None => return Some(Self::Url(url)),
-            },
+        let (in_address, data) = match locate(&media.source) {
+            Location::File(id) => return Some(Self::File(id)),
+            Location::Address(url) => return Some(Self::Url(url)),
+            Location::Inline { media_type, data } => (media_type, data),
         };
-        match media_type {
+        match media_type(&media.media_type, in_address, data)? {
             "application/pdf" => Some(Self::Pdf(data)),
-            // "%PDF" in base64.
-            "" if data.starts_with("JVBER") => Some(Self::Pdf(data)),
             "text/plain" => String::from_utf8(BASE64_STANDARD.decode(data).ok()?).ok().map(Self::Text),
             _ => None,
         }

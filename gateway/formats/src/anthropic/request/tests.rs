@@ -116,7 +116,7 @@ fn pictures_and_documents_find_their_sources() {
     let request = asking(vec![
         image("image/jpg", Source::Base64("/9j/".into())),
         image("", Source::Base64("R0lGOD".into())),
-        image("", Source::Url("data:image/webp;base64,UklG".into())),
+        image("", Source::Url("data:image/webp;base64,UklGRg".into())),
         image("", Source::Url("https://example.com/a.png".into())),
         document("application/pdf", Source::Base64("JVBERi0=".into())),
         document("text/plain", Source::Base64("aGk=".into())),
@@ -128,7 +128,7 @@ fn pictures_and_documents_find_their_sources() {
         json!([
             {"type": "base64", "media_type": "image/jpeg", "data": "/9j/"},
             {"type": "base64", "media_type": "image/gif", "data": "R0lGOD"},
-            {"type": "base64", "media_type": "image/webp", "data": "UklG"},
+            {"type": "base64", "media_type": "image/webp", "data": "UklGRg"},
             {"type": "url", "url": "https://example.com/a.png"},
             {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
             {"type": "text", "media_type": "text/plain", "data": "hi"},
@@ -181,7 +181,7 @@ fn a_medium_without_place_is_refused_or_left_out_also_within_results() {
     let audio = || {
         Part::Audio(Media {
             media_type: "audio/wav".into(),
-            source: Source::Base64("UklG".into()),
+            source: Source::Base64("UklGRg".into()),
             cache: None,
         })
     };

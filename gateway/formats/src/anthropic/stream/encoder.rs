@@ -3,7 +3,7 @@
 use crate::anthropic::answer::{Blocks, MessageOut, stop_name};
 use crate::anthropic::error;
 use crate::anthropic::usage::UsageOut;
-use crate::anthropic::wire::CallId;
+use crate::calls::CallId;
 use crate::exchange::{Delta, PartStart, Shown, Stop, StreamEncoder, StreamEvent, Usage};
 use crate::json;
 
