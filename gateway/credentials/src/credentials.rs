@@ -13,7 +13,7 @@ use crate::aws::Signer;
 use crate::azure::ManagedIdentity;
 use crate::cache::{Source, Timing, TokenCache};
 use crate::clock::Clock;
-use crate::config::{CredentialsConfig, HeaderConfig};
+use crate::config::{CredentialsConfig, HeaderConfig, QueryConfig};
 use crate::endpoint::TokenClient;
 use crate::environment::Environment;
 use crate::error::{ConfigureError, CredentialError};
@@ -63,32 +63,6 @@ impl Credentials {
         Self(Kind::Anonymous)
     }
 
-    /// Whether making these credentials needs [`Surroundings`]; a fixed header or parameter does not.
-    #[must_use]
-    pub const fn are_fixed(config: &CredentialsConfig) -> bool {
-        matches!(config, CredentialsConfig::Header(_) | CredentialsConfig::Query(_))
-    }
-
-    /// A fixed header or query parameter.
-    ///
-    /// # Errors
-    /// When a secret is missing or cannot be sent, or when the kind is not a fixed one.
-    pub fn fixed(config: &CredentialsConfig) -> Result<Self, ConfigureError> {
-        match config {
-            CredentialsConfig::Header(config) => {
-                header(config).map(|(name, value)| Self(Kind::Header(name, value)))
-            }
-            CredentialsConfig::Query(config) => {
-                let value = config
-                    .value
-                    .resolve()
-                    .map_err(|error| ConfigureError::new("query.value", error.to_string()))?;
-                Ok(Self(Kind::Query(QueryCredential::new(&config.name, &value))))
-            }
-            _ => Err(ConfigureError::new("", "is not a fixed credential")),
-        }
-    }
-
     /// Makes the credentials of the backend named `backend`. Nothing is fetched before the first request.
     ///
     /// # Errors
@@ -102,7 +76,12 @@ impl Credentials {
         validate::first_mistake(config)?;
         let environment = &surroundings.environment;
         let token = match config {
-            CredentialsConfig::Header(_) | CredentialsConfig::Query(_) => return Self::fixed(config),
+            CredentialsConfig::Header(config) => {
+                return header(config).map(|(name, value)| Self(Kind::Header(name, value)));
+            }
+            CredentialsConfig::Query(config) => {
+                return query(config).map(|query| Self(Kind::Query(query)));
+            }
             CredentialsConfig::AwsSigv4(config) => {
                 return Ok(Self(Kind::AwsSigv4(Box::new(Signer::new(backend, config, surroundings)?))));
             }
@@ -182,6 +161,12 @@ pub(crate) fn header(config: &HeaderConfig) -> Result<(HeaderName, HeaderValue),
     })?;
     value.set_sensitive(true);
     Ok((name, value))
+}
+
+pub(crate) fn query(config: &QueryConfig) -> Result<QueryCredential, ConfigureError> {
+    let value =
+        config.value.resolve().map_err(|error| ConfigureError::new("query.value", error.to_string()))?;
+    Ok(QueryCredential::new(&config.name, &value))
 }
 
 /// Where bearer tokens come from.

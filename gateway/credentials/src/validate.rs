@@ -6,7 +6,7 @@ use crate::aws;
 use crate::config::{
     AwsSigv4Config, CredentialsConfig, IdentitySource, ManagedIdentityConfig, Oauth2Config, QueryConfig,
 };
-use crate::credentials::header;
+use crate::credentials::{header, query};
 use crate::endpoint::Endpoint;
 use crate::error::ConfigureError;
 use crate::gcp::ServiceAccount;
@@ -67,7 +67,7 @@ impl Found {
 
 fn check_query(config: &QueryConfig, found: &mut Found) {
     found.check(!config.name.is_empty(), "query.name", "must not be empty");
-    found.note(config.value.resolve().map_err(|error| ConfigureError::new("query.value", error.to_string())));
+    found.note(query(config));
 }
 
 fn check_oauth2(config: &Oauth2Config, found: &mut Found) {
