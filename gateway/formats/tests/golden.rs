@@ -1,7 +1,8 @@
 //! Golden files of translations: each shows what goes in and what comes out of one exchange.
 //!
 //! `tests/golden/CLIENT--BACKEND/CASE.txt` has sections under `=== TITLE` lines; text before the first is prose.
-//! Inputs are read, outputs compared; `UPDATE_GOLDEN=1` writes the outputs anew.
+//! Inputs are read, outputs compared; `UPDATE_GOLDEN=1` writes the outputs anew,
+//! `UPDATE_GOLDEN=PART` those of files whose path holds it.
 //!
 //! | section | side | what |
 //! |---|---|---|
@@ -31,7 +32,10 @@ mod translate;
 use std::path::{Path, PathBuf};
 
 use tollgate_formats::exchange::{Answer, Request, Shown, StreamDecoder, StreamEncoder};
-use tollgate_formats::{ErrorShown, FormatError, ProviderError, Unmapped, openai_chat};
+use tollgate_formats::{
+    ErrorShown, FormatError, ProviderError, Unmapped, anthropic, bedrock, gemini, openai_chat,
+    openai_completions,
+};
 
 /// What clients speak.
 struct Client {
@@ -70,6 +74,31 @@ const FORMATS: &[Format] = &[
             decode_answer: openai_chat::answer::decode,
             decoder: || Box::new(openai_chat::stream::Decoder::new()),
             decode_error: openai_chat::error::decode,
+        }),
+    },
+    Format {
+        name: "openai_completions",
+        client: Some(Client {
+            decode_request: openai_completions::request::decode,
+            encode_answer: openai_completions::answer::encode,
+            encoder: |shown, usage| Box::new(openai_completions::stream::Encoder::new(shown, usage)),
+            encode_error: openai_completions::error::encode,
+        }),
+        backend: None,
+    },
+    Format {
+        name: "anthropic",
+        client: Some(Client {
+            decode_request: anthropic::request::decode,
+            encode_answer: anthropic::answer::encode,
+            encoder: |shown, _| Box::new(anthropic::stream::Encoder::new(shown)),
+            encode_error: anthropic::error::encode,
+        }),
+        backend: Some(Backend {
+            encode_request: anthropic::request::encode,
+            decode_answer: anthropic::answer::decode,
+            decoder: || Box::new(anthropic::stream::Decoder::new()),
+            decode_error: anthropic::error::decode,
         }),
     },
     Format {
@@ -120,7 +149,7 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 
 #[test]
 fn every_golden_file_shows_what_the_translation_gives() {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let update = std::env::var("UPDATE_GOLDEN").ok();
     let mut wrong = Vec::new();
     let cases = cases();
     assert!(!cases.is_empty(), "no golden files are found");
@@ -134,7 +163,8 @@ fn every_golden_file_shows_what_the_translation_gives() {
         if shown == is {
             continue;
         }
-        if update {
+        let chosen = |part: &String| part == "1" || path.to_string_lossy().contains(part.as_str());
+        if update.as_ref().is_some_and(chosen) {
             std::fs::write(path, &shown).unwrap();
         } else {
             wrong.push(format!("{}:\n{}", path.display(), file::difference(&is, &shown)));
