@@ -16,7 +16,7 @@ use crate::view::{read, text_of};
 /// kept by name, for every backend's format to refuse.
 ///
 /// # Errors
-/// When the body is no such request; [`FormatError::Unsupported`] for several prompts and prompts of tokens.
+/// When the body is no such request, or holds several prompts or tokens.
 pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
     let body: Body<'_> = read(body)?;
     let prompt = body.prompt.ok_or_else(|| FormatError::invalid("`prompt` is missing", "prompt"))?;
@@ -35,9 +35,18 @@ fn one_text(prompt: &RawValue) -> Result<Text<'_>, FormatError> {
     let several: Vec<&RawValue> = serde_json::from_str(prompt.get())
         .map_err(|_| FormatError::invalid("`prompt` must be a text or an array", "prompt"))?;
     match several.as_slice() {
-        [one] => text_of(one).ok_or(FormatError::Unsupported { param: "prompt".into() }),
-        _ => Err(FormatError::Unsupported { param: "prompt".into() }),
+        [] => Err(FormatError::invalid("`prompt` is empty", "prompt")),
+        [one] => text_of(one).ok_or_else(tokens),
+        [first, ..] if text_of(first).is_some() => {
+            Err(FormatError::Unsupported { param: "prompt[1]".into() })
+        }
+        _ => Err(tokens()),
     }
+}
+
+fn tokens() -> FormatError {
+    let message = "`prompt` must be text: the model behind this alias has tokens of its own";
+    FormatError::invalid(message, "prompt")
 }
 
 #[derive(Default)]
