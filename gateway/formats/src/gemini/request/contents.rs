@@ -104,7 +104,9 @@ impl<'r> Writer<'r> {
             TurnRole::Assistant => "model",
         };
         let mut parts = Vec::with_capacity(turn.parts.len());
-        // The proof that the next part carries.
+        // The proof that the next call carries, or the next part where there is no call: clients may have moved
+        // thoughts before everything else.
+        let has_calls = turn.parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
         let mut proof: Option<&'r str> = None;
         for part in &turn.parts {
             if let Part::Reasoning { text, signature, .. } = part {
@@ -117,7 +119,9 @@ impl<'r> Writer<'r> {
                     parts.push(PartOut { thought: true, text: Some(text), ..PartOut::default() });
                 }
             } else if let Some(mut written) = self.part(part, unmapped)? {
-                written.thought_signature = proof.take();
+                if written.function_call.is_some() || !has_calls {
+                    written.thought_signature = proof.take();
+                }
                 parts.push(written);
             }
         }

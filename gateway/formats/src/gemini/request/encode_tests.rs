@@ -83,6 +83,18 @@ fn proofs_go_back_to_the_part_they_came_with() {
 }
 
 #[test]
+fn a_proof_that_was_moved_before_the_text_still_finds_its_call() {
+    let turns = vec![
+        user(vec![Part::text("a")]),
+        model(vec![thought("", Some("gemini#s1")), Part::text("looking"), call("1", "f")]),
+    ];
+    let body = conversation(turns, "gemini-3-pro-preview");
+    assert!(body.contains(
+        r#"[{"text":"looking"},{"functionCall":{"id":"1","name":"f","args":{}},"thoughtSignature":"s1"}]"#
+    ));
+}
+
+#[test]
 fn thoughts_of_other_providers_are_left_out_and_newer_models_are_told_so() {
     let turns = || {
         vec![
