@@ -249,3 +249,7 @@ mod tests {
         assert!(!encoded("identity") && !is_encoded(&HeaderMap::new()));
     }
 }
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod credential_tests;
