@@ -73,7 +73,7 @@ async fn a_backend_is_left_alone_for_as_long_as_it_asks_in_whatever_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_beyond_the_cap_is_cut() {
-    let (bed, _second) = pair(json!({ "max_open": "1 s" })).await;
+    let (bed, _second) = pair(json!({ "open_for": "1 s", "max_open": "1 s" })).await;
     let wish = refuses(StatusFault { retry_after_s: Some(86_400), ..StatusFault::code(429) });
     bed.sim.state().set_fault("sim-small", Faults { first: Some(1), ..wish });
     ask(&bed.gateway).await;
