@@ -79,8 +79,12 @@ fn read_all(body: &[u8]) {
         let mut decoder = stream::Decoder::new();
         let mut encoder = stream::Encoder::new(Shown::default());
         let mut out = Vec::new();
-        for data in [r#"{"type":"message_start","message":{}}"#, data, data] {
-            let _ = decoder.read(None, data, &mut |event| encoder.write(&event, &mut out));
+        let start = r#"{"type":"message_start","message":{}}"#;
+        let names =
+            ["content_block_start", "content_block_delta", "content_block_stop", "message_delta", "error"];
+        let events = [(None, start), (None, data)].into_iter().chain(names.map(|name| (Some(name), data)));
+        for (name, data) in events {
+            let _ = decoder.read(name, data, &mut |event| encoder.write(&event, &mut out));
         }
         let _ = decoder.finish(&mut |event| encoder.write(&event, &mut out));
         assert!(std::str::from_utf8(&out).is_ok());

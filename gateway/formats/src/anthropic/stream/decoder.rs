@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
+
+use super::events::{
+    BlockDelta, BlockStart, BlockStop, DeltaIn, Failure, Kind, Message, MessageDelta, MessageStart,
+};
 use crate::anthropic::answer::stop_from_name;
-use crate::anthropic::error::ErrorObject;
-use crate::anthropic::usage::UsageIn;
 use crate::anthropic::wire::Block;
 use crate::error::FormatError;
 use crate::exchange::{Delta, PartStart, Stop, StreamDecoder, StreamEvent, Usage};
@@ -38,54 +41,6 @@ struct Open {
     ours: Option<u32>,
 }
 
-/// An event of any type.
-#[derive(serde::Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Str<'a>,
-    #[serde(default)]
-    index: Option<u64>,
-    #[serde(borrow, default)]
-    message: Option<Message<'a>>,
-    #[serde(borrow, default)]
-    content_block: Option<Block<'a>>,
-    #[serde(borrow, default)]
-    delta: Option<DeltaIn<'a>>,
-    #[serde(borrow, default)]
-    usage: Option<UsageIn<'a>>,
-    #[serde(borrow, default)]
-    error: Option<ErrorObject<'a>>,
-}
-
-#[derive(serde::Deserialize)]
-struct Message<'a> {
-    #[serde(borrow, default)]
-    id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    model: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    usage: Option<UsageIn<'a>>,
-}
-
-/// What is new, of a block or of the whole message.
-#[derive(serde::Deserialize)]
-struct DeltaIn<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    text: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    partial_json: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    thinking: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    signature: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    stop_reason: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    stop_sequence: Option<Str<'a>>,
-}
-
 type Out<'o> = &'o mut dyn FnMut(StreamEvent<'_>);
 
 impl Decoder {
@@ -95,11 +50,10 @@ impl Decoder {
         Self::default()
     }
 
-    fn start(&mut self, message: Option<Message<'_>>, out: Out<'_>) -> Result<(), FormatError> {
+    fn start(&mut self, message: Message<'_>, out: Out<'_>) -> Result<(), FormatError> {
         if self.phase != Phase::Waiting {
             return Err(broken("a second `message_start`"));
         }
-        let message = message.ok_or_else(|| broken("`message_start` without a message"))?;
         self.phase = Phase::Running;
         out(StreamEvent::Start {
             id: message.id.map(Str::into_text).unwrap_or_default(),
@@ -159,11 +113,11 @@ impl Decoder {
             // A part of a block that is left out; or of one that was never begun.
             return if open.is_some() { Ok(()) } else { Err(broken("a delta of a block that is not open")) };
         };
-        let delta = match delta.kind.as_deref() {
-            Some("text_delta") => delta.text.map(|text| Delta::Text(text.0)),
-            Some("input_json_delta") => delta.partial_json.map(|text| Delta::Arguments(text.0)),
-            Some("thinking_delta") => delta.thinking.map(|text| Delta::Reasoning(text.0)),
-            Some("signature_delta") => delta.signature.map(|text| Delta::Signature(text.0)),
+        let delta = match &*delta.kind {
+            "text_delta" => delta.text.map(|text| Delta::Text(text.0)),
+            "input_json_delta" => delta.partial_json.map(|text| Delta::Arguments(text.0)),
+            "thinking_delta" => delta.thinking.map(|text| Delta::Reasoning(text.0)),
+            "signature_delta" => delta.signature.map(|text| Delta::Signature(text.0)),
             // Citations and what may come: nothing that the common view knows.
             _ => None,
         };
@@ -179,13 +133,13 @@ impl Decoder {
         }
     }
 
-    fn message_delta(&mut self, delta: Option<DeltaIn<'_>>, usage: Option<UsageIn<'_>>, out: Out<'_>) {
-        if let Some(report) = usage {
+    fn message_delta(&mut self, event: MessageDelta<'_>, out: Out<'_>) {
+        if let Some(report) = event.usage {
             self.usage = report.after(&self.usage);
             out(StreamEvent::Usage(self.usage));
         }
         let Some((reason, stop_sequence)) =
-            delta.and_then(|delta| Some((delta.stop_reason?, delta.stop_sequence)))
+            event.delta.and_then(|delta| Some((delta.stop_reason?, delta.stop_sequence)))
         else {
             return;
         };
@@ -211,46 +165,35 @@ impl Decoder {
 
 impl StreamDecoder for Decoder {
     fn read(&mut self, name: Option<&str>, data: &str, out: Out<'_>) -> Result<(), FormatError> {
-        if self.phase == Phase::Ended || name == Some("ping") {
+        if self.phase == Phase::Ended {
             return Ok(());
         }
-        let event: Event<'_> = serde_json::from_str(data)?;
-        let is_ours = matches!(
-            &*event.kind,
-            "content_block_start"
-                | "content_block_delta"
-                | "content_block_stop"
-                | "message_delta"
-                | "message_stop"
-        );
-        if is_ours && self.phase == Phase::Waiting {
-            return Err(broken("an event before `message_start`"));
-        }
-        match (&*event.kind, event.index) {
-            ("message_start", _) => self.start(event.message, out)?,
-            ("content_block_start", Some(index)) => {
-                let block = event.content_block.ok_or_else(|| broken("a block without content"))?;
-                self.start_block(index, &block, out)?;
+        let kind = Kind::of(name, data).map_err(unreadable)?;
+        let is_early = self.phase == Phase::Waiting;
+        match kind {
+            Kind::Other => {}
+            Kind::MessageStart => self.start(event::<MessageStart<'_>>(data)?.message, out)?,
+            Kind::Error => {
+                self.phase = Phase::Ended;
+                out(StreamEvent::Failed(event::<Failure<'_>>(data)?.error.into_error(None)));
             }
-            ("content_block_delta", Some(index)) => {
-                let delta = event.delta.ok_or_else(|| broken("a delta without content"))?;
+            _ if is_early => return Err(broken("an event before `message_start`")),
+            Kind::BlockStart => {
+                let BlockStart { index, content_block } = event(data)?;
+                self.start_block(index, &content_block, out)?;
+            }
+            Kind::BlockDelta => {
+                let BlockDelta { index, delta } = event(data)?;
                 self.delta(index, delta, out)?;
             }
-            ("content_block_stop", Some(index)) if self.open.is_none_or(|open| open.theirs == index) => {
-                self.end_block(out);
+            Kind::BlockStop => {
+                let BlockStop { index } = event(data)?;
+                if self.open.is_some_and(|open| open.theirs == index) {
+                    self.end_block(out);
+                }
             }
-            ("content_block_start" | "content_block_delta" | "content_block_stop", None) => {
-                return Err(broken("a block without an index"));
-            }
-            ("message_delta", _) => self.message_delta(event.delta, event.usage, out),
-            ("message_stop", _) => self.end(out),
-            ("error", _) => {
-                self.phase = Phase::Ended;
-                let error = event.error.ok_or_else(|| broken("an error without content"))?;
-                out(StreamEvent::Failed(error.into_error(None)));
-            }
-            // Pings, and events that are yet to come.
-            _ => {}
+            Kind::MessageDelta => self.message_delta(event(data)?, out),
+            Kind::MessageStop => self.end(out),
         }
         Ok(())
     }
@@ -265,6 +208,14 @@ impl StreamDecoder for Decoder {
             Phase::Waiting | Phase::Running => Err(FormatError::CutShort),
         }
     }
+}
+
+fn event<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, FormatError> {
+    serde_json::from_str(data).map_err(unreadable)
+}
+
+fn unreadable(error: serde_json::Error) -> FormatError {
+    broken(&error.to_string())
 }
 
 fn broken(what: &str) -> FormatError {

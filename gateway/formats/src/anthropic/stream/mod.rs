@@ -2,6 +2,7 @@
 
 mod decoder;
 mod encoder;
+mod events;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;
