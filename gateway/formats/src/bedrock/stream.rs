@@ -91,6 +91,26 @@ struct Metadata<'a> {
     usage: Option<TokenUsage<'a>>,
 }
 
+/// Stands before the code of an error that the service's model does not know, where a name is expected.
+const UNMODELLED: &str = "error:";
+
+/// A message as [`Decoder::read`] takes it: the name of the event or exception and its JSON. Errors that the
+/// service's model does not know have neither, so both are made.
+///
+/// # Errors
+/// When the payload is not UTF-8.
+pub fn name_and_data<'m>(message: &Message<'m>) -> Result<(Cow<'m, str>, Cow<'m, str>), FormatError> {
+    let name = message.name().unwrap_or_default();
+    if message.kind() == MessageKind::Error {
+        let text = message.text(":error-message").unwrap_or_default();
+        let data = serde_json::json!({ "message": text }).to_string();
+        return Ok((Cow::Owned(format!("{UNMODELLED}{name}")), Cow::Owned(data)));
+    }
+    let payload = std::str::from_utf8(message.payload)
+        .map_err(|_| FormatError::invalid("an event of the stream is not UTF-8", None))?;
+    Ok((Cow::Borrowed(name), Cow::Borrowed(payload)))
+}
+
 /// Kinds of parts, as far as deltas must match them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -139,28 +159,13 @@ impl Decoder {
     /// # Errors
     /// When the message cannot be understood.
     pub fn read_message(&mut self, message: &Message<'_>, out: Out<'_>) -> Result<(), FormatError> {
-        let payload = std::str::from_utf8(message.payload)
-            .map_err(|_| FormatError::invalid("an event of the stream is not UTF-8", None))?;
-        match message.kind() {
-            MessageKind::Event => self.read(message.name(), payload, out),
-            MessageKind::Exception => {
-                self.fail(message.name().unwrap_or("exception"), payload, out);
-                Ok(())
-            }
-            MessageKind::Error => {
-                let text =
-                    serde_json::json!({ "message": message.text(":error-message").unwrap_or_default() });
-                self.fail(message.name().unwrap_or("error"), &text.to_string(), out);
-                Ok(())
-            }
-        }
+        let (name, data) = name_and_data(message)?;
+        self.read(Some(&name), &data, out)
     }
 
     fn fail(&mut self, name: &str, payload: &str, out: Out<'_>) {
-        if self.phase != Phase::Ended {
-            self.phase = Phase::Ended;
-            out(StreamEvent::Failed(error::in_stream(name, payload)));
-        }
+        self.phase = Phase::Ended;
+        out(StreamEvent::Failed(error::in_stream(name, payload)));
     }
 
     fn begin(&mut self, out: Out<'_>) {
@@ -266,7 +271,7 @@ impl StreamDecoder for Decoder {
         if self.phase == Phase::Ended {
             return Ok(());
         }
-        if name.ends_with("Exception") {
+        if let Some(name) = name.strip_prefix(UNMODELLED).or(name.ends_with("Exception").then_some(name)) {
             self.fail(name, data, out);
             return Ok(());
         }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::exchange::{
     CacheMark, Effort, Image, Media, Part, Reasoning, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
@@ -264,4 +266,34 @@ fn structured_results_and_labels_are_passed_as_json() {
         body.contains(r#""content":[{"json":{"a":1}}]"#) && body.contains(r#""content":[{"text":"[1]"}]"#)
     );
     assert!(body.contains(r#""requestMetadata":{"a":1}"#), "{body}");
+}
+
+proptest! {
+    /// Whatever the order of turns and parts: JSON whose roles alternate, results before everything else.
+    #[test]
+    fn conversations_come_out_alternating(turns in conversations()) {
+        let request = Request { turns, tools: vec![tool()], ..Request::default() };
+        let Ok(body) = written(&request, CLAUDE) else { return Ok(()) };
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let messages = body["messages"].as_array().unwrap();
+        for (place, message) in messages.iter().enumerate() {
+            prop_assert_eq!(&message["role"], if place % 2 == 0 { "user" } else { "assistant" });
+            let is_result: Vec<bool> =
+                message["content"].as_array().unwrap().iter().map(|block| block.get("toolResult").is_some()).collect();
+            prop_assert!(!is_result.is_empty() && is_result.is_sorted_by(|a, b| a >= b));
+        }
+    }
+}
+
+fn conversations() -> impl Strategy<Value = Vec<Turn<'static>>> {
+    let part = prop_oneof![
+        ".{0,4}".prop_map(Part::text),
+        Just(call("1")),
+        Just(result("1", None)),
+        Just(Part::Reasoning { text: "hm".into(), signature: Some("s".into()), redacted: None }),
+        Just(Part::Refusal("no".into())),
+    ];
+    let turn = (any::<bool>(), proptest::collection::vec(part, 0..4))
+        .prop_map(|(is_user, parts)| if is_user { user(parts) } else { model(parts) });
+    proptest::collection::vec(turn, 0..8)
 }

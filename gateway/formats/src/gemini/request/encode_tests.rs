@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::exchange::{Effort, Image, Part, Reasoning, Source, ToolCall, ToolResult, Turn, TurnRole};
 use crate::unmapped::OnUnmappable;
@@ -185,4 +187,39 @@ fn strict_tools_are_validated_and_choices_have_modes() {
         mode(None, Some(ToolChoice::Named("f".into()))).unwrap(),
         r#"{"mode":"ANY","allowedFunctionNames":["f"]}}}"#
     );
+}
+
+proptest! {
+    /// Whatever the order of turns and parts: JSON whose roles alternate, results before everything else, and
+    /// the first call of each step with a proof.
+    #[test]
+    fn conversations_come_out_alternating(turns in conversations()) {
+        let request = Request { turns, ..Request::default() };
+        let Ok(body) = written(&request, "gemini-3-pro") else { return Ok(()) };
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let mut before = None;
+        for content in body["contents"].as_array().unwrap() {
+            prop_assert_ne!(before, Some(&content["role"]));
+            before = Some(&content["role"]);
+            let parts = content["parts"].as_array().unwrap();
+            let is_result: Vec<bool> = parts.iter().map(|part| part.get("functionResponse").is_some()).collect();
+            prop_assert!(!is_result.is_empty() && is_result.is_sorted_by(|a, b| a >= b));
+            let first_call = parts.iter().find(|part| part.get("functionCall").is_some());
+            prop_assert!(first_call.is_none_or(|call| call.get("thoughtSignature").is_some()));
+        }
+    }
+}
+
+fn conversations() -> impl Strategy<Value = Vec<Turn<'static>>> {
+    let part = prop_oneof![
+        ".{0,4}".prop_map(Part::text),
+        Just(call("1", "f")),
+        Just(result("1", "x")),
+        Just(thought("hm", Some("gemini#s"))),
+        Just(thought("", Some("gemini#t"))),
+        Just(thought("hm", None)),
+    ];
+    let turn = (any::<bool>(), proptest::collection::vec(part, 0..4))
+        .prop_map(|(is_user, parts)| if is_user { user(parts) } else { model(parts) });
+    proptest::collection::vec(turn, 0..8)
 }
