@@ -92,6 +92,44 @@ async fn when_all_are_busy_the_earliest_recovery_is_told() {
     }
 }
 
+/// Two targets, the first of which has committed to 2,000 tokens a minute.
+fn committed(config: GatewayConfig) -> GatewayConfig {
+    let capacity = json!({ "tokens_per_minute": 2_000, "max_busy": "1ms" });
+    two_targets(config, json!({})).set("backends.sim.deployments", json!({ FIRST: { "capacity": capacity } }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_the_committed_capacity_goes_to_the_next_priority() {
+    let bed = bed(Options::default(), committed).await;
+    bed.sim.state().set_fault(FIRST, slow());
+    let mut large = chat("chat", "Hi");
+    large["max_tokens"] = json!(1_500);
+    let (client, first) = (bed.gateway.client("checkout"), large.clone());
+    let under_way = tokio::spawn(async move { client.post(CHAT, &first).await });
+    let begun = || std::future::ready((bed.sim.state().stats().traffic.under_way == 1).then_some(()));
+    wait::until("the capacity is taken", wait::EFFECT, begun).await.unwrap();
+    let second = bed.gateway.client("checkout").post(CHAT, &large).await.unwrap();
+    let told = (second.header("x-tollgate-model"), second.header("x-tollgate-attempts"));
+    assert_eq!(told, (SECOND, "1"), "{}", second.text());
+    under_way.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_committed_capacity_spills_one_request_and_trips_nothing() {
+    let bed = bed(Options::default(), committed).await;
+    let status = StatusFault { retry_after_s: Some(600), ..StatusFault::code(429) };
+    let once = Faults { status: Some(status), first: Some(1), ..Faults::default() };
+    bed.sim.state().set_fault(FIRST, once);
+    let client = bed.gateway.client("checkout");
+    let spilled = client.post(CHAT, &chat("chat", "Hi")).await.unwrap();
+    assert_eq!((spilled.header("x-tollgate-model"), spilled.header("x-tollgate-attempts")), (SECOND, "2"));
+    let back = || async {
+        let reply = client.post(CHAT, &chat("chat", "Hi")).await.unwrap();
+        (reply.header("x-tollgate-model") == FIRST).then_some(())
+    };
+    wait::until("the first target is used again", wait::EFFECT, back).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_stays_with_its_target_by_a_cookie_that_names_none() {
     let bed = bed(Options::default(), |config| {

@@ -64,8 +64,7 @@ impl Call {
 impl Future for Call {
     type Output = (Attempt, Answered);
 
-    /// # Panics
-    /// Never; a call that is polled after its end stays pending.
+    /// A call that is polled after its end stays pending.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some((_, call)) = &mut self.under_way else { return Poll::Pending };
         let answered = std::task::ready!(call.as_mut().poll(cx));
