@@ -18,6 +18,7 @@ pub mod formats;
 pub mod gateway;
 pub mod limits;
 pub mod policies;
+pub mod replicas;
 pub mod request;
 pub mod routes;
 pub mod routing;

@@ -12,11 +12,13 @@ use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
 use arc_swap::ArcSwap;
 use tollgate_eventlog::{EventLog, LogError};
+use tollgate_schemas::ids::BootId;
 use tollgate_settings::Mistakes;
 
 use crate::admin;
 use crate::backends::Backends;
 use crate::backends::call::Caller;
+use crate::backends::probes::Probes;
 use crate::backends::tls;
 use crate::config::validate::validate;
 use crate::config::{Config, FsyncConfig, OnFullConfig};
@@ -24,6 +26,7 @@ use crate::gateway::{Gateway, Worker};
 use crate::limits::Limiters;
 use crate::policies::cache_client::HttpCache;
 use crate::policies::semantic_cache::CacheLookup;
+use crate::replicas::{Replica, Replicas};
 use crate::routes;
 use crate::snapshot::{self, Snapshot, SnapshotError};
 use crate::telemetry::metrics::Metrics;
@@ -84,6 +87,8 @@ pub struct Handle {
     model_server: ServerHandle,
     admin_server: ServerHandle,
     usage: UsageHandle,
+    probes: Probes,
+    replicas: Option<Replicas>,
     drain: Duration,
 }
 
@@ -100,7 +105,7 @@ pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartErr
         tracing::warn!("no subscription has a key: every call will be refused");
     }
     let ledger = open_ledger(config)?;
-    let usage = usage::start(ledger.clone(), log);
+    let usage = usage::start(ledger.clone(), Arc::clone(&log));
     let gateway = Arc::new(Gateway {
         snapshot: ArcSwap::from_pointee(snapshot),
         backends,
@@ -111,8 +116,30 @@ pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartErr
     });
     let (model_server, addr) = serve_model_api(config, &gateway)?;
     let (admin_server, admin_addr) = serve_admin(config, &gateway)?;
+    let probes = Probes::start(config, &gateway, Caller::new(tls::client_config()?));
+    let replicas = share_circuits(config, &gateway, log);
     tracing::info!(%addr, admin = %admin_addr, "listening");
-    Ok(Handle { gateway, addr, admin_addr, model_server, admin_server, usage, drain: config.server.drain.0 })
+    Ok(Handle {
+        gateway,
+        addr,
+        admin_addr,
+        model_server,
+        admin_server,
+        usage,
+        probes,
+        replicas,
+        drain: config.server.drain.0,
+    })
+}
+
+/// Joins the circuits with those of other replicas, where that is wanted. They work without it too.
+fn share_circuits(config: &Config, gateway: &Gateway, log: Arc<dyn EventLog>) -> Option<Replicas> {
+    if !config.replicas.share_circuits {
+        return None;
+    }
+    let me = Replica { gateway_id: Arc::clone(&config.gateway_id), boot_id: BootId::now() };
+    let started = Replicas::start(log, &gateway.backends, me, gateway.metrics.replicas());
+    started.inspect_err(|error| tracing::warn!(%error, "circuits are not shared with other replicas")).ok()
 }
 
 fn open_ledger(config: &Config) -> Result<Ledger, StartError> {
@@ -225,12 +252,16 @@ impl Handle {
     /// last events to the log. What cannot be published stays in the spool.
     pub async fn shutdown(self) {
         self.gateway.stopping.store(true, Ordering::SeqCst);
+        drop(self.probes);
         self.model_server.pause().await;
         let deadline = tokio::time::Instant::now() + self.drain;
         while self.gateway.ledger.status().open_intents > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.model_server.stop(true).await;
+        if let Some(replicas) = &self.replicas {
+            replicas.stop();
+        }
         self.usage.shutdown(FLUSH_DEADLINE);
         self.admin_server.stop(false).await;
         tracing::info!("stopped");

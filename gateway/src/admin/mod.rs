@@ -7,6 +7,8 @@ use serde::Serialize;
 use crate::gateway::Gateway;
 use crate::telemetry::metrics::LedgerGauges;
 
+mod circuits;
+
 /// The admin pages.
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -14,6 +16,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/readyz", web::get().to(ready))
         .route("/metrics", web::get().to(metrics))
         .route("/admin/backends", web::get().to(backends))
+        .route("/admin/backends/{backend}/open", web::post().to(circuits::open))
+        .route("/admin/backends/{backend}/close", web::post().to(circuits::close))
         .route("/admin/limits", web::get().to(limits))
         .route("/admin/ledger", web::get().to(ledger));
 }

@@ -287,3 +287,16 @@ impl Handler<Crash> for BackendActor {
         panic!("a test asked for it");
     }
 }
+
+/// Lets a test know that everything before it was handled.
+#[cfg(test)]
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Barrier;
+
+#[cfg(test)]
+impl Handler<Barrier> for BackendActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Barrier, _: &mut Self::Context) {}
+}

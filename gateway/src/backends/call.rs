@@ -104,8 +104,28 @@ impl Caller {
         // Answers are read on their way, so they must not be compressed.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let request = post_request(backend.chat_url.clone(), headers, body.clone());
+        self.call(backend, request, &body).await
+    }
+
+    /// Reads from a backend with GET and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn get(&self, backend: &Backend, uri: Uri) -> Result<Response<Incoming>, CallError> {
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.uri_mut() = uri;
+        self.call(backend, request, &Bytes::new()).await
+    }
+
+    /// Shows the backend's credentials, sends, and waits for the head of the answer.
+    async fn call(
+        &self,
+        backend: &Backend,
+        request: Request<Full<Bytes>>,
+        body: &Bytes,
+    ) -> Result<Response<Incoming>, CallError> {
         let (mut head, payload) = request.into_parts();
-        backend.credentials.prepare(&mut head, &body).await.map_err(CallError::Credentials)?;
+        backend.credentials.prepare(&mut head, body).await.map_err(CallError::Credentials)?;
         let client = self.client(backend.connect_timeout, backend.tls.as_ref());
         let request = Request::from_parts(head, payload);
         let response = answered(client.request(request), backend.first_byte_timeout).await?;

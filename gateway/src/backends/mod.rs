@@ -24,6 +24,7 @@ mod ewma;
 mod gate;
 mod latencies;
 pub mod outcome;
+pub mod probes;
 mod rates;
 pub mod registry;
 pub mod retry_after;

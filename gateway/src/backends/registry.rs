@@ -161,5 +161,8 @@ impl Backends {
 }
 
 #[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod schedules;
+#[cfg(test)]
 #[path = "registry_tests.rs"]
 mod tests;

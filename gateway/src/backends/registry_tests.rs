@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::backend_actor::Crash;
+use super::super::backend_actor::{Barrier, Crash};
 use smallvec::smallvec;
 
 use super::super::capacity::CapacityRules;
@@ -46,8 +46,7 @@ const FAILED: AttemptClass = AttemptClass::Failure(FailureKind::Connect);
 impl Deployment {
     /// Waits until the actor has seen everything that was reported before.
     async fn settled(&self) {
-        let rules = self.cell().checkpoint.lock().rules().clone();
-        self.actor().send(SetRules(rules)).await.unwrap();
+        self.actor().send(Barrier).await.unwrap();
     }
 
     async fn fail(&self) {

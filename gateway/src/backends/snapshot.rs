@@ -28,6 +28,19 @@ pub enum CircuitState {
     Held,
 }
 
+impl CircuitState {
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::Held => "held",
+        }
+    }
+}
+
 /// One deployment as operators see it.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeploymentSnapshot {

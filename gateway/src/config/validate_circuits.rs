@@ -15,6 +15,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Checks what a backend's circuits, probe and capacity say.
 pub(super) fn check(config: &Config, name: &str, backend: &BackendConfig, mistakes: &mut Mistakes) {
     let path = format!("backends.{name}");
+    if name.contains('|') {
+        mistakes.add(path.clone(), "must not have a `|` in its name: that separates it from its models");
+    }
     check_circuit(&format!("{path}.circuit"), &backend.circuit, mistakes);
     if let Some(probe) = &backend.probe {
         check_probe(&format!("{path}.probe"), &backend.url, probe, mistakes);

@@ -21,6 +21,7 @@ use serde::Serialize;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{Outcome, UsageEvent};
 
+use super::background::{ProbeMetrics, ReplicaMetrics};
 use super::scrape::{DeploymentMetrics, LedgerMetrics, LimiterMetrics};
 use crate::backends::DeploymentSnapshot;
 use crate::limits::LimiterStats;
@@ -117,6 +118,8 @@ pub struct Metrics {
     cache_lookup_failures: Counter,
     expression_failures: Counter,
     deployments: DeploymentMetrics,
+    probes: ProbeMetrics,
+    replicas: ReplicaMetrics,
     limiters: LimiterMetrics,
     ledger: LedgerMetrics,
     scraping: Mutex<()>,
@@ -155,6 +158,8 @@ impl Metrics {
             cache_lookup_failures: Counter::default(),
             expression_failures: Counter::default(),
             deployments: DeploymentMetrics::register(&mut registry),
+            probes: ProbeMetrics::register(&mut registry),
+            replicas: ReplicaMetrics::register(&mut registry),
             limiters: LimiterMetrics::register(&mut registry),
             ledger: LedgerMetrics::register(&mut registry),
             scraping: Mutex::new(()),
@@ -266,6 +271,18 @@ impl Metrics {
     /// An expression of the configuration had no value for a request.
     pub fn expression_failed(&self) {
         self.expression_failures.inc();
+    }
+
+    /// Health probes of backends.
+    #[must_use]
+    pub fn probes(&self) -> &ProbeMetrics {
+        &self.probes
+    }
+
+    /// Circuits that replicas tell each other of.
+    #[must_use]
+    pub fn replicas(&self) -> &ReplicaMetrics {
+        &self.replicas
     }
 
     /// Everything in the OpenMetrics text format.

@@ -105,6 +105,9 @@ async fn circuits_and_limiters_show_their_state() {
     for line in [
         r#"tollgate_circuit_open{backend="b",model="m"} 1"#,
         r#"tollgate_circuit_trips_total{backend="b",model="m"} 1"#,
+        r#"tollgate_circuit_state{backend="b",model="m",state="held",cause="operator"} 1"#,
+        r#"tollgate_circuit_open_until_timestamp_seconds{backend="b",model="m"} 0"#,
+        "tollgate_replica_circuits_dropped_total 0",
         "tollgate_limiter_keys 4",
         "tollgate_limiter_unavailable_total 2",
     ] {

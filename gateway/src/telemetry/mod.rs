@@ -1,5 +1,6 @@
 //! What the gateway says about itself, and the clock that it measures with.
 
+pub mod background;
 pub mod clock;
 pub mod metrics;
 pub mod redact;
