@@ -32,9 +32,9 @@ use crate::figures::{Figures, progress};
 
 const CHAT: &str = "/v1/chat/completions";
 /// What the faulty backends are given, each step; the second one has the defaults.
-const PATIENCE: Duration = Duration::from_millis(2500);
+const PATIENCE: Duration = Duration::from_millis(4000);
 /// The whole call, at those.
-const TOTAL: Duration = Duration::from_secs(8);
+const TOTAL: Duration = Duration::from_secs(12);
 /// How long the gateway may take to let go of what it held.
 const LETS_GO: Duration = Duration::from_secs(15);
 
