@@ -4,6 +4,7 @@
 //! would; only when the bound does not fit, or would take more than half of the limit's capacity with it,
 //! the prompt is counted.
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::access::{Caller, CallerLimit};
@@ -69,7 +70,7 @@ async fn reserve_one(
             return Ok(reservation);
         }
     }
-    let tokens = prompt.count() + completion;
+    let tokens = prompt.count().await + completion;
     let ask = Ask { tokens, keep_free: 0 };
     limiters.reserve(&limit.key, limit.rule, ask).await.map_err(|refusal| refused(limit, tokens, &refusal))
 }
@@ -104,14 +105,23 @@ struct PromptSize<'a> {
 
 impl<'a> PromptSize<'a> {
     fn new(model: &'a str, request: &'a ChatRequest<'a>) -> Self {
-        let bound = request.messages.map_or(0, |raw| tokens::upper_bound(raw.get().as_bytes()));
+        let bound = request.messages.map_or(0, |raw| tokens::upper_bound(model, raw.get().as_bytes(), None));
         Self { model, request, bound, exact: None }
     }
 
-    fn count(&mut self) -> u64 {
-        *self.exact.get_or_insert_with(|| {
-            self.request.messages.map_or(0, |raw| tokens::count_messages(self.model, raw).tokens)
-        })
+    async fn count(&mut self) -> u64 {
+        if let Some(exact) = self.exact {
+            return exact;
+        }
+        let counted = match self.request.messages {
+            Some(raw) => {
+                let messages = Bytes::copy_from_slice(raw.get().as_bytes());
+                let work = tokens::Work::Chat { messages, tools: None };
+                tokens::Counter::shared().count(self.model, work).await.tokens
+            }
+            None => 0,
+        };
+        *self.exact.insert(counted)
     }
 }
 

@@ -7,12 +7,12 @@ use tollgate_schemas::tokens::{TokenClass, UsageLine};
 use tollgate_schemas::usage::UsageSource;
 
 use crate::formats::openai::usage::Usage;
-use crate::tokens::{self, Count};
+use crate::tokens::{self, Budget, Count};
 
 /// Prompts up to this size are kept until the provider has reported, so that they can be counted exactly
 /// if it never does; longer ones are estimated from their size.
 const KEEP_PROMPT_BYTES: usize = 16 << 10;
-/// Bytes of JSON per prompt token in an estimate: English text in chat messages comes to about 4.5.
+/// Bytes of text per token in an estimate: English comes to about 4.5.
 const BYTES_PER_TOKEN: u64 = 4;
 
 /// What is remembered of a prompt for the case that nobody reports its size.
@@ -58,7 +58,7 @@ impl Prompt {
     /// Remembers a request's body.
     #[must_use]
     pub fn of(body: &Bytes) -> Self {
-        let estimate = (body.len() as u64).div_ceil(BYTES_PER_TOKEN);
+        let estimate = tokens::by_json_size(body);
         Self { body: (body.len() <= KEEP_PROMPT_BYTES).then(|| body.clone()), estimate }
     }
 
@@ -77,11 +77,21 @@ impl Prompt {
         #[derive(Deserialize)]
         struct Body<'a> {
             #[serde(borrow)]
-            messages: &'a RawValue,
+            messages: Option<&'a RawValue>,
+            #[serde(borrow)]
+            tools: Option<&'a RawValue>,
+            #[serde(borrow)]
+            input: Option<&'a RawValue>,
         }
         let counted = self.body.as_ref().and_then(|body| {
             let body: Body<'_> = serde_json::from_slice(body).ok()?;
-            Some(tokens::count_messages(model, body.messages))
+            match (body.messages, body.input) {
+                (Some(messages), _) => {
+                    Some(tokens::count_chat(model, messages, body.tools, Budget::inline()))
+                }
+                (None, Some(input)) => Some(tokens::count_input(model, input, Budget::inline())),
+                (None, None) => None,
+            }
         });
         counted.unwrap_or(Count { tokens: self.estimate, exact: false })
     }
@@ -152,6 +162,16 @@ mod tests {
         let measure = measure(&prompt(), "gpt-4o", produced);
         assert_eq!(measure.source, UsageSource::Counted);
         assert_eq!(measure.lines.iter().map(|line| line.qty).collect::<Vec<_>>(), [9, 2]);
+    }
+
+    #[test]
+    fn tools_and_inputs_of_embeddings_are_counted_too() {
+        let count = |body: &'static str| Prompt::of(&Bytes::from_static(body.as_bytes())).count("gpt-4o");
+        let plain = count(r#"{"messages":[{"role":"user","content":"Say hi"}]}"#);
+        let tool =
+            count(r#"{"messages":[{"role":"user","content":"Say hi"}],"tools":[{"function":{"name":"f"}}]}"#);
+        assert!(plain.exact && !tool.exact && tool.tokens > plain.tokens, "{tool:?}");
+        assert_eq!(count(r#"{"input":["Say hi","Say hi"]}"#), Count::exactly(4));
     }
 
     #[test]

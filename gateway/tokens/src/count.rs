@@ -51,9 +51,9 @@ impl Budget {
         Self(32_000)
     }
 
-    /// For a thread that does nothing else: below 100 ms, or 4 MB of prose.
+    /// For a thread that does nothing else: below 100 ms even on a busy machine, or 3 MB of prose.
     #[must_use]
     pub const fn worker() -> Self {
-        Self(10_000_000)
+        Self(8_000_000)
     }
 }
