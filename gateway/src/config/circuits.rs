@@ -197,8 +197,8 @@ pub struct DeploymentConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplicasConfig {
-    /// Whether a circuit that opens here opens at the other replicas too, and theirs here. Without the event
-    /// log each replica finds out by itself.
+    /// Whether a circuit that opens here opens at the other replicas too, and theirs here. An operator's word
+    /// then holds everywhere, and over restarts. Without the event log each replica finds out by itself.
     pub share_circuits: bool,
 }
 
