@@ -9,6 +9,7 @@ use super::super::error::of_event;
 use super::super::usage::UsageReport;
 use super::super::wire::{CallWire, Content, ToolCallWire, all_text};
 use super::calls::{Calls, Piece, Step};
+use super::prefix::Prefix;
 use crate::error::FormatError;
 use crate::exchange::{Delta, PartStart, Stop, StreamDecoder, StreamEvent, Text};
 use crate::json::Str;
@@ -56,7 +57,7 @@ struct ChoiceDelta<'a> {
     #[serde(borrow, default)]
     refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
-    tool_calls: Option<SmallVec<[ToolCallWire<'a>; 1]>>,
+    tool_calls: Option<Vec<ToolCallWire<'a>>>,
     #[serde(borrow, default)]
     function_call: Option<CallWire<'a>>,
 }
@@ -76,6 +77,7 @@ pub struct Decoder {
     id: String,
     started: bool,
     over: bool,
+    prefix: Prefix,
     parts: Parts,
     calls: Calls,
     refused: bool,
@@ -98,6 +100,15 @@ impl Decoder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    fn json(&mut self, data: &str, out: &mut dyn FnMut(StreamEvent<'_>)) -> Result<(), FormatError> {
+        let chunk: Chunk<'_> = serde_json::from_str(data)?;
+        if chunk.error.is_some() {
+            self.fail(chunk.error, data, out);
+            return Ok(());
+        }
+        self.chunk(chunk, out)
     }
 
     fn chunk(&mut self, chunk: Chunk<'_>, out: &mut dyn FnMut(StreamEvent<'_>)) -> Result<(), FormatError> {
@@ -299,12 +310,14 @@ impl StreamDecoder for Decoder {
             self.fail(None, data, out);
             return Ok(());
         }
-        let chunk: Chunk<'_> = serde_json::from_str(data)?;
-        if chunk.error.is_some() {
-            self.fail(chunk.error, data, out);
-            return Ok(());
+        if let Some(short) = self.prefix.shorten(data) {
+            let outcome = self.json(&short, out);
+            self.prefix.reuse(short);
+            return outcome;
         }
-        self.chunk(chunk, out)
+        self.json(data, out)?;
+        self.prefix.learn(data);
+        Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn FnMut(StreamEvent<'_>)) -> Result<(), FormatError> {

@@ -3,6 +3,7 @@
 mod calls;
 mod decoder;
 mod encoder;
+mod prefix;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;

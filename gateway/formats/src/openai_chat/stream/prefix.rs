@@ -1,0 +1,68 @@
+//! What all chunks of a stream begin with: id, model, time and the like. It is read once; chunks that begin with the
+//! same bytes are read from their choices on, which is a third of them.
+
+use memchr::memmem;
+
+const CHOICES: &str = "\"choices\":[";
+
+/// The bytes before `"choices"`, learned from a chunk that was read whole.
+#[derive(Debug, Default)]
+pub(super) struct Prefix {
+    /// From the opening brace on; empty while nothing is learned.
+    known: String,
+    /// Where the shortened chunk is put together.
+    scratch: String,
+}
+
+impl Prefix {
+    /// The chunk without the members that are known, as an object again; none when it begins otherwise.
+    pub(super) fn shorten(&mut self, data: &str) -> Option<String> {
+        let rest = data.strip_prefix(self.known.as_str()).filter(|_| !self.known.is_empty())?;
+        let mut short = std::mem::take(&mut self.scratch);
+        short.clear();
+        short.push('{');
+        short.push_str(rest);
+        Some(short)
+    }
+
+    /// Takes the buffer back.
+    pub(super) fn reuse(&mut self, scratch: String) {
+        self.scratch = scratch;
+    }
+
+    /// Learns from a chunk that is valid JSON. Only from flat members: then the first `"choices":[` is a member of the
+    /// chunk itself. In a text its quotes would be escaped, so it cannot be part of one.
+    pub(super) fn learn(&mut self, data: &str) {
+        self.known.clear();
+        if let Some(at) = memmem::find(data.as_bytes(), CHOICES.as_bytes()) {
+            let before = &data[..at];
+            if before.starts_with('{') && !before[1..].contains(['{', '[']) {
+                self.known.push_str(before);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_left_out_of_later_chunks() {
+        let mut prefix = Prefix::default();
+        let data = r#"{"id":"a \"choices\":","model":"m","choices":[1],"usage":null}"#;
+        assert_eq!(prefix.shorten(data), None);
+        prefix.learn(data);
+        assert_eq!(prefix.shorten(data).unwrap(), r#"{"choices":[1],"usage":null}"#);
+        assert_eq!(prefix.shorten(r#"{"id":"b","model":"m","choices":[1]}"#), None);
+    }
+
+    #[test]
+    fn nothing_is_learned_from_nested_members() {
+        let mut prefix = Prefix::default();
+        for data in [r#"{"x":{"choices":[1]},"choices":[2]}"#, r#"{"x":[{"choices":[1]}]}"#, "7", "{}"] {
+            prefix.learn(data);
+            assert_eq!(prefix.shorten(data), None, "{data}");
+        }
+    }
+}
