@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use tollgate_formats::exchange::{Answer, Request, Shown, StreamDecoder, StreamEncoder};
 use tollgate_formats::{
     ErrorShown, FormatError, ProviderError, Unmapped, anthropic, bedrock, gemini, openai_chat,
-    openai_completions,
+    openai_completions, openai_responses,
 };
 
 /// What clients speak.
@@ -83,6 +83,16 @@ const FORMATS: &[Format] = &[
             encode_answer: openai_completions::answer::encode,
             encoder: |shown, usage| Box::new(openai_completions::stream::Encoder::new(shown, usage)),
             encode_error: openai_completions::error::encode,
+        }),
+        backend: None,
+    },
+    Format {
+        name: "openai_responses",
+        client: Some(Client {
+            decode_request: openai_responses::request::decode,
+            encode_answer: openai_responses::answer::encode,
+            encoder: |shown, _| Box::new(openai_responses::stream::Encoder::new(shown)),
+            encode_error: openai_chat::error::encode,
         }),
         backend: None,
     },

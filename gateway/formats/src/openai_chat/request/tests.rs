@@ -255,14 +255,13 @@ fn request() -> impl Strategy<Value = Request<'static>> {
         Just(ToolChoice::Required),
         word().prop_map(ToolChoice::Named)
     ];
-    let output =
-        prop_oneof![
-            Just(OutputForm::Text),
-            Just(OutputForm::JsonObject),
-            (word(), raw(), any::<Option<bool>>()).prop_map(|(name, schema, strict)| {
-                OutputForm::JsonSchema { name, description: None, schema, strict }
-            }),
-        ];
+    let output = prop_oneof![
+        Just(OutputForm::Text),
+        Just(OutputForm::JsonObject),
+        (word(), raw(), any::<Option<bool>>()).prop_map(|(name, schema, strict)| {
+            OutputForm::JsonSchema { name, description: None, schema, strict }
+        }),
+    ];
     let effort = prop_oneof![Just(Effort::None), Just(Effort::Low), Just(Effort::Max)];
     (
         proptest::collection::vec(word(), 0..3),
