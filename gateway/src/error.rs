@@ -3,10 +3,12 @@
 //! An error has a text for the client (its `Display`), a cause for the log (its source), and a
 //! [`Class`]. Rendering into the caller's API format happens in [`crate::api`], from the class alone.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_credentials::CredentialError;
+use tollgate_formats::FormatError;
 
 use crate::usage::LedgerError;
 
@@ -67,7 +69,21 @@ pub enum GatewayError {
         /// What is wrong, with its place where known.
         message: String,
         /// The field at fault.
-        param: Option<&'static str>,
+        param: Option<Cow<'static, str>>,
+    },
+    /// A parameter has no place in the API format of the model's backend.
+    #[error("`{param}` is not supported by the model behind this alias; leave it out")]
+    UnsupportedParameter {
+        /// The parameter, as the client calls it.
+        param: Cow<'static, str>,
+    },
+    /// The model's backends have no such API.
+    #[error("the model `{model}` does not serve {operation}")]
+    UnsupportedOperation {
+        /// The alias.
+        model: Arc<str>,
+        /// What was asked of it, by the name of the API format.
+        operation: &'static str,
     },
     /// The body is too large.
     #[error("the request body is larger than {limit} bytes")]
@@ -112,6 +128,18 @@ pub enum GatewayError {
         limit: u64,
         /// What the request needs.
         tokens: u64,
+    },
+    /// More is asked than can be served.
+    #[error("the gateway is overloaded; try again in {} s", seconds_up(*retry_after))]
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// A stored answer does not exist, or is not the caller's; it cannot tell which.
+    #[error("the response `{id}` does not exist")]
+    UnknownResponse {
+        /// What was asked for, cut at 128 characters.
+        id: String,
     },
     /// No backend of the alias may be called now.
     #[error("no backend of the model `{model}` is available now; try again in {} s", seconds_up(*retry_after))]
@@ -198,11 +226,19 @@ impl GatewayError {
             Self::UnknownPath { .. } => (404, "unknown_url", "invalid_request_error", Client),
             Self::WrongMethod { .. } => (405, "method_not_allowed", "invalid_request_error", Client),
             Self::InvalidBody { .. } => (400, "invalid_body", "invalid_request_error", Client),
+            Self::UnsupportedParameter { .. } => {
+                (400, "unsupported_parameter", "invalid_request_error", Client)
+            }
+            Self::UnsupportedOperation { .. } => {
+                (400, "unsupported_operation", "invalid_request_error", Client)
+            }
             Self::BodyTooLarge { .. } => (413, "body_too_large", "invalid_request_error", Client),
             Self::BodyTimeout { .. } => (408, "body_timeout", "invalid_request_error", Client),
             Self::UnknownModel { .. } => (404, "model_not_found", "invalid_request_error", Client),
             Self::TokenLimit { .. } => (429, "rate_limit_exceeded", "rate_limit_error", Client),
             Self::LargerThanLimit { .. } => (429, "request_exceeds_limit", "rate_limit_error", Client),
+            Self::Overloaded { .. } => (503, "overloaded", "server_error", Gateway),
+            Self::UnknownResponse { .. } => (404, "response_not_found", "invalid_request_error", Client),
             Self::NoBackend { .. } => (503, "no_backend_available", "server_error", Backend),
             Self::Unreachable { .. } => (502, "backend_unreachable", "server_error", Backend),
             Self::BackendTimeout { .. } => (504, "backend_timeout", "server_error", Backend),
@@ -230,6 +266,7 @@ impl GatewayError {
         match self {
             Self::TokenLimit { retry_after, .. }
             | Self::NoBackend { retry_after, .. }
+            | Self::Overloaded { retry_after }
             | Self::RateLimited { retry_after, .. }
             | Self::BackendBusy { retry_after, .. } => Some(*retry_after),
             Self::Ledger(_) | Self::Stopping => Some(Duration::from_secs(1)),
@@ -239,9 +276,10 @@ impl GatewayError {
 
     /// The field of the request at fault.
     #[must_use]
-    pub const fn param(&self) -> Option<&'static str> {
+    pub fn param(&self) -> Option<&str> {
         match self {
-            Self::InvalidBody { param, .. } => *param,
+            Self::InvalidBody { param, .. } => param.as_deref(),
+            Self::UnsupportedParameter { param } => Some(param),
             Self::UnknownModel { .. } => Some("model"),
             _ => None,
         }
@@ -250,7 +288,18 @@ impl GatewayError {
     /// A body that is not what the API takes.
     #[must_use]
     pub fn invalid_body(message: impl Into<String>, param: Option<&'static str>) -> Self {
-        Self::InvalidBody { message: message.into(), param }
+        Self::InvalidBody { message: message.into(), param: param.map(Cow::Borrowed) }
+    }
+}
+
+/// A client's body that cannot be read or carried.
+impl From<FormatError> for GatewayError {
+    fn from(error: FormatError) -> Self {
+        match error {
+            FormatError::Invalid { message, param } => Self::InvalidBody { message, param },
+            FormatError::Unsupported { param } => Self::UnsupportedParameter { param },
+            FormatError::CutShort => Self::InvalidBody { message: error.to_string(), param: None },
+        }
     }
 }
 

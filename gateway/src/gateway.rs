@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use crate::backends::Backends;
 use crate::backends::call::Caller;
 use crate::limits::Limiters;
+use crate::overload::{Admission, MemoryBudget};
 use crate::policies::semantic_cache::CacheLookup;
+use crate::request::response_ids::ResponseIds;
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::Metrics;
 use crate::usage::Ledger;
@@ -26,6 +28,12 @@ pub struct Gateway {
     pub ledger: Ledger,
     /// What is measured.
     pub metrics: Arc<Metrics>,
+    /// Bounds the requests that run at a time.
+    pub admission: Arc<Admission>,
+    /// Bounds the memory of bodies and whole answers.
+    pub memory: Arc<MemoryBudget>,
+    /// Binds stored answers to their owners.
+    pub response_ids: ResponseIds,
     /// Set while the gateway drains.
     pub stopping: AtomicBool,
 }

@@ -17,6 +17,7 @@ pub mod expressions;
 pub mod formats;
 pub mod gateway;
 pub mod limits;
+pub mod overload;
 pub mod policies;
 pub mod replicas;
 pub mod request;
@@ -25,7 +26,6 @@ pub mod routing;
 pub mod server;
 pub mod snapshot;
 pub mod telemetry;
-pub mod tokens;
 pub mod usage;
 
 pub use config::Config;

@@ -1,34 +1,48 @@
 //! Path and verb → handler, in one table.
 
+use actix_web::Resource;
 use actix_web::web::{self, ServiceConfig};
 
-use crate::api::{chat_completions, models};
+use crate::api::{count_tokens, model_calls, models, responses};
 
-/// The path that OpenAI SDKs append to their host by default.
-const OPENAI_BASE: &str = "/v1";
+/// The path that OpenAI's and Anthropic's SDKs append to their host by default.
+const DEFAULT_BASE: &str = "/v1";
+/// Where Azure OpenAI's undated API is.
+const AZURE_BASE: &str = "/openai/v1";
 
-/// The model API below `/v1` and below the configured base path.
+/// The model API below `/v1`, below Azure's paths and below the configured base path.
 pub fn model_api(config: &mut ServiceConfig, base_path: &str) {
-    for base in [OPENAI_BASE, base_path] {
-        config
-            .service(
-                web::resource(format!("{base}/chat/completions"))
-                    .route(web::post().to(chat_completions::post))
-                    .default_service(web::to(models::wrong_method)),
-            )
-            .service(
-                web::resource(format!("{base}/models"))
-                    .route(web::get().to(models::list))
-                    .default_service(web::to(models::wrong_method)),
-            )
-            .service(
-                web::resource(format!("{base}/models/{{model:.*}}"))
-                    .route(web::get().to(models::get))
-                    .default_service(web::to(models::wrong_method)),
-            );
-        if base_path == OPENAI_BASE {
-            break;
-        }
+    let mut bases = vec![DEFAULT_BASE, AZURE_BASE];
+    if !bases.contains(&base_path) {
+        bases.push(base_path);
     }
-    config.default_service(web::to(models::nothing_here));
+    for base in bases {
+        let at = |path: &str| resource(&format!("{base}{path}"));
+        config
+            .service(at("/chat/completions").route(web::post().to(model_calls::chat)))
+            .service(at("/completions").route(web::post().to(model_calls::completions)))
+            .service(at("/embeddings").route(web::post().to(model_calls::embeddings)))
+            .service(at("/responses").route(web::post().to(model_calls::responses)))
+            .service(
+                at("/responses/{id}")
+                    .route(web::get().to(responses::get))
+                    .route(web::delete().to(responses::delete)),
+            )
+            .service(at("/responses/{id}/cancel").route(web::post().to(responses::cancel)))
+            .service(at("/responses/{id}/input_items").route(web::get().to(responses::input_items)))
+            .service(at("/messages").route(web::post().to(model_calls::messages)))
+            .service(at("/messages/count_tokens").route(web::post().to(count_tokens::post)))
+            .service(at("/models").route(web::get().to(models::list)))
+            .service(at("/models/{model:.*}").route(web::get().to(models::get)));
+    }
+    let azure = |path: &str| resource(&format!("/openai/deployments/{{alias}}{path}"));
+    config
+        .service(azure("/chat/completions").route(web::post().to(model_calls::azure_chat)))
+        .service(azure("/completions").route(web::post().to(model_calls::azure_completions)))
+        .service(azure("/embeddings").route(web::post().to(model_calls::azure_embeddings)))
+        .default_service(web::to(models::nothing_here));
+}
+
+fn resource(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(models::wrong_method))
 }

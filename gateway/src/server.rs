@@ -24,9 +24,12 @@ use crate::config::validate::validate;
 use crate::config::{Config, FsyncConfig, OnFullConfig};
 use crate::gateway::{Gateway, Worker};
 use crate::limits::Limiters;
+use crate::overload::{Admission, AdmissionRules, MemoryBudget};
 use crate::policies::cache_client::HttpCache;
 use crate::policies::semantic_cache::CacheLookup;
 use crate::replicas::{Replica, Replicas};
+use crate::request::response_ids::ResponseIds;
+use crate::request::signing_key::{self, SigningKeyError};
 use crate::routes;
 use crate::snapshot::{self, Snapshot, SnapshotError};
 use crate::telemetry::metrics::Metrics;
@@ -74,6 +77,9 @@ pub enum StartError {
     /// TLS towards backends cannot be set up.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// The secret that binds stored answers to their owners cannot be read or kept.
+    #[error("responses.signing_key: {0}")]
+    SigningKey(#[from] SigningKeyError),
     /// The cache service's URL cannot be read.
     #[error("cache_service.url: {0}")]
     CacheUrl(#[from] http::uri::InvalidUri),
@@ -112,6 +118,13 @@ pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartErr
         limiters: Limiters::start(),
         ledger,
         metrics: Arc::new(Metrics::new()),
+        admission: Admission::new(AdmissionRules {
+            max_running: config.overload.max_running,
+            max_waiting: config.overload.max_waiting,
+            max_wait: config.overload.max_wait.0,
+        }),
+        memory: MemoryBudget::new(config.overload.max_memory.0),
+        response_ids: ResponseIds::new(&signing_key::load(config)?),
         stopping: AtomicBool::new(false),
     });
     let (model_server, addr) = serve_model_api(config, &gateway)?;

@@ -6,19 +6,29 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tollgate_formats::OnUnmappable;
+
 use crate::access::KeyTable;
 use crate::backends::backend::{Backend, BackendError};
 use crate::backends::{Backends, Deployment, DeploymentId, DeploymentSpec};
-use crate::config::{CacheConfig, Config, ContentConfig, ModelConfig, ServerConfig};
+use crate::config::{
+    AliasCaps, AliasDefaults, CacheConfig, Config, ContentConfig, ModelConfig, ServerConfig, TargetConfig,
+};
+use crate::formats::Endpoints;
 use crate::request::resiliency::Resiliency;
 use crate::routing::affinity::AffinityError;
 use crate::routing::alias::{Alias, AliasTarget};
+
+/// Backends by name.
+type Backs = HashMap<Arc<str>, Arc<Backend>, ahash::RandomState>;
 
 /// Everything a request needs to know of the configuration.
 #[derive(Debug)]
 pub struct Snapshot {
     /// Gateway keys.
     pub keys: KeyTable,
+    /// Backends by name.
+    pub backends: Backs,
     /// Models by alias.
     pub models: HashMap<Arc<str>, Arc<Model>, ahash::RandomState>,
     /// Bounds and timeouts towards clients.
@@ -47,6 +57,12 @@ pub struct Model {
     pub targets: Vec<Target>,
     /// How one of them is chosen.
     pub route: Alias,
+    /// What a request has when its client does not say.
+    pub defaults: AliasDefaults,
+    /// The most that a client may ask for.
+    pub caps: AliasCaps,
+    /// What happens to parameters that a target's format has no place for.
+    pub on_unmappable: OnUnmappable,
     /// What happens when a target is slow or fails, or a client goes.
     pub resiliency: Resiliency,
     /// Whether answers are cached.
@@ -64,6 +80,10 @@ pub struct Target {
     pub model: Arc<str>,
     /// Its health and circuit.
     pub deployment: Deployment,
+    /// Where it is called.
+    pub endpoints: Endpoints,
+    /// Name of the variant in a weighted trial.
+    pub variant: Option<Arc<str>>,
 }
 
 /// Why a snapshot cannot be made.
@@ -116,19 +136,20 @@ impl Snapshot {
     /// # Errors
     /// When a backend cannot be resolved.
     pub fn build(config: &Config, deployments: &Backends) -> Result<Self, SnapshotError> {
-        let mut backends: HashMap<&str, Arc<Backend>> = HashMap::new();
+        let mut backends: Backs = HashMap::default();
         for (name, backend) in &config.backends {
-            let resolved = Backend::resolve(name, backend)
+            let resolved = Backend::resolve(name, backend, &config.overload)
                 .map_err(|source| SnapshotError::Backend { name: Arc::clone(name), source })?;
-            backends.insert(name, Arc::new(resolved));
+            backends.insert(Arc::clone(name), Arc::new(resolved));
         }
         let mut models = HashMap::default();
         for (alias, model) in &config.models {
-            let built = Model::build(alias, model, config.region.as_deref(), &backends, deployments)?;
+            let built = Model::build(alias, model, config, &backends, deployments)?;
             models.insert(Arc::clone(alias), Arc::new(built));
         }
         Ok(Self {
             keys: KeyTable::build(config),
+            backends,
             models,
             server: config.server,
             content: config.content_events,
@@ -149,14 +170,14 @@ impl Snapshot {
 impl Model {
     fn build(
         alias: &Arc<str>,
-        config: &ModelConfig,
-        own_region: Option<&str>,
-        backends: &HashMap<&str, Arc<Backend>>,
+        model: &ModelConfig,
+        config: &Config,
+        backends: &Backs,
         deployments: &Backends,
     ) -> Result<Self, SnapshotError> {
-        let mut targets = Vec::with_capacity(config.targets.len());
-        let mut routes = Vec::with_capacity(config.targets.len());
-        for target in &config.targets {
+        let mut targets = Vec::with_capacity(model.targets.len());
+        let mut routes = Vec::with_capacity(model.targets.len());
+        for target in &model.targets {
             let missing = || SnapshotError::Deployment {
                 alias: Arc::clone(alias),
                 backend: Arc::clone(&target.backend),
@@ -169,22 +190,32 @@ impl Model {
                 deployment: deployment.clone(),
                 priority: target.priority,
                 weight: target.weight,
-                preferred: config.pool.prefer_region && own_region == Some(&*backend.region),
+                preferred: model.pool.prefer_region && config.region.as_deref() == Some(&*backend.region),
             });
             targets.push(Target {
-                backend: backend.with_timeouts(config.timeouts),
+                backend: backend.with_timeouts(model.timeouts),
                 model: Arc::clone(&target.model),
                 deployment,
+                endpoints: endpoints(config, target).ok_or_else(missing)?,
+                variant: target.variant.clone(),
             });
         }
         Ok(Self {
             alias: Arc::clone(alias),
             targets,
-            route: Alias::new(routes, config.pool.strategy),
-            resiliency: Resiliency::resolve(config)
+            route: Alias::new(routes, model.pool.strategy),
+            defaults: model.defaults,
+            caps: model.caps,
+            on_unmappable: model.on_unmappable.into(),
+            resiliency: Resiliency::resolve(model)
                 .map_err(|source| SnapshotError::Affinity { alias: Arc::clone(alias), source })?,
-            cache: config.cache,
-            hidden: config.hidden,
+            cache: model.cache,
+            hidden: model.hidden,
         })
     }
+}
+
+/// Where a target is called; its backend's URL was checked when the backend was resolved.
+fn endpoints(config: &Config, target: &TargetConfig) -> Option<Endpoints> {
+    Endpoints::of(config.backends.get(&target.backend)?, &target.model).ok()
 }

@@ -1,3 +1,5 @@
+//! Streams of events, cut anywhere.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -23,12 +23,33 @@ pub struct View<'a> {
     pub stream: bool,
     /// Whether the client asked for usage at the end of its stream, or always gets it.
     pub include_usage: bool,
+    /// Answers that are asked for; 0 when the request does not say.
+    pub choices: u64,
     /// Most tokens of the answer over all its choices; none when the request does not say.
     pub max_output_tokens: Option<u64>,
     /// The answer that this one continues (Responses).
     pub previous_response_id: Option<Cow<'a, str>>,
     /// Top-level fields that may have to be replaced, where the body has them.
-    pub fields: SmallVec<[(&'static str, &'a RawValue); 6]>,
+    pub fields: Fields<'a>,
+}
+
+/// Top-level fields of a body, at most [`Fields::MOST`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fields<'a>([Option<(&'static str, &'a RawValue)>; Fields::MOST]);
+
+impl Fields<'_> {
+    /// How many there is room for; no format has more that can change.
+    pub const MOST: usize = 6;
+}
+
+impl<'a> FromIterator<(&'static str, &'a RawValue)> for Fields<'a> {
+    fn from_iter<T: IntoIterator<Item = (&'static str, &'a RawValue)>>(fields: T) -> Self {
+        let mut all = Self::default();
+        for (place, field) in all.0.iter_mut().zip(fields) {
+            *place = Some(field);
+        }
+        all
+    }
 }
 
 /// A new value for a top-level field.
@@ -92,7 +113,7 @@ impl<'a> View<'a> {
     /// The value of one of [`View::fields`].
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'a RawValue> {
-        self.fields.iter().find(|(known, _)| *known == name).map(|(_, raw)| *raw)
+        self.fields.0.iter().flatten().find(|(known, _)| *known == name).map(|(_, raw)| *raw)
     }
 
     /// The body with these changes; `body` is what this view was read from. When nothing changes it is
@@ -183,8 +204,8 @@ mod tests {
     fn rewritten(body: &str, changes: &[Change]) -> String {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let seen: Body<'_> = read(&body).unwrap();
-        let mut view = View { model: seen.model, ..View::default() };
-        view.fields.extend(seen.max_tokens.map(|raw| ("max_tokens", raw)));
+        let fields = seen.max_tokens.map(|raw| ("max_tokens", raw)).into_iter().collect();
+        let view = View { model: seen.model, fields, ..View::default() };
         String::from_utf8(view.rewrite(&body, changes).to_vec()).unwrap()
     }
 

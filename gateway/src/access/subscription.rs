@@ -31,6 +31,8 @@ pub struct Caller {
 pub struct Product {
     /// Aliases that may be used.
     pub models: HashSet<Arc<str>>,
+    /// Who goes first when capacity is short.
+    pub tier: u8,
 }
 
 /// One limit as it applies to one caller.
@@ -77,7 +79,13 @@ impl KeyTable {
             .products
             .iter()
             .map(|(name, product)| {
-                (&**name, Arc::new(Product { models: product.models.iter().cloned().collect() }))
+                (
+                    &**name,
+                    Arc::new(Product {
+                        models: product.models.iter().cloned().collect(),
+                        tier: product.tier,
+                    }),
+                )
             })
             .collect();
         let mut table = Self::default();

@@ -9,19 +9,21 @@ use futures_util::StreamExt;
 
 use crate::config::ServerConfig;
 use crate::error::GatewayError;
+use crate::overload::Held;
 
 /// Memory set aside before a byte has come, whatever the client announces.
 const FIRST_ALLOCATION: usize = 64 << 10;
 
-/// The whole body of a request.
+/// The whole body of a request; its memory is counted in `held`.
 ///
 /// # Errors
 /// [`GatewayError::BodyTooLarge`], before anything is read where the client announces its length;
-/// [`GatewayError::BodyTimeout`]; [`GatewayError::InvalidBody`] when the client breaks off.
+/// [`GatewayError::BodyTimeout`]; [`GatewayError::Overloaded`] without memory; [`GatewayError::InvalidBody`] when the client breaks off.
 pub async fn read(
     request: &HttpRequest,
     mut payload: web::Payload,
     config: &ServerConfig,
+    held: &mut Held,
 ) -> Result<Bytes, GatewayError> {
     let limit = config.max_body.as_usize();
     let announced = announced_length(request);
@@ -34,6 +36,9 @@ pub async fn read(
         let so_far = whole.as_ref().map_or_else(|| first.as_ref().map_or(0, Bytes::len), BytesMut::len);
         if so_far + chunk.len() > limit {
             return Err(GatewayError::BodyTooLarge { limit: config.max_body.0 });
+        }
+        if !held.grow(chunk.len() as u64) {
+            return Err(GatewayError::Overloaded { retry_after: Duration::from_secs(1) });
         }
         match (&mut whole, first.take()) {
             (Some(buffer), _) => buffer.extend_from_slice(&chunk),

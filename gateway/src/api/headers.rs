@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::telemetry::trace_context::TraceContext;
 
 /// Headers of the client that backends see.
-const FORWARDED: [&str; 3] = ["user-agent", "openai-beta", "idempotency-key"];
+const FORWARDED: [&str; 5] =
+    ["user-agent", "openai-beta", "idempotency-key", "anthropic-beta", "anthropic-version"];
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The client's headers as a backend sees them.
@@ -42,13 +43,13 @@ pub fn opts_out_of_cache(client: &ClientHeaders) -> bool {
         })
 }
 
-/// Whether an answer is a stream of events.
+/// Whether the body has this MIME type, whatever its parameters.
 #[must_use]
-pub fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.trim_start().starts_with("text/event-stream"))
+pub fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::trim_start);
+    value.is_some_and(|value| {
+        value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+    })
 }
 
 #[cfg(test)]

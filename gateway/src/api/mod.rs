@@ -1,8 +1,12 @@
-//! Client dialects: read the request, render the answer. No decisions are made here.
+//! The client's side of HTTP: read the request, render the answer. No decisions are made here.
 
 pub mod body;
-pub mod chat_completions;
+pub mod count_tokens;
+pub mod endpoint;
+pub mod error_body;
 pub mod headers;
 pub mod keep_alive;
+pub mod model_calls;
 pub mod models;
 pub mod render;
+pub mod responses;

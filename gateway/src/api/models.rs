@@ -1,12 +1,14 @@
-//! `GET …/models`: the aliases that a caller may use, in OpenAI's list form.
+//! `GET …/models`: the aliases that a caller may use, in OpenAI's list form, or in Anthropic's for its SDKs.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::{chat_completions, render};
+use super::{endpoint, render};
 use crate::access;
 use crate::error::GatewayError;
+use crate::formats::ClientFormat;
 use crate::gateway::Worker;
+use crate::request::context::RequestContext;
 
 #[derive(Serialize)]
 struct List<'a> {
@@ -22,53 +24,85 @@ struct Entry<'a> {
     owned_by: &'static str,
 }
 
+/// Anthropic's list (API reference, "List Models").
+#[derive(Serialize)]
+struct AnthropicList<'a> {
+    data: Vec<AnthropicEntry<'a>>,
+    has_more: bool,
+    first_id: Option<&'a str>,
+    last_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct AnthropicEntry<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: &'a str,
+    display_name: &'a str,
+    created_at: &'static str,
+}
+
 /// All aliases of the caller's product that are not hidden.
 pub async fn list(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
-    let context = chat_completions::context(&request, &worker);
-    match access::identify(request.headers(), &context.snapshot) {
-        Err(error) => render::error(&error, context.id),
-        Ok(caller) => {
-            let mut names: Vec<&str> = caller
-                .product
-                .models
-                .iter()
-                .map(|name| &**name)
-                .filter(|name| context.snapshot.lists(name))
-                .collect();
-            names.sort_unstable();
-            HttpResponse::Ok().json(List { object: "list", data: names.into_iter().map(entry).collect() })
-        }
+    let context = context(&request, &worker);
+    let caller = match access::identify(request.headers(), &context.snapshot) {
+        Err(error) => return render::error(&error, context.format, context.id),
+        Ok(caller) => caller,
+    };
+    let models = caller.product.models.iter().map(|name| &**name);
+    let mut names: Vec<&str> = models.filter(|name| context.snapshot.lists(name)).collect();
+    names.sort_unstable();
+    if context.format == ClientFormat::Messages {
+        let (first_id, last_id) = (names.first().copied(), names.last().copied());
+        let data = names.iter().map(|name| anthropic_entry(name)).collect();
+        return HttpResponse::Ok().json(AnthropicList { data, has_more: false, first_id, last_id });
     }
+    HttpResponse::Ok().json(List { object: "list", data: names.into_iter().map(entry).collect() })
 }
 
 /// One alias, when the caller may use it.
 pub async fn get(request: HttpRequest, path: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {
-    let context = chat_completions::context(&request, &worker);
+    let context = context(&request, &worker);
     let found = access::identify(request.headers(), &context.snapshot)
         .and_then(|caller| access::model_for(&context.snapshot, &caller, &path));
     match found {
+        Ok(model) if context.format == ClientFormat::Messages => {
+            HttpResponse::Ok().json(anthropic_entry(&model.alias))
+        }
         Ok(model) => HttpResponse::Ok().json(entry(&model.alias)),
-        Err(error) => render::error(&error, context.id),
+        Err(error) => render::error(&error, context.format, context.id),
     }
+}
+
+/// Anthropic's SDKs say their version with every request; the path is the same as OpenAI's.
+fn context(request: &HttpRequest, worker: &Worker) -> RequestContext {
+    let anthropic = request.headers().contains_key("anthropic-version");
+    let format = if anthropic { ClientFormat::Messages } else { ClientFormat::Chat };
+    endpoint::context(request, worker, format)
 }
 
 /// What is served at no other path.
 pub async fn nothing_here(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
-    let context = chat_completions::context(&request, &worker);
+    let context = context(&request, &worker);
     let path: String = request.path().chars().take(256).collect();
     let error = GatewayError::UnknownPath { method: request.method().to_string(), path };
-    render::error(&error, context.id)
+    render::error(&error, context.format, context.id)
 }
 
 /// A path that takes other methods.
 pub async fn wrong_method(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
-    let context = chat_completions::context(&request, &worker);
+    let context = context(&request, &worker);
     let path: String = request.path().chars().take(256).collect();
     let error = GatewayError::WrongMethod { method: request.method().to_string(), path };
-    render::error(&error, context.id)
+    render::error(&error, context.format, context.id)
 }
 
 fn entry(id: &str) -> Entry<'_> {
     // An alias has no date of creation; OpenAI's field is mandatory.
     Entry { id, object: "model", created: 0, owned_by: "tollgate" }
+}
+
+fn anthropic_entry(id: &str) -> AnthropicEntry<'_> {
+    // The epoch, for the same reason.
+    AnthropicEntry { kind: "model", id, display_name: id, created_at: "1970-01-01T00:00:00Z" }
 }

@@ -1,4 +1,4 @@
-//! Answers and errors in the OpenAI format.
+//! Answers and errors as HTTP responses in the client's API format.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -6,10 +6,11 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
 };
 use bytes::Bytes;
-use serde::Serialize;
 use tollgate_schemas::ids::RequestId;
 
+use super::error_body;
 use crate::error::{GatewayError, seconds_up};
+use crate::formats::ClientFormat;
 use crate::request::pipeline::{Answer, Facts};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -18,27 +19,13 @@ const SIMILARITY: HeaderName = HeaderName::from_static("x-tollgate-cache-similar
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-tokens");
+const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped-parameters");
+const VARIANT: HeaderName = HeaderName::from_static("x-tollgate-variant");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 const BACKEND: HeaderName = HeaderName::from_static("x-tollgate-backend");
 const MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
 /// Tells proxies in front not to collect a stream before they pass it on.
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// The body of an error (OpenAI API reference, "Error codes"), with the request's id.
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    error: ErrorText<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorText<'a> {
-    message: &'a str,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    param: Option<&'a str>,
-    code: &'a str,
-    request_id: RequestId,
-}
 
 /// An answer of the pipeline as a response.
 #[must_use]
@@ -66,11 +53,11 @@ pub fn answer(answer: Answer, id: RequestId) -> HttpResponse {
 
 /// An error as a response.
 #[must_use]
-pub fn error(error: &GatewayError, id: RequestId) -> HttpResponse {
+pub fn error(error: &GatewayError, client: ClientFormat, id: RequestId) -> HttpResponse {
     let class = error.class();
     let mut response = HttpResponse::build(status_of(class.status));
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    let mut response = response.body(error_json(error, id));
+    let mut response = response.body(error_body::whole(error, client, id));
     let mut facts = Facts { retry_after: error.retry_after(), ..Facts::default() };
     if let GatewayError::TokenLimit { limit, remaining, retry_after, .. } = error {
         facts.limit =
@@ -82,26 +69,8 @@ pub fn error(error: &GatewayError, id: RequestId) -> HttpResponse {
 
 /// An error as the last event of a stream that has begun.
 #[must_use]
-pub fn stream_error(error: &GatewayError, id: RequestId) -> Bytes {
-    let json = error_json(error, id);
-    let mut event = Vec::with_capacity(json.len() + 10);
-    event.extend_from_slice(b"data: ");
-    event.extend_from_slice(&json);
-    event.extend_from_slice(b"\n\n");
-    event.into()
-}
-
-fn error_json(error: &GatewayError, id: RequestId) -> Vec<u8> {
-    let class = error.class();
-    let message = error.to_string();
-    let text = ErrorText {
-        message: &message,
-        kind: class.kind,
-        param: error.param(),
-        code: class.code,
-        request_id: id,
-    };
-    serde_json::to_vec(&ErrorBody { error: text }).unwrap_or_default()
+pub fn stream_error(error: &GatewayError, client: ClientFormat, id: RequestId) -> Bytes {
+    error_body::event(error, client, id).into()
 }
 
 fn add_facts(response: &mut HttpResponse, facts: &Facts, id: RequestId) {
@@ -129,6 +98,12 @@ fn add_facts(response: &mut HttpResponse, facts: &Facts, id: RequestId) {
             put(BACKEND, backend.to_string());
             put(MODEL, model.to_string());
         }
+        if let Some(variant) = &served.variant {
+            put(VARIANT, variant.to_string());
+        }
+        if !served.dropped.is_empty() {
+            put(DROPPED, served.dropped.join(", "));
+        }
     }
     if let Some(wait) = facts.retry_after {
         put(RETRY_AFTER, seconds_up(wait).to_string());
@@ -155,21 +130,9 @@ mod tests {
             remaining: 3,
             retry_after: Duration::from_millis(1500),
         };
-        let response = error(&refusal, RequestId::now());
+        let response = error(&refusal, ClientFormat::Chat, RequestId::now());
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers().get("retry-after").unwrap(), "2");
         assert_eq!(response.headers().get("x-ratelimit-remaining-tokens").unwrap(), "3");
-    }
-
-    #[test]
-    fn a_stream_error_is_one_event() {
-        let id = RequestId::now();
-        let event = stream_error(&GatewayError::Stopping, id);
-        let text = std::str::from_utf8(&event).unwrap();
-        let json: serde_json::Value =
-            serde_json::from_str(text.strip_prefix("data: ").unwrap().trim_end()).unwrap();
-        assert_eq!(json["error"]["code"], "stopping");
-        assert_eq!(json["error"]["request_id"], id.to_string());
-        assert!(text.ends_with("\n\n"));
     }
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tollgate_credentials::Credentials;
 
 use super::credentials::{self, CredentialsError};
 use super::tls::{BackendTls, BackendTlsError};
-use crate::config::{BackendConfig, BackendFormat, TimeoutOverrides};
+use crate::config::{BackendConfig, BackendFormat, OverloadConfig, TimeoutOverrides};
+use crate::formats::{Endpoints, Wire};
+use crate::overload::{Admission, AdmissionRules};
 
 /// A backend that can be called.
 #[derive(Debug, Clone)]
@@ -21,8 +23,14 @@ pub struct Backend {
     pub region: Arc<str>,
     /// API format it speaks.
     pub format: BackendFormat,
-    /// Where chat completions are served.
-    pub chat_url: Uri,
+    /// Whether Responses requests pass as they are.
+    pub serves_responses: bool,
+    /// Where answers that it keeps are found; none where it keeps none.
+    pub responses_url: Option<String>,
+    /// Further headers that it is sent.
+    pub headers: HeaderMap,
+    /// Bounds what runs there at a time; none without a bound.
+    pub admission: Option<Arc<Admission>>,
     /// How the gateway identifies itself.
     pub credentials: Arc<Credentials>,
     /// TLS settings of its own, if it has any.
@@ -43,6 +51,9 @@ pub enum BackendError {
     /// Its URL cannot be read.
     #[error("`{0}` is not a URL")]
     Url(String),
+    /// A header cannot be sent.
+    #[error("headers.{0}: not a header")]
+    Header(String),
     /// Its credentials cannot be resolved.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
@@ -56,8 +67,14 @@ impl Backend {
     ///
     /// # Errors
     /// When its URL or credentials cannot be resolved.
-    pub fn resolve(name: &Arc<str>, config: &BackendConfig) -> Result<Self, BackendError> {
-        let chat_url = format!("{}/chat/completions", config.url.trim_end_matches('/'));
+    pub fn resolve(
+        name: &Arc<str>,
+        config: &BackendConfig,
+        overload: &OverloadConfig,
+    ) -> Result<Self, BackendError> {
+        let responses = Endpoints::of(config, "").map_err(|_| BackendError::Url(config.url.clone()))?;
+        let serves_responses = config.serves_responses();
+        let responses_url = responses.uri(Wire::Responses, false).map(Uri::to_string);
         let tls = match &config.tls {
             usual if usual.is_default() => None,
             own => Some(Arc::new(BackendTls::resolve(own)?)),
@@ -68,7 +85,16 @@ impl Backend {
             provider,
             region: config.region.clone().unwrap_or_default(),
             format: config.format,
-            chat_url: chat_url.parse().map_err(|_| BackendError::Url(chat_url))?,
+            serves_responses,
+            responses_url: responses_url.filter(|_| serves_responses),
+            headers: headers(config)?,
+            admission: config.max_running.map(|max_running| {
+                Admission::new(AdmissionRules {
+                    max_running,
+                    max_waiting: overload.max_waiting,
+                    max_wait: overload.max_wait.0,
+                })
+            }),
             credentials: credentials::resolve(name, config.credentials.as_ref())?,
             tls,
             connect_timeout: config.timeouts.connect.0,
@@ -93,4 +119,20 @@ impl Backend {
             ..Self::clone(self)
         })
     }
+}
+
+/// Version of Anthropic's API that the gateway speaks (API reference, "Versions").
+const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+
+fn headers(config: &BackendConfig) -> Result<HeaderMap, BackendError> {
+    let mut headers = HeaderMap::new();
+    if config.format == BackendFormat::Anthropic {
+        headers.insert("anthropic-version", ANTHROPIC_VERSION);
+    }
+    for (name, value) in &config.headers {
+        let wrong = || BackendError::Header(name.clone());
+        let key: HeaderName = name.parse().map_err(|_| wrong())?;
+        headers.insert(key, value.parse().map_err(|_| wrong())?);
+    }
+    Ok(headers)
 }

@@ -47,6 +47,9 @@ pub enum CallError {
     /// The answer stalled.
     #[error("the answer stalled")]
     Stalled,
+    /// The gateway holds as much as it may.
+    #[error("no memory for the answer")]
+    NoMemory,
     /// The answer is too large.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -96,36 +99,45 @@ impl Caller {
     pub async fn post(
         &self,
         backend: &Backend,
-        extra: HeaderMap,
+        uri: &Uri,
+        mut headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, CallError> {
-        let mut headers = extra;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        // Answers are read on their way, so they must not be compressed.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let request = post_request(backend.chat_url.clone(), headers, body.clone());
-        self.call(backend, request, &body).await
+        self.call(backend, Method::POST, uri, headers, body).await
     }
 
     /// Reads from a backend with GET and waits for the head of its answer.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn get(&self, backend: &Backend, uri: Uri) -> Result<Response<Incoming>, CallError> {
-        let mut request = Request::new(Full::new(Bytes::new()));
-        *request.uri_mut() = uri;
-        self.call(backend, request, &Bytes::new()).await
+    pub async fn get(&self, backend: &Backend, uri: &Uri) -> Result<Response<Incoming>, CallError> {
+        self.call(backend, Method::GET, uri, HeaderMap::new(), Bytes::new()).await
     }
 
-    /// Shows the backend's credentials, sends, and waits for the head of the answer.
-    async fn call(
+    /// Calls a backend with its credentials and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call(
         &self,
         backend: &Backend,
-        request: Request<Full<Bytes>>,
-        body: &Bytes,
+        method: Method,
+        uri: &Uri,
+        mut headers: HeaderMap,
+        body: Bytes,
     ) -> Result<Response<Incoming>, CallError> {
+        for (name, value) in &backend.headers {
+            if !headers.contains_key(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        // Answers are read on their way, so they must not be compressed.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut request = post_request(uri.clone(), headers, body.clone());
+        *request.method_mut() = method;
         let (mut head, payload) = request.into_parts();
-        backend.credentials.prepare(&mut head, body).await.map_err(CallError::Credentials)?;
+        backend.credentials.prepare(&mut head, &body).await.map_err(CallError::Credentials)?;
         let client = self.client(backend.connect_timeout, backend.tls.as_ref());
         let request = Request::from_parts(head, payload);
         let response = answered(client.request(request), backend.first_byte_timeout).await?;
@@ -195,7 +207,20 @@ pub fn post_request(uri: Uri, headers: HeaderMap, body: Bytes) -> Request<Full<B
 /// # Errors
 /// [`CallError::TooLarge`] beyond `limit` bytes, [`CallError::Stalled`] after `idle` of silence,
 /// [`CallError::Broken`] when the connection ends early.
-pub async fn collect(mut body: Incoming, limit: usize, idle: Duration) -> Result<Bytes, CallError> {
+pub async fn collect(body: Incoming, limit: usize, idle: Duration) -> Result<Bytes, CallError> {
+    collect_while(body, limit, idle, |_| true).await
+}
+
+/// The same while there is memory: `more` is asked for the bytes of each part.
+///
+/// # Errors
+/// As [`collect`]; [`CallError::NoMemory`] when `more` says no.
+pub async fn collect_while(
+    mut body: Incoming,
+    limit: usize,
+    idle: Duration,
+    mut more: impl FnMut(usize) -> bool,
+) -> Result<Bytes, CallError> {
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
         return Err(CallError::TooLarge(limit));
@@ -213,6 +238,9 @@ pub async fn collect(mut body: Incoming, limit: usize, idle: Duration) -> Result
         let so_far = first.as_ref().map_or(0, Bytes::len) + joined.len();
         if so_far + data.len() > limit {
             return Err(CallError::TooLarge(limit));
+        }
+        if !more(data.len()) {
+            return Err(CallError::NoMemory);
         }
         match first.take() {
             // Most answers come in one piece and are not copied.

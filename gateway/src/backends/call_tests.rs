@@ -47,14 +47,26 @@ async fn serve(token_status: u16) -> (SocketAddr, Asked) {
 }
 
 fn backend(addr: SocketAddr, credentials: &str) -> Backend {
-    let yaml = format!("{{ format: openai, url: 'http://{addr}/v1', credentials: {{ {credentials} }} }}");
+    let yaml = format!(
+        "{{ format: openai, url: 'http://{addr}/v1', serves_responses: true, credentials: {{ {credentials} }} }}"
+    );
     let config: BackendConfig = tollgate_settings::load::parse_yaml("t.yaml".as_ref(), &yaml).unwrap();
-    Backend::resolve(&"b".into(), &config).unwrap()
+    Backend::resolve(&"b".into(), &config, &crate::config::OverloadConfig::default()).unwrap()
+}
+
+fn uri(backend: &Backend) -> Uri {
+    backend
+        .responses_url
+        .as_deref()
+        .unwrap_or_default()
+        .replace("responses", "chat/completions")
+        .parse()
+        .unwrap()
 }
 
 async fn post(backend: &Backend) -> Result<Response<Incoming>, CallError> {
     let caller = Caller::new(client_config().unwrap());
-    caller.post(backend, HeaderMap::new(), Bytes::from_static(b"{}")).await
+    caller.post(backend, &uri(backend), HeaderMap::new(), Bytes::from_static(b"{}")).await
 }
 
 fn oauth2(addr: SocketAddr) -> String {

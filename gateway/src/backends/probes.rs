@@ -99,7 +99,7 @@ impl Probe {
 
     async fn look(&self) -> Finding {
         let probe = async {
-            let answer = self.caller.get(&self.backend, self.uri.clone()).await?;
+            let answer = self.caller.get(&self.backend, &self.uri).await?;
             let status = answer.status().as_u16();
             // Only the head counts; the rest is read so that the connection can be used again.
             let _ = collect(answer.into_body(), MAX_ANSWER, self.config.timeout.0).await;
@@ -116,7 +116,7 @@ impl Probe {
 
 fn of_error(error: &CallError) -> Finding {
     match error {
-        CallError::Credentials(_) => Finding::Nothing,
+        CallError::Credentials(_) | CallError::NoMemory => Finding::Nothing,
         CallError::Connect(_) => Finding::Unwell("connect"),
         CallError::FirstByteTimeout | CallError::Stalled => Finding::Unwell("timeout"),
         CallError::Broken(_) | CallError::TooLarge(_) => Finding::Unwell("broken"),

@@ -65,7 +65,9 @@ fn probe(url: &str, config: &str, clock: &Clock, metrics: &Metrics) -> Probe {
     Probe {
         uri: config.uri(&backend.url).unwrap(),
         config,
-        backend: Arc::new(Backend::resolve(&"b".into(), &backend).unwrap()),
+        backend: Arc::new(
+            Backend::resolve(&"b".into(), &backend, &crate::config::OverloadConfig::default()).unwrap(),
+        ),
         caller: Rc::new(Caller::new(tls::client_config().unwrap())),
         backends: Backends::start_in(&actix_rt::Arbiter::current(), clock.clone(), specs),
         metrics: metrics.probes().clone(),

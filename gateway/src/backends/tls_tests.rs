@@ -95,13 +95,17 @@ async fn accept(listener: tokio::net::TcpListener, acceptor: TlsAcceptor) {
 }
 
 fn backend(addr: SocketAddr, tls: &str) -> Backend {
-    let yaml = format!("{{ format: openai, url: 'https://localhost:{}/v1', tls: {tls} }}", addr.port());
+    let yaml = format!(
+        "{{ format: openai, url: 'https://localhost:{}/v1', serves_responses: true, tls: {tls} }}",
+        addr.port()
+    );
     let config: BackendConfig = tollgate_settings::load::parse_yaml("t.yaml".as_ref(), &yaml).unwrap();
-    Backend::resolve(&"b".into(), &config).unwrap()
+    Backend::resolve(&"b".into(), &config, &crate::config::OverloadConfig::default()).unwrap()
 }
 
 async fn call(caller: &Caller, backend: &Backend) -> Result<StatusCode, CallError> {
-    let answer = caller.post(backend, http::HeaderMap::new(), Bytes::from_static(b"{}")).await;
+    let uri = backend.responses_url.as_deref().unwrap_or_default().parse().unwrap();
+    let answer = caller.post(backend, &uri, http::HeaderMap::new(), Bytes::from_static(b"{}")).await;
     answer.map(|response| response.status())
 }
 

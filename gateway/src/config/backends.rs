@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::tls::BackendTlsConfig;
 use super::{CapacityConfig, CircuitConfig, CredentialsConfig, DeploymentConfig, ProbeConfig, seconds};
 use indexmap::IndexMap;
-use super::tls::BackendTlsConfig;
 use serde::{Deserialize, Serialize};
 use tollgate_settings::units::Time;
 
@@ -14,8 +14,23 @@ use tollgate_settings::units::Time;
 pub struct BackendConfig {
     /// The API format it speaks.
     pub format: BackendFormat,
-    /// Base URL, with the version path where it has one: `https://api.openai.com/v1`.
+    /// Base URL. For `openai` with the version path where it has one (`https://api.openai.com/v1`); for the
+    /// other formats the host alone (`https://api.anthropic.com`, `https://NAME.openai.azure.com`,
+    /// `https://bedrock-runtime.REGION.amazonaws.com`, `https://generativelanguage.googleapis.com`).
     pub url: String,
+    /// Azure OpenAI: the dated API version, for deployments in the path; the undated `v1` API when absent.
+    #[serde(default)]
+    pub api_version: Option<String>,
+    /// Whether it serves the Responses API itself; others get Responses requests as chat completions. When absent:
+    /// Azure OpenAI and api.openai.com do, servers that are only compatible do not.
+    #[serde(default)]
+    pub serves_responses: Option<bool>,
+    /// Further headers that it is sent, by name.
+    #[serde(default)]
+    pub headers: IndexMap<String, String>,
+    /// Requests that run there at a time; no bound when absent.
+    #[serde(default)]
+    pub max_running: Option<usize>,
     /// The company that serves it, for price lookup; the format's usual one when absent.
     #[serde(default)]
     pub provider: Option<Arc<str>>,
@@ -52,6 +67,28 @@ pub enum BackendFormat {
     /// OpenAI Chat Completions and whatever is compatible with it.
     #[serde(rename = "openai")]
     OpenAi,
+    /// Azure OpenAI, deployments in the path or in the body.
+    #[serde(rename = "azure-openai")]
+    AzureOpenAi,
+    /// Anthropic Messages.
+    Anthropic,
+    /// Amazon Bedrock: Converse, and InvokeModel for embeddings.
+    Bedrock,
+    /// Google Gemini: generateContent.
+    Gemini,
+}
+
+impl BackendConfig {
+    /// Whether Responses requests pass as they are.
+    #[must_use]
+    pub fn serves_responses(&self) -> bool {
+        let by_itself = match self.format {
+            BackendFormat::AzureOpenAi => true,
+            BackendFormat::OpenAi => self.url.starts_with("https://api.openai.com/"),
+            _ => false,
+        };
+        self.serves_responses.unwrap_or(by_itself)
+    }
 }
 
 impl BackendFormat {
@@ -60,6 +97,10 @@ impl BackendFormat {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
+            Self::AzureOpenAi => "azure-openai",
+            Self::Anthropic => "anthropic",
+            Self::Bedrock => "bedrock",
+            Self::Gemini => "gemini",
         }
     }
 }

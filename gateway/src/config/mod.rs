@@ -19,8 +19,10 @@ pub mod circuits;
 pub mod credentials;
 pub mod events;
 pub mod models;
+pub mod overload;
 pub mod products;
 pub mod resiliency;
+pub mod responses;
 pub mod server;
 pub mod subscriptions;
 pub mod telemetry;
@@ -34,11 +36,14 @@ pub use cache::{CacheConfig, CacheScope, CacheServiceConfig, ExactCacheConfig, S
 pub use circuits::{CapacityConfig, CircuitConfig, DeploymentConfig, ProbeConfig, ReplicasConfig};
 pub use credentials::CredentialsConfig;
 pub use events::{ContentConfig, FsyncConfig, OnFullConfig, SpoolConfig};
-pub use models::{ModelConfig, TargetConfig};
+pub use models::{AliasCaps, AliasDefaults, ModelConfig, OnUnmappableConfig, TargetConfig};
+pub use overload::OverloadConfig;
 pub use products::{CounterScope, LimitConfig, ProductConfig};
 pub use resiliency::{
-    AffinityConfig, DrainConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, TimeoutOverrides,
+    AffinityConfig, DrainConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig,
+    TimeoutOverrides,
 };
+pub use responses::ResponsesConfig;
 pub use server::ServerConfig;
 pub use subscriptions::{KeyConfig, SubscriptionConfig};
 pub use telemetry::TelemetryConfig;
@@ -96,6 +101,12 @@ pub struct Config {
     /// What replicas of the gateway tell each other.
     #[serde(default)]
     pub replicas: ReplicasConfig,
+    /// What happens when more is asked than can be served.
+    #[serde(default)]
+    pub overload: OverloadConfig,
+    /// Answers that providers keep for clients.
+    #[serde(default)]
+    pub responses: ResponsesConfig,
     /// How usage events are kept until they are published.
     #[serde(default)]
     pub spool: SpoolConfig,
@@ -135,6 +146,9 @@ mod defaults {
         1
     }
     pub(super) fn weight() -> u32 {
+        1
+    }
+    pub(super) fn tier() -> u8 {
         1
     }
     pub(super) fn tenant() -> Arc<str> {

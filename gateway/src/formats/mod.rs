@@ -1,4 +1,15 @@
-//! API formats of backends: pure translation and extraction, no I/O.
+//! Which API formats meet in an exchange, and what crosses between them.
+//!
+//! [`client`] is what the caller speaks, [`wire`] what a backend is spoken to in, [`crossing`] the way between
+//! them. The formats themselves are in the crate `tollgate-formats`. Where both sides speak the same format the
+//! bytes pass as they are.
 
-pub mod openai;
-pub mod sse;
+pub mod client;
+pub mod crossing;
+pub mod embeddings;
+pub mod prompt;
+pub mod wire;
+
+pub use client::ClientFormat;
+pub use crossing::Crossing;
+pub use wire::{Decoder, Endpoints, Wire};

@@ -9,9 +9,8 @@ use smallvec::SmallVec;
 
 use crate::access::{Caller, CallerLimit};
 use crate::error::GatewayError;
-use crate::formats::openai::request::ChatRequest;
+use crate::formats::{ClientFormat, prompt};
 use crate::limits::{Ask, Balance, LimitExceeded, Limiters, Reservation};
-use crate::tokens;
 
 /// Reservations of one request, one for each limit. Dropped without being settled, all is given back.
 #[derive(Debug, Default)]
@@ -45,14 +44,12 @@ impl Reserved {
 pub async fn reserve(
     limiters: &Limiters,
     caller: &Caller,
-    model: &str,
-    request: &ChatRequest<'_>,
-    default_completion: u64,
+    mut prompt: PromptSize<'_>,
+    max_output_tokens: u64,
 ) -> Result<Reserved, GatewayError> {
     let mut reserved = Reserved::default();
-    let mut prompt = PromptSize::new(model, request);
     for limit in &caller.limits {
-        let completion = completion_share(request, default_completion, limit.rule.tokens_per_minute);
+        let completion = completion_share(max_output_tokens, limit.rule.tokens_per_minute);
         reserved.0.push(reserve_one(limiters, limit, &mut prompt, completion).await?);
     }
     Ok(reserved)
@@ -91,37 +88,33 @@ fn refused(limit: &CallerLimit, tokens: u64, refusal: &LimitExceeded) -> Gateway
 /// Tokens set aside for the completion: what the request allows, else the default; never more than a
 /// quarter of the limit, so that a large allowance that is seldom used does not shut everybody out. What
 /// is used beyond that becomes debt when it is settled.
-fn completion_share(request: &ChatRequest<'_>, default_completion: u64, limit: u64) -> u64 {
-    request.max_completion().unwrap_or(default_completion).min(limit / 4)
+fn completion_share(max_output_tokens: u64, limit: u64) -> u64 {
+    max_output_tokens.min(limit / 4)
 }
 
 /// A prompt's size: bounded at once, counted when it matters, at most once.
-struct PromptSize<'a> {
+pub struct PromptSize<'a> {
+    client: ClientFormat,
     model: &'a str,
-    request: &'a ChatRequest<'a>,
+    body: &'a Bytes,
     bound: u64,
     exact: Option<u64>,
 }
 
 impl<'a> PromptSize<'a> {
-    fn new(model: &'a str, request: &'a ChatRequest<'a>) -> Self {
-        let bound = request.messages.map_or(0, |raw| tokens::upper_bound(model, raw.get().as_bytes(), None));
-        Self { model, request, bound, exact: None }
+    /// Of a request as `model` would read it.
+    #[must_use]
+    pub fn new(client: ClientFormat, model: &'a str, body: &'a Bytes) -> Self {
+        Self { client, model, body, bound: prompt::upper_bound(model, body), exact: None }
     }
 
     async fn count(&mut self) -> u64 {
         if let Some(exact) = self.exact {
             return exact;
         }
-        let counted = match self.request.messages {
-            Some(raw) => {
-                let messages = Bytes::copy_from_slice(raw.get().as_bytes());
-                let work = tokens::Work::Chat { messages, tools: None };
-                tokens::Counter::shared().count(self.model, work).await.tokens
-            }
-            None => 0,
-        };
-        *self.exact.insert(counted)
+        let exact = prompt::count_anywhere(self.client, self.model, self.body).await.tokens;
+        self.exact = Some(exact);
+        exact
     }
 }
 
@@ -129,14 +122,9 @@ impl<'a> PromptSize<'a> {
 mod tests {
     use super::*;
 
-    fn share(body: &str, default: u64, limit: u64) -> u64 {
-        completion_share(&ChatRequest::parse(body.as_bytes()).unwrap(), default, limit)
-    }
-
     #[test]
     fn the_completion_share_follows_the_request_but_never_fills_the_limit() {
-        assert_eq!(share(r#"{"messages":[]}"#, 1_000, 100_000), 1_000);
-        assert_eq!(share(r#"{"messages":[],"max_tokens":50,"n":2}"#, 1_000, 100_000), 100);
-        assert_eq!(share(r#"{"messages":[],"max_completion_tokens":1000000}"#, 1_000, 4_000), 1_000);
+        assert_eq!(completion_share(1_000, 100_000), 1_000);
+        assert_eq!(completion_share(1_000_000, 4_000), 1_000);
     }
 }

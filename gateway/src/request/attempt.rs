@@ -15,6 +15,7 @@ use super::measure::{Measure, Produced, Prompt, measure};
 use crate::backends::retry_after::RateHeaders;
 use crate::backends::{AttemptClass, AttemptOutcome, FailureKind, InFlight};
 use crate::gateway::Gateway;
+use crate::overload::Permit;
 use crate::policies::token_limit::Reserved;
 use crate::usage::{IntentTicket, LedgerError};
 
@@ -33,6 +34,8 @@ struct Open {
     ticket: IntentTicket,
     in_flight: InFlight,
     reserved: Reserved,
+    /// Its place among the requests that run at its backend.
+    permit: Option<Permit>,
 }
 
 /// How an attempt ended.
@@ -117,7 +120,7 @@ impl Attempt {
         traceparent: Option<&str>,
     ) -> Result<Self, LedgerError> {
         let ticket = gateway.ledger.intent(&event, traceparent)?;
-        let open = Open { ticket, in_flight, reserved };
+        let open = Open { ticket, in_flight, reserved, permit: None };
         Ok(Self {
             gateway,
             event: Box::new(event),
@@ -164,6 +167,13 @@ impl Attempt {
         self.prompt.release();
     }
 
+    /// Keeps a place at the backend until the attempt ends.
+    pub fn keep(&mut self, permit: Option<Permit>) {
+        if let Some(open) = &mut self.open {
+            open.permit = permit;
+        }
+    }
+
     /// Takes over the reservation of an attempt that was given up for this one, in place of its own.
     pub fn take_over(&mut self, reserved: Reserved) {
         if let Some(open) = &mut self.open {
@@ -191,7 +201,7 @@ impl Attempt {
     }
 
     fn close(&mut self, ending: Ending<'_>) -> Option<(Reserved, u64)> {
-        let Open { ticket, in_flight, reserved } = self.open.take()?;
+        let Open { ticket, in_flight, reserved, permit: _permit } = self.open.take()?;
         let measured = measure(&self.prompt, &self.event.call.model, ending.produced);
         let charged = measured.total();
         let latency = self.started.elapsed();

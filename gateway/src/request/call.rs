@@ -8,19 +8,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use http::Response;
 use hyper::body::Incoming;
+use tollgate_formats::exchange::Shown;
 use tollgate_schemas::ids::RequestId;
 
 use super::attempt::{Attempt, Ending};
 use super::drain::{Drainable, Drains, read_on};
 use super::measure::Produced;
 use super::relay::{Relay, RelayOptions};
+use super::stream_reader::StreamReader;
 use crate::api::headers;
 use crate::backends::backend::Backend;
 use crate::backends::call::{CallError, collect};
-use crate::formats::openai::answer::{Answer, Delta};
+use crate::formats::Crossing;
+use crate::formats::crossing::StreamCrossing;
 
 /// What a call ends with: the head of the answer, or why there is none.
 pub type Answered = Result<Response<Incoming>, CallError>;
@@ -37,6 +41,8 @@ pub struct Call {
 pub struct Unseen {
     /// Who answers.
     pub backend: Arc<Backend>,
+    /// What client and backend speak.
+    pub crossing: Crossing,
     /// For which request.
     pub request_id: RequestId,
     /// Largest answer and largest single event, bytes.
@@ -100,29 +106,38 @@ impl Unseen {
             // Nothing was answered, and nothing is billed.
             _ => return attempt.end(Ending::client_abort(0, Produced::default())),
         };
-        if headers::is_event_stream(response.headers()) {
-            let options = RelayOptions { max_event: self.max_answer, hide_usage: false, completion: None };
-            let mut relay = Relay::new(response.into_body(), attempt, self.backend, self.request_id, options);
+        if headers::has_type(response.headers(), self.crossing.wire.stream_type()) {
+            let crossing = StreamCrossing { decoder: self.crossing.wire.decoder(), encoder: None };
+            let options = RelayOptions {
+                reader: StreamReader::new(crossing, self.max_answer, false, None),
+                client: self.crossing.client,
+                backend: Arc::clone(&self.backend.name),
+                idle_timeout: self.backend.idle_timeout,
+                total_timeout: self.backend.total_timeout,
+                completion: None,
+                guard: None,
+            };
+            let mut relay = Relay::new(response.into_body(), attempt, self.request_id, options);
             relay.client_gone();
             return read_on(relay, max_bytes).await;
         }
         let limit = self.max_answer.min(usize::try_from(max_bytes).unwrap_or(usize::MAX));
         if let Ok(body) = collect(response.into_body(), limit, self.backend.idle_timeout).await {
             attempt.mark_first_byte();
-            end_whole(&mut attempt, &body);
+            end_whole(&mut attempt, self.crossing, body);
         }
     }
 }
 
 /// Closes the books of a whole answer that nobody waited for.
-fn end_whole(attempt: &mut Attempt, body: &[u8]) {
-    let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else { return };
-    let messages = answer.choices.iter().filter_map(|choice| choice.message.as_ref());
-    let text: String = match answer.usage {
-        Some(_) => String::new(),
-        None => messages.flat_map(Delta::texts).collect(),
+fn end_whole(attempt: &mut Attempt, crossing: Crossing, body: Bytes) {
+    let Ok(incoming) = crossing.answer(body, &Shown::default(), false) else { return };
+    let produced = Produced {
+        usage: incoming.usage,
+        complete: true,
+        text: &incoming.text,
+        text_beyond: 0,
+        prompt_sent: true,
     };
-    let produced =
-        Produced { usage: answer.usage, complete: true, text: &text, text_beyond: 0, prompt_sent: true };
     attempt.end(Ending::client_abort(0, produced));
 }

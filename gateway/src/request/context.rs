@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tollgate_schemas::ids::RequestId;
 
+use crate::formats::ClientFormat;
 use crate::snapshot::Snapshot;
 use crate::telemetry::trace_context::TraceContext;
 
@@ -17,8 +18,8 @@ pub struct RequestContext {
     pub received: Instant,
     /// The caller's trace, or a new one.
     pub trace: TraceContext,
-    /// The API format it speaks, by the names of the usage event.
-    pub api_format: &'static str,
+    /// The API format it speaks.
+    pub format: ClientFormat,
     /// What it asked for, for expressions.
     pub uri: actix_web::http::Uri,
     /// The configuration it runs under, to its end.

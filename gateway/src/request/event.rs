@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tollgate_schemas::ids::{EventId, RequestId};
 use tollgate_schemas::tokens::{TokenClass, UsageLine};
 use tollgate_schemas::usage::{
-    Call, LedgerPosition, Operation, Outcome, Payer, Timing, UsageEvent, UsageSource, VERSION_FINAL,
-    VERSION_RECOVERED,
+    Call, LedgerPosition, Outcome, Payer, Timing, UsageEvent, UsageSource, VERSION_FINAL, VERSION_RECOVERED,
 };
 
+use crate::formats::ClientFormat;
 use crate::snapshot::Target;
 
 /// What every event of one request has in common.
@@ -21,7 +21,7 @@ pub struct Subject<'a> {
     /// The alias asked for.
     pub alias: &'a str,
     /// API format of the client.
-    pub api_format: &'static str,
+    pub format: ClientFormat,
     /// Whether a stream was asked for.
     pub stream: bool,
 }
@@ -44,15 +44,15 @@ pub fn intent(
 ) -> UsageEvent {
     let backend = &target.backend;
     let call = Call {
-        operation: Operation::Chat,
+        operation: subject.format.operation(),
         provider: Arc::clone(&backend.provider),
         backend: Arc::clone(&backend.name),
         region: Arc::clone(&backend.region),
         model_requested: subject.alias.into(),
         model: Arc::clone(&target.model),
-        api_format: subject.api_format.into(),
+        api_format: subject.format.as_str().into(),
         stream: subject.stream,
-        variant: None,
+        variant: target.variant.clone(),
     };
     UsageEvent {
         attempt,
@@ -73,13 +73,13 @@ pub fn without_attempt(
     http_status: u16,
 ) -> UsageEvent {
     let call = Call {
-        operation: Operation::Chat,
+        operation: subject.format.operation(),
         provider: "".into(),
         backend: "".into(),
         region: "".into(),
         model_requested: subject.alias.into(),
         model: "".into(),
-        api_format: subject.api_format.into(),
+        api_format: subject.format.as_str().into(),
         stream: subject.stream,
         variant: None,
     };

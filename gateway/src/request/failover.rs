@@ -6,6 +6,7 @@
 //! before each attempt. Targets whose committed capacity the request does not fit are passed over too and come
 //! again at the end. Where the alias asks for it, a slow call is joined by a second one (`hedge`).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,23 +16,28 @@ use futures_util::FutureExt;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
+use tollgate_formats::exchange::Shown;
+use tollgate_formats::view::View;
 
 use super::attempt::{Attempt, Ending};
 use super::call::{Answered, Call, Unseen};
+use super::candidate::{Callee, Candidate};
 use super::context::RequestContext;
 use super::event::{self, Subject};
 use super::hedge::{Lane, race};
 use super::measure::Prompt;
 use super::resiliency::Hedging;
+use super::response_ids::StoredAt;
+use super::stored;
 pub use super::verdict::{Refusal, call_failure};
 use super::verdict::{Verdict, decides, judge};
 use crate::backends::InFlight;
-use crate::backends::backend::Backend;
 use crate::backends::call::CallError;
 use crate::error::GatewayError;
 use crate::expressions::RequestFacts;
-use crate::formats::openai::request::ChatRequest;
+use crate::formats::Crossing;
 use crate::gateway::Worker;
+use crate::overload::{Admission, Place};
 use crate::policies::token_limit::Reserved;
 use crate::routing::affinity::Session;
 use crate::routing::balance::Order as Places;
@@ -47,23 +53,36 @@ pub struct Order<'a> {
     /// Its body as received.
     pub body: &'a Bytes,
     /// Its body as read.
-    pub request: &'a ChatRequest<'a>,
+    pub view: &'a View<'a>,
     /// Headers of the client that are passed on.
     pub headers: HeaderMap,
     /// What expressions may know of it.
     pub facts: RequestFacts<'a>,
+    /// The stored answer that it continues, if it does.
+    pub continues: Option<&'a StoredAt>,
+    /// Whose turn it is where requests wait.
+    pub place: &'a Place,
+}
+
+impl Order<'_> {
+    /// What the client sees of an answer in another format than the backend's.
+    #[must_use]
+    pub fn shown(&self, alias: &str) -> Shown {
+        Shown {
+            id: format!("{}{}", self.context.format.id_prefix(), self.context.id.0.simple()),
+            model: alias.to_owned(),
+            created_s: u64::try_from(event::now_ms() / 1_000).unwrap_or(0),
+            ..Shown::default()
+        }
+    }
 }
 
 /// A backend answered.
-pub enum Reply {
+pub enum Reply<'a> {
     /// It does what was asked: the answer's head is here, its body follows.
     Answer {
-        /// Books that stay open until the body ends.
-        attempt: Box<Attempt>,
         /// The answer.
-        response: Response<Incoming>,
-        /// Who answers.
-        backend: Arc<Backend>,
+        answering: Box<Answering<'a>>,
         /// For the client's headers.
         served: Served,
     },
@@ -76,6 +95,18 @@ pub enum Reply {
     },
 }
 
+/// A backend that answers.
+pub struct Answering<'a> {
+    /// Books that stay open until the body ends.
+    pub attempt: Attempt,
+    /// The answer.
+    pub response: Response<Incoming>,
+    /// What the client and the backend speak.
+    pub crossing: Crossing,
+    /// Who answers.
+    pub target: &'a Target,
+}
+
 /// How an answer came about, for the client's headers.
 #[derive(Debug, Clone)]
 pub struct Served {
@@ -86,6 +117,10 @@ pub struct Served {
     pub target: Option<(Arc<str>, Arc<str>)>,
     /// A cookie that keeps the client's session where it is.
     pub set_cookie: Option<HeaderValue>,
+    /// Variant of a weighted trial that answered.
+    pub variant: Option<Arc<str>>,
+    /// Parameters that the backend's format has no place for.
+    pub dropped: Vec<Cow<'static, str>>,
 }
 
 /// Tries the candidates of `model` until one answers.
@@ -93,12 +128,12 @@ pub struct Served {
 /// # Errors
 /// The last failure when none does; [`GatewayError::RateLimited`] when all of them were at their rate limits,
 /// [`GatewayError::NoBackend`] when none could be tried.
-pub async fn first_answer(
-    worker: &Worker,
-    order: &Order<'_>,
-    model: &Model,
+pub async fn first_answer<'a>(
+    worker: &'a Worker,
+    order: &'a Order<'a>,
+    model: &'a Model,
     reserved: Reserved,
-) -> Result<Reply, GatewayError> {
+) -> Result<Reply<'a>, GatewayError> {
     let session = session(worker, order, model);
     let tokens = expected_tokens(order);
     let pick = Pick { random: rand::random(), session: session.as_ref().map(|session| session.hash), tokens };
@@ -109,6 +144,7 @@ pub async fn first_answer(
         tokens,
         places: routing::candidates(&model.route, pick).into_iter(),
         passed_over: SmallVec::new(),
+        crowded: SmallVec::new(),
         reserved,
         tried: 0,
         calls: 0,
@@ -133,8 +169,8 @@ fn session(worker: &Worker, order: &Order<'_>, model: &Model) -> Option<Session>
 /// Tokens that the request may use, prompt and completion together.
 fn expected_tokens(order: &Order<'_>) -> u64 {
     let default_completion = order.context.snapshot.server.default_completion_tokens.0;
-    let completion = order.request.max_completion().unwrap_or(default_completion);
-    Prompt::of(order.body).estimate().saturating_add(completion)
+    let completion = order.view.max_output_tokens.unwrap_or(default_completion);
+    Prompt::of(order.context.format, order.body).estimate().saturating_add(completion)
 }
 
 /// The search of one request for a target that answers.
@@ -146,6 +182,8 @@ struct Search<'a> {
     places: <Places as IntoIterator>::IntoIter,
     /// Targets whose committed capacity had no room.
     passed_over: SmallVec<[usize; 8]>,
+    /// Targets whose backends run as many requests as they may.
+    crowded: SmallVec<[usize; 8]>,
     /// The reservation, while no attempt holds it.
     reserved: Reserved,
     /// Targets that were tried, without hedges.
@@ -161,24 +199,32 @@ struct Failures {
     last: Option<GatewayError>,
     /// Something other than a rate limit was among them.
     other: bool,
+    /// Why a target was not even called: its format cannot carry the request, or there is no room.
+    uncalled: Option<GatewayError>,
 }
 
 impl<'a> Search<'a> {
-    async fn run(&mut self) -> Result<Reply, GatewayError> {
+    async fn run(&mut self) -> Result<Reply<'a>, GatewayError> {
         let failover = &self.model.resiliency.failover;
         while self.tried < failover.max_attempts && !self.time_left().is_zero() {
-            let Some((target, in_flight)) = self.next_target() else { break };
+            let candidate = match self.next_candidate() {
+                Some(candidate) => candidate,
+                None => match self.wait_for_room().await {
+                    Some(candidate) => candidate,
+                    None => break,
+                },
+            };
             self.tried += 1;
             let reserved = std::mem::take(&mut self.reserved);
-            let attempt = self.open(target, in_flight, reserved)?;
+            let (target, attempt) = self.open(candidate, reserved)?;
             let reply = match &self.model.resiliency.hedging {
                 Some(hedging) => self.hedged(hedging, target, attempt).await,
                 None if self.model.resiliency.drains.is_some() => {
-                    let (attempt, answered) = self.call(target, attempt, true).await;
+                    let (attempt, answered) = self.call(&target, attempt, true).await;
                     self.judged(target, attempt, answered).await
                 }
                 None => {
-                    let answered = self.post(target).await;
+                    let answered = self.post(&target).await;
                     self.judged(target, attempt, answered).await
                 }
             };
@@ -189,21 +235,70 @@ impl<'a> Search<'a> {
         Err(self.exhausted())
     }
 
-    /// The next target that admits the request; those without room come again when all others were tried.
-    fn next_target(&mut self) -> Option<(&'a Target, InFlight)> {
-        let targets = &self.model.targets;
-        for target in self.places.by_ref() {
-            let deployment = &targets.get(target)?.deployment;
-            match deployment.admit_for(self.tokens) {
-                Ok(in_flight) => return Some((&targets[target], in_flight)),
-                Err(_) if deployment.has_capacity() => self.passed_over.push(target),
+    /// The next target that admits the request and can carry it; those without room come again when all others
+    /// were tried.
+    fn next_candidate(&mut self) -> Option<Candidate<'a>> {
+        let (targets, tokens) = (&self.model.targets, self.tokens);
+        while let Some(place) = self.places.next() {
+            let target = targets.get(place)?;
+            if self.order.continues.is_some_and(|at| !stored::is_at(at, target)) {
+                continue;
+            }
+            match target.deployment.admit_for(tokens) {
+                Ok(in_flight) => {
+                    if let Some(candidate) = self.prepared(place, target, in_flight) {
+                        return Some(candidate);
+                    }
+                }
+                Err(_) if target.deployment.has_capacity() => self.passed_over.push(place),
                 Err(_) => {}
             }
         }
         while !self.passed_over.is_empty() {
-            let target = &targets[self.passed_over.remove(0)];
-            if let Ok(in_flight) = target.deployment.admit() {
-                return Some((target, in_flight));
+            let place = self.passed_over.remove(0);
+            let target = &targets[place];
+            if let Ok(in_flight) = target.deployment.admit()
+                && let Some(candidate) = self.prepared(place, target, in_flight)
+            {
+                return Some(candidate);
+            }
+        }
+        None
+    }
+
+    /// A target with the request in its format; none when its format cannot carry it or its backend is full.
+    fn prepared(&mut self, place: usize, target: &'a Target, in_flight: InFlight) -> Option<Candidate<'a>> {
+        let permit = match target.backend.admission.as_ref().map(Admission::try_enter) {
+            None => None,
+            Some(Some(permit)) => Some(permit),
+            Some(None) => {
+                self.crowded.push(place);
+                return None;
+            }
+        };
+        match Candidate::prepare(self.order, self.model, target, in_flight, permit) {
+            Ok(candidate) => Some(candidate),
+            Err(error) => {
+                self.failures.uncalled = Some(error);
+                None
+            }
+        }
+    }
+
+    /// Waits a short time for a place at the first backend that was full.
+    async fn wait_for_room(&mut self) -> Option<Candidate<'a>> {
+        let (model, order) = (self.model, self.order);
+        while !self.crowded.is_empty() {
+            let target = model.targets.get(self.crowded.remove(0))?;
+            let admission = target.backend.admission.as_ref()?;
+            let Ok(permit) = admission.enter(order.place).await else {
+                self.failures.uncalled = Some(GatewayError::Overloaded { retry_after: SOON });
+                continue;
+            };
+            let Ok(in_flight) = target.deployment.admit() else { continue };
+            match Candidate::prepare(order, model, target, in_flight, Some(permit)) {
+                Ok(candidate) => return Some(candidate),
+                Err(error) => self.failures.uncalled = Some(error),
             }
         }
         None
@@ -217,30 +312,31 @@ impl<'a> Search<'a> {
     /// Opens the books of the next call.
     fn open(
         &mut self,
-        target: &Target,
-        in_flight: InFlight,
+        candidate: Candidate<'a>,
         reserved: Reserved,
-    ) -> Result<Attempt, GatewayError> {
+    ) -> Result<(Callee<'a>, Attempt), GatewayError> {
         self.calls = self.calls.saturating_add(1);
         let Self { worker, order, .. } = self;
-        let prompt = Prompt::of(order.body);
+        let Candidate { callee, in_flight, permit } = candidate;
+        let prompt = Prompt::of(order.context.format, order.body);
         let position = worker.gateway.ledger.next_position();
-        let event = event::intent(order.subject, target, self.calls, position, prompt.estimate());
+        let event = event::intent(order.subject, callee.target, self.calls, position, prompt.estimate());
         let trace = order.context.trace.header();
         let gateway = Arc::clone(&worker.gateway);
         let mut attempt = Attempt::open(gateway, event, prompt, in_flight, reserved, Some(&trace))
             .map_err(GatewayError::Ledger)?;
+        attempt.keep(permit);
         attempt.set_gateway_time(order.context.received.elapsed());
-        Ok(attempt)
+        Ok((callee, attempt))
     }
 
     /// Calls a target and waits for the head of its answer.
-    fn post(&self, target: &Target) -> impl Future<Output = Answered> + use<> {
-        let (caller, backend) = (std::rc::Rc::clone(&self.worker.caller), Arc::clone(&target.backend));
-        let body = self.order.request.body_for(self.order.body, &target.model);
+    fn post(&self, callee: &Callee<'_>) -> impl Future<Output = Answered> + use<> {
+        let (caller, backend) = (std::rc::Rc::clone(&self.worker.caller), Arc::clone(&callee.target.backend));
+        let (uri, body) = (callee.uri.clone(), callee.body.clone());
         let (headers, left) = (self.order.headers.clone(), self.time_left());
         async move {
-            let answer = caller.post(&backend, headers, body);
+            let answer = caller.post(&backend, &uri, headers, body);
             if left >= backend.first_byte_timeout {
                 return answer.await;
             }
@@ -249,22 +345,23 @@ impl<'a> Search<'a> {
     }
 
     /// The same with the books beside it; `drained` where it may go on without its client.
-    fn call(&self, target: &Target, attempt: Attempt, drained: bool) -> Call {
+    fn call(&self, callee: &Callee<'_>, attempt: Attempt, drained: bool) -> Call {
         let drains = self.model.resiliency.drains.as_ref().filter(|_| drained);
         let unseen = || Unseen {
-            backend: Arc::clone(&target.backend),
+            backend: Arc::clone(&callee.target.backend),
+            crossing: callee.crossing,
             request_id: self.order.context.id,
             max_answer: self.order.context.snapshot.server.max_answer.as_usize(),
         };
         let unseen = drains.map(|drains| (drains.clone(), unseen()));
-        Call::new(attempt, self.post(target).boxed_local(), unseen)
+        Call::new(attempt, self.post(callee).boxed_local(), unseen)
     }
 
     /// A call that is joined by a second one to another target when it is slow.
-    async fn hedged(&mut self, hedging: &Hedging, target: &'a Target, attempt: Attempt) -> Option<Reply> {
+    async fn hedged(&mut self, hedging: &Hedging, target: Callee<'a>, attempt: Attempt) -> Option<Reply<'a>> {
         hedging.budget.request();
-        let first = self.call(target, attempt, true);
-        let Some(patience) = hedging.patience(target) else {
+        let first = self.call(&target, attempt, true);
+        let Some(patience) = hedging.patience(target.target) else {
             let (attempt, answered) = first.await;
             return self.judged(target, attempt, answered).await;
         };
@@ -286,15 +383,16 @@ impl<'a> Search<'a> {
     }
 
     /// A hedge to the next target that admits it, if there may be one.
-    fn second_call(&mut self, hedging: &Hedging, other: &mut Option<&'a Target>) -> Option<Call> {
+    fn second_call(&mut self, hedging: &Hedging, other: &mut Option<Callee<'a>>) -> Option<Call> {
         if !hedging.budget.take() {
             return None;
         }
-        let opened = self.next_target().and_then(|(target, in_flight)| {
+        let opened = self.next_candidate().and_then(|candidate| {
             // A ledger that refuses now has taken the first call: that one goes on alone.
-            let attempt = self.open(target, in_flight, Reserved::default()).ok()?;
+            let (target, attempt) = self.open(candidate, Reserved::default()).ok()?;
+            let call = self.call(&target, attempt, false);
             *other = Some(target);
-            Some(self.call(target, attempt, false))
+            Some(call)
         });
         if opened.is_none() {
             hedging.budget.give_back();
@@ -303,7 +401,7 @@ impl<'a> Search<'a> {
     }
 
     /// Closes the books of the call that did not win.
-    async fn lost(&mut self, target: &Target, lane: Lane<Call>) {
+    async fn lost(&mut self, target: Callee<'a>, lane: Lane<Call>) {
         match lane {
             Lane::Ended((attempt, answered)) => {
                 // It failed before the other one decided.
@@ -318,7 +416,7 @@ impl<'a> Search<'a> {
     }
 
     /// Goes on with the call that won, or failed last.
-    async fn won(&mut self, target: &Target, lane: Lane<Call>) -> Option<Reply> {
+    async fn won(&mut self, target: Callee<'a>, lane: Lane<Call>) -> Option<Reply<'a>> {
         let Lane::Ended((mut attempt, answered)) = lane else { return None };
         let carried = std::mem::take(&mut self.reserved);
         if !carried.is_empty() {
@@ -328,13 +426,26 @@ impl<'a> Search<'a> {
     }
 
     /// The reply that a call ended with; none when it failed, which is noted.
-    async fn judged(&mut self, target: &Target, attempt: Attempt, answered: Answered) -> Option<Reply> {
+    async fn judged(
+        &mut self,
+        callee: Callee<'a>,
+        attempt: Attempt,
+        answered: Answered,
+    ) -> Option<Reply<'a>> {
+        let Callee { target, crossing, dropped, .. } = callee;
         let names = || (Arc::clone(&target.backend.name), Arc::clone(&target.model));
         let told = self.order.context.snapshot.server.backend_headers;
-        let served = Served { attempts: self.calls, target: told.then(names), set_cookie: None };
-        match judge(target, attempt, answered).await {
+        let served = Served {
+            attempts: self.calls,
+            target: told.then(names),
+            set_cookie: None,
+            variant: target.variant.clone(),
+            dropped,
+        };
+        match judge(target, crossing, self.order.context.id, attempt, answered).await {
             Verdict::Answer(attempt, response) => {
-                Some(Reply::Answer { attempt, response, backend: Arc::clone(&target.backend), served })
+                let answering = Answering { attempt: *attempt, response, crossing, target };
+                Some(Reply::Answer { answering: Box::new(answering), served })
             }
             Verdict::Refusal(refusal) => Some(Reply::Refusal { refusal, served }),
             Verdict::Failure(failure, reserved) => {
@@ -353,11 +464,14 @@ impl<'a> Search<'a> {
     fn exhausted(&mut self) -> GatewayError {
         let Self { model, failures, .. } = self;
         let route = &model.route;
-        let limited =
-            if failures.last.is_some() { !failures.other } else { routing::all_rate_limited(route) };
+        let limited = if failures.last.is_some() {
+            !failures.other
+        } else {
+            failures.uncalled.is_none() && routing::all_rate_limited(route)
+        };
         let retry_after = routing::earliest_recovery(route);
         let model = Arc::clone(&model.alias);
-        match failures.last.take() {
+        match failures.last.take().or_else(|| failures.uncalled.take()) {
             Some(failure) if !limited => failure,
             Some(failure) => {
                 let retry_after = retry_after.or(failure.retry_after()).unwrap_or(SOON);

@@ -1,23 +1,23 @@
 //! How much an attempt used, from the best source there is. Pure.
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use tollgate_formats::Usage;
 use tollgate_schemas::tokens::{TokenClass, UsageLine};
 use tollgate_schemas::usage::UsageSource;
+use tollgate_tokens::{Budget, Count, count_text_within};
 
-use crate::formats::openai::usage::Usage;
-use crate::tokens::{self, Budget, Count};
+use crate::formats::{ClientFormat, prompt};
 
 /// Prompts up to this size are kept until the provider has reported, so that they can be counted exactly
 /// if it never does; longer ones are estimated from their size.
 const KEEP_PROMPT_BYTES: usize = 16 << 10;
-/// Bytes of text per token in an estimate: English comes to about 4.5.
+/// Bytes of JSON per prompt token in an estimate: English text in chat messages comes to about 4.5.
 const BYTES_PER_TOKEN: u64 = 4;
 
 /// What is remembered of a prompt for the case that nobody reports its size.
 #[derive(Debug)]
 pub struct Prompt {
+    client: ClientFormat,
     body: Option<Bytes>,
     estimate: u64,
 }
@@ -57,9 +57,9 @@ impl Measure {
 impl Prompt {
     /// Remembers a request's body.
     #[must_use]
-    pub fn of(body: &Bytes) -> Self {
-        let estimate = tokens::by_json_size(body);
-        Self { body: (body.len() <= KEEP_PROMPT_BYTES).then(|| body.clone()), estimate }
+    pub fn of(client: ClientFormat, body: &Bytes) -> Self {
+        let estimate = (body.len() as u64).div_ceil(BYTES_PER_TOKEN);
+        Self { client, body: (body.len() <= KEEP_PROMPT_BYTES).then(|| body.clone()), estimate }
     }
 
     /// Tokens by size alone.
@@ -74,25 +74,8 @@ impl Prompt {
     }
 
     fn count(&self, model: &str) -> Count {
-        #[derive(Deserialize)]
-        struct Body<'a> {
-            #[serde(borrow)]
-            messages: Option<&'a RawValue>,
-            #[serde(borrow)]
-            tools: Option<&'a RawValue>,
-            #[serde(borrow)]
-            input: Option<&'a RawValue>,
-        }
-        let counted = self.body.as_ref().and_then(|body| {
-            let body: Body<'_> = serde_json::from_slice(body).ok()?;
-            match (body.messages, body.input) {
-                (Some(messages), _) => {
-                    Some(tokens::count_chat(model, messages, body.tools, Budget::inline()))
-                }
-                (None, Some(input)) => Some(tokens::count_input(model, input, Budget::inline())),
-                (None, None) => None,
-            }
-        });
+        let counted =
+            self.body.as_ref().and_then(|body| prompt::count(self.client, model, body, Budget::inline()));
         counted.unwrap_or(Count { tokens: self.estimate, exact: false })
     }
 }
@@ -109,7 +92,7 @@ pub fn measure(prompt: &Prompt, model: &str, produced: Produced<'_>) -> Measure 
         return Measure { lines: Vec::new(), source: UsageSource::None };
     }
     let input = prompt.count(model);
-    let mut output = tokens::count_text(model, produced.text);
+    let mut output = count_text_within(model, produced.text, Budget::inline());
     if produced.text_beyond > 0 {
         output = Count { tokens: output.tokens + produced.text_beyond / BYTES_PER_TOKEN, exact: false };
     }
@@ -129,11 +112,14 @@ mod tests {
     use super::*;
 
     fn prompt() -> Prompt {
-        Prompt::of(&Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"Say hi"}]}"#))
+        Prompt::of(
+            ClientFormat::Chat,
+            &Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"Say hi"}]}"#),
+        )
     }
 
     fn reported() -> Usage {
-        serde_json::from_str(r#"{"prompt_tokens":9,"completion_tokens":0}"#).unwrap()
+        Usage { input: 9, ..Usage::default() }
     }
 
     #[test]
@@ -162,16 +148,6 @@ mod tests {
         let measure = measure(&prompt(), "gpt-4o", produced);
         assert_eq!(measure.source, UsageSource::Counted);
         assert_eq!(measure.lines.iter().map(|line| line.qty).collect::<Vec<_>>(), [9, 2]);
-    }
-
-    #[test]
-    fn tools_and_inputs_of_embeddings_are_counted_too() {
-        let count = |body: &'static str| Prompt::of(&Bytes::from_static(body.as_bytes())).count("gpt-4o");
-        let plain = count(r#"{"messages":[{"role":"user","content":"Say hi"}]}"#);
-        let tool =
-            count(r#"{"messages":[{"role":"user","content":"Say hi"}],"tools":[{"function":{"name":"f"}}]}"#);
-        assert!(plain.exact && !tool.exact && tool.tokens > plain.tokens, "{tool:?}");
-        assert_eq!(count(r#"{"input":["Say hi","Say hi"]}"#), Count::exactly(4));
     }
 
     #[test]

@@ -1,34 +1,37 @@
-//! The life of a chat request on one screen: who calls, which model, what the policies say, who answers.
+//! The life of a request on one screen: who calls, which model, what the policies say, who answers.
 //!
 //! A request that reaches a backend keeps its own books there (`attempt.rs`). One that does not, because
 //! it was refused or answered from the cache, is written down here.
 
+use std::sync::Arc;
+
 use actix_web::http::header::HeaderMap as ClientHeaders;
 use bytes::Bytes;
 use http::StatusCode;
+use tollgate_formats::view::View;
 use tollgate_schemas::cache::CacheHit;
 use tollgate_schemas::usage::Outcome;
 
-use super::attempt::{Attempt, Ending};
 use super::context::RequestContext;
 use super::drain::Drained;
 use super::event::{self, Subject};
-use super::failover::{self, Order, Reply, Served};
-use super::measure::Produced;
+use super::failover::{self, Answering, Order, Reply, Served};
+use super::guard::RequestGuard;
 use super::relay::{Relay, RelayOptions};
+use super::stream_reader::StreamReader;
+use super::{alias_rules, stored, whole};
 use crate::access::{self, Caller};
 use crate::api::headers;
 use crate::api::keep_alive::KeepAlive;
-use crate::backends::call::collect;
 use crate::error::{GatewayError, Side};
 use crate::expressions::RequestFacts;
-use crate::formats::openai::answer;
-use crate::formats::openai::request::ChatRequest;
+use crate::formats::ClientFormat;
 use crate::gateway::Worker;
 use crate::limits::Balance;
+use crate::overload::Place;
 use crate::policies::content_events::{self, CompletionRecorder};
 use crate::policies::semantic_cache::{self, CacheStatus, Looked, StorePlan};
-use crate::policies::token_limit;
+use crate::policies::token_limit::{self, PromptSize};
 use crate::snapshot::Model;
 
 /// What goes back to the client.
@@ -66,179 +69,162 @@ pub struct Facts {
     pub retry_after: Option<std::time::Duration>,
 }
 
-/// Serves one chat request.
+/// What a client sent.
+pub struct Asked<'a> {
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// Its headers.
+    pub headers: &'a ClientHeaders,
+    /// Its body.
+    pub body: Bytes,
+    /// The alias, where the path names it and not the body.
+    pub alias_in_path: Option<&'a str>,
+    /// Whose turn it is where requests wait.
+    pub place: Place,
+    /// What it holds until its answer has ended.
+    pub guard: RequestGuard,
+}
+
+/// Serves one request for a model's answer.
 ///
 /// # Errors
 /// Whatever the client must be told; it is in the ledger already where a payer is known.
 pub async fn serve(
     worker: &Worker,
     context: &RequestContext,
-    caller: &Caller,
-    client_headers: &ClientHeaders,
-    body: Bytes,
+    asked: Asked<'_>,
 ) -> Result<Answer, GatewayError> {
+    let body = asked.body.clone();
     let unread = Subject {
         request_id: context.id,
-        payer: &caller.payer,
+        payer: &asked.caller.payer,
         alias: "",
-        api_format: context.api_format,
+        format: context.format,
         stream: false,
     };
-    let read = ChatRequest::parse(&body).and_then(|request| Ok((request.alias()?, request)));
-    let (alias, request) = read.map_err(|error| refused(worker, unread, error))?;
-    let subject = Subject { alias: &alias, stream: request.stream(), ..unread };
-    let headers = headers::for_backend(client_headers, &context.trace);
-    let facts = RequestFacts {
-        headers: client_headers,
-        path: context.uri.path(),
-        body: &body,
-        subscription: &caller.payer.subscription,
-        tenant: &caller.payer.tenant,
-        team: &caller.payer.team,
-    };
-    let order = Order { context, subject, body: &body, request: &request, headers, facts };
-    answer_to(worker, caller, client_headers, &order).await.map_err(|error| refused(worker, subject, error))
+    let read = context.format.view(&body).and_then(|view| {
+        let alias = asked.alias_in_path.map_or_else(|| view.model_name(), |alias| Ok(alias.into()))?;
+        Ok((alias, view))
+    });
+    let (alias, view) = read.map_err(|error| refused(worker, unread, error.into()))?;
+    let subject = Subject { alias: &alias, stream: view.stream, ..unread };
+    answer_to(worker, context, asked, subject, view).await.map_err(|error| refused(worker, subject, error))
 }
 
 async fn answer_to(
     worker: &Worker,
-    caller: &Caller,
-    client_headers: &ClientHeaders,
-    order: &Order<'_>,
+    context: &RequestContext,
+    asked: Asked<'_>,
+    subject: Subject<'_>,
+    view: View<'_>,
 ) -> Result<Answer, GatewayError> {
-    let Order { context, subject, body, request, .. } = order;
+    let Asked { caller, headers: client_headers, ref body, ref place, guard, .. } = asked;
     let snapshot = &context.snapshot;
     let model = access::model_for(snapshot, caller, subject.alias)?;
+    let changed = alias_rules::apply(context.format, &view, body, &model.defaults, &model.caps)?;
+    let body = changed.as_ref().unwrap_or(body);
+    let view = if changed.is_some() { context.format.view(body)? } else { view };
+    let continues = stored::continued(worker, caller, &view)?;
     content_events::record_prompt(
         &worker.gateway,
         &snapshot.content,
         context.id,
         subject.payer,
         subject.alias,
-        subject.api_format,
+        context.format.as_str(),
         body,
     );
-    let bypass = subject.stream || headers::opts_out_of_cache(client_headers);
+    let bypass =
+        subject.stream || context.format != ClientFormat::Chat || headers::opts_out_of_cache(client_headers);
     let (cache, plan) = match semantic_cache::look(worker, context, caller, &model, body, bypass).await {
-        Looked::Hit(status, hit) => return Ok(from_cache(worker, *subject, status, *hit)),
+        Looked::Hit(status, hit) => return Ok(from_cache(worker, subject, status, *hit)),
         Looked::Miss(plan) => (CacheStatus::Miss, Some(plan)),
         Looked::Bypass => (CacheStatus::Bypass, None),
     };
     let tokenizer_model = model.targets.first().map_or("", |target| &*target.model);
-    let default_completion = snapshot.server.default_completion_tokens.0;
-    let limiters = &worker.gateway.limiters;
-    let reserved =
-        token_limit::reserve(limiters, caller, tokenizer_model, request, default_completion).await?;
-    let reply = failover::first_answer(worker, order, &model, reserved).await?;
+    let prompt = PromptSize::new(context.format, tokenizer_model, body);
+    let completion = match context.format {
+        ClientFormat::Embeddings => 0,
+        _ => view.max_output_tokens.unwrap_or(snapshot.server.default_completion_tokens.0),
+    };
+    let reserved = token_limit::reserve(&worker.gateway.limiters, caller, prompt, completion).await?;
+    let headers = headers::for_backend(client_headers, &context.trace);
+    let expressible = RequestFacts {
+        headers: client_headers,
+        path: context.uri.path(),
+        body,
+        subscription: &caller.payer.subscription,
+        tenant: &caller.payer.tenant,
+        team: &caller.payer.team,
+    };
+    let order = Order {
+        context,
+        subject,
+        body,
+        view: &view,
+        headers,
+        facts: expressible,
+        continues: continues.as_ref(),
+        place,
+    };
+    let reply = failover::first_answer(worker, &order, &model, reserved).await?;
     let facts = Facts { cache: model.cache.is_some().then_some(cache), ..Facts::default() };
-    relay_reply(worker, order, &model, reply, plan, facts).await
+    relay_reply(worker, &order, &model, reply, plan, facts, guard).await
 }
 
 async fn relay_reply(
     worker: &Worker,
     order: &Order<'_>,
     model: &Model,
-    reply: Reply,
+    reply: Reply<'_>,
     plan: Option<Box<StorePlan>>,
     mut facts: Facts,
+    guard: RequestGuard,
 ) -> Result<Answer, GatewayError> {
-    let (attempt, response, backend) = match reply {
+    let answering = match reply {
         Reply::Refusal { refusal, served } => {
             let facts = Facts { retry_after: refusal.retry_after, served: Some(served), ..facts };
             return Ok(Answer::Whole { status: refusal.status, body: refusal.body, facts });
         }
-        Reply::Answer { attempt, response, backend, served } => {
+        Reply::Answer { answering, served } => {
             facts.served = Some(served);
-            (*attempt, response, backend)
+            *answering
         }
     };
-    facts.limit = attempt.tightest_limit();
-    let snapshot = &order.context.snapshot;
-    let max_answer = snapshot.server.max_answer.as_usize();
-    let completion = CompletionRecorder::new(&worker.gateway, &snapshot.content);
-    if order.subject.stream && headers::is_event_stream(response.headers()) {
-        let options =
-            RelayOptions { max_event: max_answer, hide_usage: !order.request.wants_usage(), completion };
-        let relay = Relay::new(response.into_body(), attempt, backend, order.context.id, options);
+    facts.limit = answering.attempt.tightest_limit();
+    let stream_type = answering.crossing.wire.stream_type();
+    if order.subject.stream && headers::has_type(answering.response.headers(), stream_type) {
+        let relay = stream(worker, order, model, answering, guard);
         let drained = Drained::new(relay, model.resiliency.drains.clone());
-        let relay = Box::new(KeepAlive::new(drained, snapshot.server.keep_alive_comments.0));
-        return Ok(Answer::Stream { relay, facts });
+        let pause = order.context.snapshot.server.keep_alive_comments.0;
+        return Ok(Answer::Stream { relay: Box::new(KeepAlive::new(drained, pause)), facts });
     }
-    let mut attempt = attempt;
-    let status = response.status();
-    let whole = collect(response.into_body(), max_answer, backend.idle_timeout);
-    let collected = match tokio::time::timeout(backend.total_timeout, whole).await {
-        Ok(collected) => collected,
-        Err(_) => Err(crate::backends::call::CallError::Stalled),
-    };
-    match collected {
-        Ok(body) => {
-            attempt.mark_first_byte();
-            settle_whole(worker, order, model, &mut attempt, status, &body, plan, completion)?;
-            Ok(Answer::Whole { status, body, facts })
-        }
-        Err(error) => {
-            let (kind, failure) = failover::call_failure(&backend, error);
-            let class = failure.class();
-            let produced = Produced { prompt_sent: true, ..Produced::default() };
-            attempt.end(Ending::failed(kind, class.status, class.code, produced));
-            Err(failure)
-        }
-    }
+    whole::collect(worker, order, model, answering, plan, facts, guard).await
 }
 
-/// Closes the books of a whole answer before it goes out.
-#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename the list")]
-fn settle_whole(
+fn stream(
     worker: &Worker,
     order: &Order<'_>,
     model: &Model,
-    attempt: &mut Attempt,
-    status: StatusCode,
-    body: &Bytes,
-    plan: Option<Box<StorePlan>>,
-    completion: Option<CompletionRecorder>,
-) -> Result<(), GatewayError> {
-    let answer: answer::Answer<'_> = match serde_json::from_slice(body) {
-        Ok(answer) => answer,
-        Err(error) => {
-            let backend = attempt.event().call.backend.clone();
-            let failure =
-                GatewayError::BrokenAnswer { backend, message: format!("not a chat completion: {error}") };
-            let class = failure.class();
-            let produced = Produced { prompt_sent: true, ..Produced::default() };
-            attempt.end(Ending::failed(
-                crate::backends::FailureKind::Protocol,
-                class.status,
-                class.code,
-                produced,
-            ));
-            return Err(failure);
-        }
+    answering: Answering<'_>,
+    guard: RequestGuard,
+) -> Relay {
+    let Answering { attempt, response, crossing, target } = answering;
+    let snapshot = &order.context.snapshot;
+    let include_usage = order.view.include_usage;
+    let ids = stored::rewriter(worker, order, crossing, target);
+    let max_event = snapshot.server.max_answer.as_usize();
+    let way = crossing.stream(order.shown(&model.alias), include_usage);
+    let options = RelayOptions {
+        reader: StreamReader::new(way, max_event, !include_usage, ids),
+        client: crossing.client,
+        backend: Arc::clone(&target.backend.name),
+        idle_timeout: target.backend.idle_timeout,
+        total_timeout: target.backend.total_timeout,
+        completion: CompletionRecorder::new(&worker.gateway, &snapshot.content),
+        guard: Some(guard),
     };
-    let text: String = if answer.usage.is_none() || completion.is_some() {
-        answer
-            .choices
-            .iter()
-            .filter_map(|choice| choice.message.as_ref())
-            .flat_map(answer::Delta::texts)
-            .collect()
-    } else {
-        String::new()
-    };
-    let produced =
-        Produced { usage: answer.usage, complete: true, text: &text, text_beyond: 0, prompt_sent: true };
-    attempt.end(Ending::ok(status.as_u16(), produced));
-    if let Some(recorder) = completion {
-        let reason =
-            answer.choices.first().and_then(|choice| choice.finish_reason.as_deref()).map(Into::into);
-        recorder.record(attempt, &text, false, reason);
-    }
-    if let (Some(plan), true) = (plan, answer.is_plain_and_complete()) {
-        tracing::debug!(request_id = %order.context.id, model = %model.alias, "answer goes to the cache");
-        plan.store(worker, attempt, body);
-    }
-    Ok(())
+    Relay::new(response.into_body(), attempt, order.context.id, options)
 }
 
 fn from_cache(worker: &Worker, subject: Subject<'_>, status: CacheStatus, hit: CacheHit) -> Answer {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
+use tollgate_schemas::ids::RequestId;
 
 use super::attempt::{Attempt, Ending};
 use super::call::Answered;
@@ -18,6 +19,7 @@ use crate::backends::outcome;
 use crate::backends::retry_after;
 use crate::backends::{AttemptClass, FailureKind};
 use crate::error::GatewayError;
+use crate::formats::Crossing;
 use crate::policies::token_limit::Reserved;
 use crate::snapshot::Target;
 
@@ -41,7 +43,7 @@ pub(super) enum Verdict {
 pub struct Refusal {
     /// Its status.
     pub status: StatusCode,
-    /// Its error, in the API format of the backend.
+    /// Its error, in the API format of the client.
     pub body: Bytes,
     /// When to try again, if it said so.
     pub retry_after: Option<Duration>,
@@ -56,7 +58,13 @@ pub(super) fn decides(answered: &Answered) -> bool {
 }
 
 /// Judges a call that ended and closes its books, except those of an answer.
-pub(super) async fn judge(target: &Target, attempt: Attempt, answered: Answered) -> Verdict {
+pub(super) async fn judge(
+    target: &Target,
+    crossing: Crossing,
+    request_id: RequestId,
+    attempt: Attempt,
+    answered: Answered,
+) -> Verdict {
     match answered {
         Err(error) => {
             let (kind, failure) = call_failure(&target.backend, error);
@@ -65,12 +73,18 @@ pub(super) async fn judge(target: &Target, attempt: Attempt, answered: Answered)
             Verdict::Failure(failure, attempt.end_for_next(ending))
         }
         Ok(response) if response.status().is_success() => Verdict::Answer(Box::new(attempt), response),
-        Ok(response) => refused(target, attempt, response).await,
+        Ok(response) => refused(target, crossing, request_id, attempt, response).await,
     }
 }
 
 /// The backend answered with an error: either it failed, or it refuses this very request.
-async fn refused(target: &Target, mut attempt: Attempt, response: Response<Incoming>) -> Verdict {
+async fn refused(
+    target: &Target,
+    crossing: Crossing,
+    request_id: RequestId,
+    mut attempt: Attempt,
+    response: Response<Incoming>,
+) -> Verdict {
     let status = response.status();
     attempt.note_rates(response.headers());
     let wait = retry_after::from_headers(response.headers(), event::now_ms());
@@ -82,7 +96,9 @@ async fn refused(target: &Target, mut attempt: Attempt, response: Response<Incom
         let kept = attempt.end_for_next(Ending { class, retry_after: wait, ..ending });
         return Verdict::Failure(failure, kept);
     }
-    let body = collect(response.into_body(), MAX_ERROR_BODY, ERROR_BODY_WAIT).await.unwrap_or_default();
+    let (head, body) = response.into_parts();
+    let body = collect(body, MAX_ERROR_BODY, ERROR_BODY_WAIT).await.unwrap_or_default();
+    let body = crossing.refusal(&head, body, request_id);
     let ending = Ending::failed(kind, status.as_u16(), "backend_refused", Produced::default());
     attempt.end(Ending { class, ..ending });
     Verdict::Refusal(Refusal { status, body, retry_after: wait })
@@ -126,6 +142,9 @@ pub fn call_failure(backend: &Backend, error: CallError) -> (FailureKind, Gatewa
             FailureKind::Status(401),
             GatewayError::BackendCredentials { backend: name, source: Some(source) },
         ),
+        CallError::NoMemory => {
+            (FailureKind::Stalled, GatewayError::Overloaded { retry_after: Duration::from_secs(1) })
+        }
         CallError::TooLarge(limit) => {
             let message = format!("it is larger than {limit} bytes");
             (FailureKind::Protocol, GatewayError::BrokenAnswer { backend: name, message })

@@ -36,16 +36,15 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
     }
     let max_output_tokens =
         read.max_tokens.filter(|raw| raw.get() != "null").map(whole_number).transpose()?;
-    let mut view = View {
+    let fields = [("max_tokens", read.max_tokens), ("temperature", read.temperature)];
+    Ok(View {
         model: read.model,
         stream: read.stream.unwrap_or(false),
         include_usage: true,
         max_output_tokens,
+        fields: fields.into_iter().filter_map(|(name, raw)| Some((name, raw?))).collect(),
         ..View::default()
-    };
-    view.fields.extend(read.max_tokens.map(|raw| ("max_tokens", raw)));
-    view.fields.extend(read.temperature.map(|raw| ("temperature", raw)));
-    Ok(view)
+    })
 }
 
 fn whole_number(raw: &RawValue) -> Result<u64, FormatError> {

@@ -1,3 +1,5 @@
+//! Answers read, written and read again.
+
 use super::*;
 use crate::exchange::Usage;
 use proptest::prelude::*;

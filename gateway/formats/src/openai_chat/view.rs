@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use smallvec::SmallVec;
 
 use crate::error::FormatError;
 use crate::view::{Change, View, read};
@@ -51,14 +50,13 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
         Some(_) => return Err(FormatError::invalid("`messages` must be an array", "messages")),
         None => return Err(FormatError::invalid("`messages` is missing", "messages")),
     }
-    let mut fields = SmallVec::new();
     let known = [
         ("stream_options", body.stream_options),
         ("max_tokens", body.max_tokens),
         ("max_completion_tokens", body.max_completion_tokens),
         ("temperature", body.temperature),
     ];
-    fields.extend(known.into_iter().filter_map(|(name, raw)| raw.map(|raw| (name, raw))));
+    let fields = known.into_iter().filter_map(|(name, raw)| raw.map(|raw| (name, raw))).collect();
     let most = match tokens(body.max_completion_tokens, "max_completion_tokens")? {
         None => tokens(body.max_tokens, "max_tokens")?,
         most => most,
@@ -67,6 +65,7 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
         model: body.model,
         stream: body.stream.unwrap_or(false),
         include_usage: include_usage(body.stream_options),
+        choices: body.n.unwrap_or(0),
         max_output_tokens: most.map(|each| each.saturating_mul(body.n.unwrap_or(1).max(1))),
         fields,
         ..View::default()

@@ -1,3 +1,5 @@
+//! Legacy completions read and written.
+
 use super::*;
 use crate::exchange::{Part, StreamDecoder, StreamEvent};
 use proptest::prelude::*;

@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use smallvec::SmallVec;
 
 use crate::error::FormatError;
 use crate::openai_chat::view::{even_null, include_usage, tokens};
@@ -43,13 +42,12 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
     if !prompt.get().starts_with(['"', '[']) {
         return Err(FormatError::invalid("`prompt` must be a text or an array", "prompt"));
     }
-    let mut fields = SmallVec::new();
     let known = [
         ("stream_options", body.stream_options),
         ("max_tokens", body.max_tokens),
         ("temperature", body.temperature),
     ];
-    fields.extend(known.into_iter().filter_map(|(name, raw)| raw.map(|raw| (name, raw))));
+    let fields = known.into_iter().filter_map(|(name, raw)| raw.map(|raw| (name, raw))).collect();
     let each = tokens(body.max_tokens, "max_tokens")?.unwrap_or(DEFAULT_MAX_TOKENS);
     // All of `best_of` are generated and billed, `n` of them are shown.
     let choices = body.n.unwrap_or(1).max(body.best_of.unwrap_or(1)).max(1);

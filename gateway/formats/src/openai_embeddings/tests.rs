@@ -1,3 +1,5 @@
+//! Embeddings requests and answers read and written.
+
 use super::request::{Encoding, Input};
 use super::*;
 use crate::exchange::Usage;

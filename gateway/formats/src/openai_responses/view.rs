@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use smallvec::SmallVec;
 
 use crate::error::FormatError;
 use crate::json::Str;
@@ -45,7 +44,7 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
         })?,
         None => None,
     };
-    let fields: SmallVec<_> = [
+    let fields = [
         ("max_output_tokens", seen.max_output_tokens),
         ("temperature", seen.temperature),
         ("previous_response_id", seen.previous_response_id),

@@ -1,3 +1,5 @@
+//! Requests read, written and read again.
+
 use super::*;
 use crate::error::FormatError;
 use crate::exchange::{

@@ -1,3 +1,5 @@
+//! Streams read and written, and what must never happen on the way.
+
 use super::*;
 use crate::error::FormatError;
 use crate::exchange::{Delta, PartStart, Shown, Stop, StreamDecoder, StreamEncoder, StreamEvent, Usage};

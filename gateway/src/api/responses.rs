@@ -1,0 +1,106 @@
+//! Answers that a provider keeps: `GET`, `DELETE …/responses/{id}`, `POST …/{id}/cancel`, `GET …/{id}/input_items`.
+//!
+//! The id says which backend has the answer and proves who owns it. Anybody else is told that it does not exist.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use http::{Method, StatusCode};
+
+use super::{endpoint, headers};
+use crate::access;
+use crate::backends::backend::Backend;
+use crate::backends::call;
+use crate::error::GatewayError;
+use crate::formats::ClientFormat;
+use crate::formats::wire::path_segment;
+use crate::gateway::Worker;
+use crate::request::context::RequestContext;
+use crate::request::failover;
+use crate::request::pipeline::{Answer, Facts};
+use crate::request::response_ids::IdRewriter;
+use crate::request::stored;
+
+/// `GET …/responses/{id}`.
+pub async fn get(request: HttpRequest, id: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {
+    serve(request, worker, Method::GET, &id, "").await
+}
+
+/// `DELETE …/responses/{id}`.
+pub async fn delete(request: HttpRequest, id: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {
+    serve(request, worker, Method::DELETE, &id, "").await
+}
+
+/// `POST …/responses/{id}/cancel`.
+pub async fn cancel(request: HttpRequest, id: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {
+    serve(request, worker, Method::POST, &id, "/cancel").await
+}
+
+/// `GET …/responses/{id}/input_items`.
+pub async fn input_items(
+    request: HttpRequest,
+    id: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> HttpResponse {
+    serve(request, worker, Method::GET, &id, "/input_items").await
+}
+
+async fn serve(
+    request: HttpRequest,
+    worker: web::Data<Worker>,
+    method: Method,
+    id: &str,
+    action: &str,
+) -> HttpResponse {
+    let context = endpoint::context(&request, &worker, ClientFormat::Responses);
+    match relay(&request, &worker, &context, method, id, action).await {
+        Ok(answer) => super::render::answer(answer, context.id),
+        Err(error) => endpoint::refuse(&error, &context),
+    }
+}
+
+async fn relay(
+    request: &HttpRequest,
+    worker: &Worker,
+    context: &RequestContext,
+    method: Method,
+    id: &str,
+    action: &str,
+) -> Result<Answer, GatewayError> {
+    if worker.gateway.is_stopping() {
+        return Err(GatewayError::Stopping);
+    }
+    let caller = access::identify(request.headers(), &context.snapshot)?;
+    let at = stored::find(worker, &caller, id)?;
+    let gone = || GatewayError::UnknownResponse { id: id.chars().take(128).collect() };
+    let backend = context.snapshot.backends.get(&*at.backend).ok_or_else(gone)?;
+    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    let uri = format!(
+        "{}/{}{action}{query}",
+        backend.responses_url.as_deref().ok_or_else(gone)?,
+        path_segment(&at.id)
+    );
+    let uri = uri.parse().map_err(|_| gone())?;
+    let forwarded = headers::for_backend(request.headers(), &context.trace);
+    let response = worker
+        .caller
+        .call(backend, method, &uri, forwarded, Bytes::new())
+        .await
+        .map_err(|error| failed(backend, error))?;
+    let status = response.status();
+    if status == StatusCode::NOT_FOUND {
+        return Err(gone());
+    }
+    let max = context.snapshot.server.max_answer.as_usize();
+    let body = call::collect(response.into_body(), max, backend.idle_timeout)
+        .await
+        .map_err(|error| failed(backend, error))?;
+    let owner = &caller.payer.subscription;
+    let mut ids = IdRewriter::new(worker.gateway.response_ids.clone(), owner, &at.backend, &at.model);
+    Ok(Answer::Whole { status, body: ids.rewrite(body), facts: Facts::default() })
+}
+
+fn failed(backend: &Arc<Backend>, error: call::CallError) -> GatewayError {
+    failover::call_failure(backend, error).1
+}

@@ -1,0 +1,141 @@
+//! The API formats that clients speak: one enum, every question that the rest of the gateway has about them.
+
+use tollgate_formats::exchange::{Shown, StreamEncoder};
+use tollgate_formats::view::{Change, View};
+use tollgate_formats::{
+    Answer, ErrorShown, FormatError, Request, anthropic, openai_chat, openai_completions, openai_embeddings,
+    openai_responses,
+};
+use tollgate_schemas::usage::Operation;
+
+/// An API format that clients speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClientFormat {
+    /// OpenAI Chat Completions.
+    Chat,
+    /// OpenAI's legacy Completions.
+    Completions,
+    /// OpenAI Responses.
+    Responses,
+    /// OpenAI Embeddings.
+    Embeddings,
+    /// Anthropic Messages.
+    Messages,
+}
+
+impl ClientFormat {
+    /// Its name in events and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "openai.chat",
+            Self::Completions => "openai.completions",
+            Self::Responses => "openai.responses",
+            Self::Embeddings => "openai.embeddings",
+            Self::Messages => "anthropic.messages",
+        }
+    }
+
+    /// The kind of operation for events.
+    #[must_use]
+    pub const fn operation(self) -> Operation {
+        match self {
+            Self::Chat | Self::Responses | Self::Messages => Operation::Chat,
+            Self::Completions => Operation::TextCompletion,
+            Self::Embeddings => Operation::Embeddings,
+        }
+    }
+
+    /// Reads no more of a body than every request needs.
+    ///
+    /// # Errors
+    /// When the body is not what the format says.
+    pub fn view(self, body: &[u8]) -> Result<View<'_>, FormatError> {
+        match self {
+            Self::Chat => openai_chat::view::view(body),
+            Self::Completions => openai_completions::view::view(body),
+            Self::Responses => openai_responses::view::view(body),
+            Self::Embeddings => openai_embeddings::view::view(body),
+            Self::Messages => anthropic::view::view(body),
+        }
+    }
+
+    /// Reads a whole request; embeddings are none.
+    ///
+    /// # Errors
+    /// When the body is not what the format says.
+    pub fn decode(self, body: &[u8]) -> Result<Request<'_>, FormatError> {
+        match self {
+            Self::Chat => openai_chat::request::decode(body),
+            Self::Completions => openai_completions::request::decode(body),
+            Self::Responses => openai_responses::request::decode(body),
+            Self::Messages => anthropic::request::decode(body),
+            Self::Embeddings => Err(FormatError::invalid("an embeddings request has no conversation", None)),
+        }
+    }
+
+    /// A whole answer for the client.
+    #[must_use]
+    pub fn encode_answer(self, answer: &Answer<'_>, shown: &Shown) -> Vec<u8> {
+        match self {
+            Self::Completions => openai_completions::answer::encode(answer, shown),
+            Self::Responses => openai_responses::answer::encode(answer, shown),
+            Self::Messages => anthropic::answer::encode(answer, shown),
+            Self::Chat | Self::Embeddings => openai_chat::answer::encode(answer, shown),
+        }
+    }
+
+    /// An error for the client.
+    #[must_use]
+    pub fn encode_error(self, error: &ErrorShown<'_>) -> Vec<u8> {
+        match self {
+            Self::Messages => anthropic::error::encode(error),
+            _ => openai_chat::error::encode(error),
+        }
+    }
+
+    /// Writes a stream for the client.
+    #[must_use]
+    pub fn encoder(self, shown: Shown, include_usage: bool) -> Box<dyn StreamEncoder> {
+        match self {
+            Self::Completions => Box::new(openai_completions::stream::Encoder::new(shown, include_usage)),
+            Self::Responses => Box::new(openai_responses::stream::Encoder::new(shown)),
+            Self::Messages => Box::new(anthropic::stream::Encoder::new(shown)),
+            Self::Chat | Self::Embeddings => {
+                Box::new(openai_chat::stream::Encoder::new(shown, include_usage))
+            }
+        }
+    }
+
+    /// What begins the ids of answers that this format's clients see.
+    #[must_use]
+    pub const fn id_prefix(self) -> &'static str {
+        match self {
+            Self::Chat => "chatcmpl-",
+            Self::Completions => "cmpl-",
+            Self::Responses => "resp_",
+            Self::Messages => "msg_",
+            Self::Embeddings => "embd-",
+        }
+    }
+
+    /// What makes a provider that speaks this very format report usage at the end of a stream.
+    #[must_use]
+    pub fn usage_change(self, view: &View<'_>) -> Option<Change> {
+        match self {
+            Self::Chat | Self::Completions => openai_chat::view::usage_change(view),
+            Self::Responses | Self::Embeddings | Self::Messages => None,
+        }
+    }
+
+    /// The field that bounds the answer's tokens: the one the request has, else the format's present one.
+    #[must_use]
+    pub fn max_tokens_field(self, view: &View<'_>) -> &'static str {
+        match self {
+            Self::Chat if view.field("max_tokens").is_some() => "max_tokens",
+            Self::Chat => "max_completion_tokens",
+            Self::Responses => "max_output_tokens",
+            Self::Completions | Self::Messages | Self::Embeddings => "max_tokens",
+        }
+    }
+}

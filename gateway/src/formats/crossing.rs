@@ -1,0 +1,161 @@
+//! The way of one exchange between a client's API format and a backend's: requests one way, answers, streams
+//! and errors the other. Where both speak the same format, bytes pass and are only read along.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tollgate_formats::exchange::{Part, Shown, Stop, StreamEncoder};
+use tollgate_formats::view::{Change, View};
+use tollgate_formats::{Answer, ErrorShown, FormatError, OnUnmappable, Unmapped, Usage};
+use tollgate_schemas::ids::RequestId;
+
+use super::client::ClientFormat;
+use super::embeddings;
+use super::wire::{Decoder, Wire};
+
+/// The two formats of one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crossing {
+    /// What the client speaks.
+    pub client: ClientFormat,
+    /// What the backend is spoken to in.
+    pub wire: Wire,
+}
+
+/// A request on its way to a backend.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Its body.
+    pub body: Bytes,
+    /// Parameters that were left out.
+    pub dropped: Vec<Cow<'static, str>>,
+}
+
+/// A whole answer on its way to the client.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Its body in the client's format.
+    pub body: Bytes,
+    /// What the provider says it used.
+    pub usage: Option<Usage>,
+    /// What was generated; empty unless it was asked for or must be counted.
+    pub text: String,
+    /// Why the model stopped.
+    pub stop: Option<Stop>,
+    /// Whether it is a text that ended by itself: the only kind that is cached.
+    pub plain: bool,
+}
+
+/// Reads a stream along, and translates it where the formats differ.
+pub struct StreamCrossing {
+    /// Reads the backend's events.
+    pub decoder: Decoder,
+    /// Writes the client's; none where bytes pass.
+    pub encoder: Option<Box<dyn StreamEncoder>>,
+}
+
+impl Crossing {
+    /// Whether both sides speak the same format.
+    #[must_use]
+    pub const fn is_native(self) -> bool {
+        self.wire.is_native_to(self.client)
+    }
+
+    /// The request for the backend. `view` was read from `body`; `extra` is changed where bytes pass.
+    ///
+    /// # Errors
+    /// When the backend's format cannot carry it.
+    pub fn request(
+        self,
+        view: &View<'_>,
+        body: &Bytes,
+        model: &str,
+        policy: OnUnmappable,
+        extra: SmallVec<[Change; 1]>,
+    ) -> Result<Outgoing, FormatError> {
+        if self.is_native() {
+            let mut changes: SmallVec<[Change; 3]> = SmallVec::new();
+            changes.push(Change::new("model", &model));
+            changes.extend(extra);
+            if view.stream && !view.include_usage {
+                changes.extend(self.client.usage_change(view));
+            }
+            return Ok(Outgoing { body: view.rewrite(body, &changes), dropped: Vec::new() });
+        }
+        let mut unmapped = Unmapped::new(policy);
+        let encoded = match self.client {
+            ClientFormat::Embeddings => {
+                return Err(FormatError::invalid("embeddings are not translated", None));
+            }
+            _ => self.wire.encode(&self.client.decode(body)?, model, &mut unmapped)?,
+        };
+        Ok(Outgoing { body: encoded.into(), dropped: unmapped.dropped().to_vec() })
+    }
+
+    /// The answer for the client, and what the gateway must know of it.
+    ///
+    /// # Errors
+    /// When it is not what the backend's format says.
+    pub fn answer(self, body: Bytes, shown: &Shown, want_text: bool) -> Result<Incoming, FormatError> {
+        if self.client == ClientFormat::Embeddings {
+            return embeddings::answer(body);
+        }
+        let answer = self.wire.decode_answer(&body)?;
+        let text = if want_text || answer.usage.is_none() { generated(&answer) } else { String::new() };
+        let translated = (!self.is_native()).then(|| self.client.encode_answer(&answer, shown));
+        let (usage, stop) = (answer.usage, Some(answer.stop));
+        let plain = answer.stop == Stop::End
+            && !answer.parts.is_empty()
+            && answer.parts.iter().all(|part| matches!(part, Part::Text { .. }));
+        Ok(Incoming { body: translated.map_or(body, Bytes::from), usage, text, stop, plain })
+    }
+
+    /// A backend's refusal for the client: as it came where both speak the same format and it is JSON, else in
+    /// the client's form with what the backend said.
+    #[must_use]
+    pub fn refusal(self, head: &http::response::Parts, body: Bytes, request_id: RequestId) -> Bytes {
+        let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+        if self.is_native() && is_json() {
+            return body;
+        }
+        let error_type = head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let error = self.wire.decode_error(head.status.as_u16(), error_type, &body);
+        let request_id = request_id.to_string();
+        let shown = ErrorShown {
+            kind: error.kind,
+            message: &error.message,
+            code: Some(error.code.as_deref().unwrap_or("backend_refused")),
+            param: error.param.as_deref(),
+            request_id: Some(&request_id),
+        };
+        self.client.encode_error(&shown).into()
+    }
+
+    /// The way of a streamed answer.
+    #[must_use]
+    pub fn stream(self, shown: Shown, include_usage: bool) -> StreamCrossing {
+        StreamCrossing {
+            decoder: self.wire.decoder(),
+            encoder: (!self.is_native()).then(|| self.client.encoder(shown, include_usage)),
+        }
+    }
+}
+
+/// Everything the model wrote, for counting and for completion events.
+fn generated(answer: &Answer<'_>) -> String {
+    let mut text = String::new();
+    for part in &answer.parts {
+        match part {
+            Part::Text { text: piece, .. } | Part::Reasoning { text: piece, .. } | Part::Refusal(piece) => {
+                text.push_str(piece);
+            }
+            Part::ToolCall(call) => {
+                text.push_str(&call.name);
+                text.push_str(&call.arguments);
+            }
+            Part::Image(_) | Part::Audio(_) | Part::Document { .. } | Part::ToolResult(_) => {}
+        }
+    }
+    text
+}

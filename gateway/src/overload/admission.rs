@@ -1,0 +1,273 @@
+//! How many requests run at a time: a counter that costs one atomic while there is room, a short fair queue
+//! when there is none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::queue::{FairQueue, Joined, Place};
+
+/// Bounds of an admission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdmissionRules {
+    /// Requests that run at a time.
+    pub max_running: usize,
+    /// Requests that wait at a time.
+    pub max_waiting: usize,
+    /// Longest wait.
+    pub max_wait: Duration,
+}
+
+/// A request was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Overloaded {
+    /// Too many wait already.
+    #[error("the queue is full")]
+    QueueFull,
+    /// Nobody left in time.
+    #[error("nobody left in time")]
+    Late,
+}
+
+/// Lets requests in.
+#[derive(Debug)]
+pub struct Admission {
+    rules: AdmissionRules,
+    running: AtomicUsize,
+    /// Those in the queue; kept beside it so that the way past an empty queue takes no lock.
+    waiting: AtomicUsize,
+    queue: Mutex<FairQueue<oneshot::Sender<Permit>>>,
+    refused: AtomicU64,
+}
+
+/// The right to run; given back when it is dropped.
+#[derive(Debug)]
+pub struct Permit {
+    admission: Arc<Admission>,
+    /// Whether this permit still counts.
+    held: bool,
+}
+
+impl Admission {
+    /// With these bounds.
+    #[must_use]
+    pub fn new(rules: AdmissionRules) -> Arc<Self> {
+        Arc::new(Self {
+            rules,
+            running: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            queue: Mutex::new(FairQueue::new(rules.max_waiting)),
+            refused: AtomicU64::new(0),
+        })
+    }
+
+    /// Lets a request in if there is room now and nobody waits.
+    #[must_use]
+    pub fn try_enter(self: &Arc<Self>) -> Option<Permit> {
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            return None;
+        }
+        self.take()
+    }
+
+    /// Lets a request in, at once or after a short wait.
+    ///
+    /// # Errors
+    /// When too many wait, or for too long.
+    pub async fn enter(self: &Arc<Self>, place: &Place) -> Result<Permit, Overloaded> {
+        if let Some(permit) = self.try_enter() {
+            return Ok(permit);
+        }
+        let outcome = self.wait(place).await;
+        if outcome.is_err() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    async fn wait(self: &Arc<Self>, place: &Place) -> Result<Permit, Overloaded> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut queue = self.queue.lock();
+            // Somebody may have left before the lock was taken.
+            if queue.is_empty()
+                && let Some(permit) = self.take()
+            {
+                return Ok(permit);
+            }
+            let joined = queue.join(place, sender);
+            self.waiting.store(queue.len(), Ordering::Release);
+            match joined {
+                // Dropping the other's sender tells it.
+                Joined::Waiting | Joined::InsteadOf(_) => {}
+                Joined::Full(_) => return Err(Overloaded::QueueFull),
+            }
+        }
+        // Between the look at `running` and joining, the last one may have left.
+        self.serve_next();
+        match tokio::time::timeout(self.rules.max_wait, receiver).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(Overloaded::QueueFull),
+            Err(_) => Err(Overloaded::Late),
+        }
+    }
+
+    /// Takes a place if there is one.
+    fn take(self: &Arc<Self>) -> Option<Permit> {
+        let more = |running: usize| (running < self.rules.max_running).then_some(running + 1);
+        self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Permit { admission: Arc::clone(self), held: true })
+    }
+
+    /// Gives free places to those who wait. Those who have gone away are passed over.
+    fn serve_next(self: &Arc<Self>) {
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut queue = self.queue.lock();
+        while !queue.is_empty() {
+            let Some(mut permit) = self.take() else { break };
+            loop {
+                let Some(waiter) = queue.pop() else {
+                    permit.forget();
+                    break;
+                };
+                match waiter.send(permit) {
+                    Ok(()) => break,
+                    Err(unused) => permit = unused,
+                }
+            }
+        }
+        self.waiting.store(queue.len(), Ordering::Release);
+    }
+
+    /// Requests that run now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Requests that wait now, those that have given up but were not passed yet included.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were refused so far.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub fn rules(&self) -> AdmissionRules {
+        self.rules
+    }
+}
+
+impl Permit {
+    /// Gives the place back without asking who is next: the queue is locked and empty.
+    fn forget(mut self) {
+        self.held = false;
+        self.admission.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.held {
+            self.admission.running.fetch_sub(1, Ordering::AcqRel);
+            self.admission.serve_next();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admission(max_running: usize, max_waiting: usize, max_wait_ms: u64) -> Arc<Admission> {
+        Admission::new(AdmissionRules {
+            max_running,
+            max_waiting,
+            max_wait: Duration::from_millis(max_wait_ms),
+        })
+    }
+
+    fn place(tier: u8) -> Place {
+        Place { tier, subscription: "s".into() }
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_lets_the_next_one_in() {
+        let admission = admission(1, 10, 10_000);
+        let first = admission.enter(&place(1)).await.unwrap();
+        let waiting = Arc::clone(&admission);
+        let second = tokio::spawn(async move { waiting.enter(&place(1)).await });
+        while admission.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(admission.try_enter().is_none());
+        drop(first);
+        let second = second.await.unwrap().unwrap();
+        assert_eq!((admission.running(), admission.waiting()), (1, 0));
+        drop(second);
+        assert_eq!(admission.running(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_the_bound_and_a_full_queue_refuses_at_once() {
+        let admission = admission(1, 1, 50);
+        let _first = admission.enter(&place(1)).await.unwrap();
+        let waiting = Arc::clone(&admission);
+        let late = tokio::spawn(async move { waiting.enter(&place(1)).await });
+        while admission.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(admission.enter(&place(1)).await.unwrap_err(), Overloaded::QueueFull);
+        assert_eq!(late.await.unwrap().unwrap_err(), Overloaded::Late);
+        assert_eq!(admission.refused(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_place_given_to_somebody_who_went_away_is_not_lost() {
+        let admission = admission(1, 10, 10_000);
+        let first = admission.enter(&place(1)).await.unwrap();
+        let waiting = Arc::clone(&admission);
+        let gone = tokio::spawn(async move { waiting.enter(&place(1)).await });
+        while admission.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+        drop(first);
+        assert_eq!(admission.running(), 0);
+        assert!(admission.enter(&place(1)).await.is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn under_many_threads_the_bound_holds_and_everybody_is_served() {
+        let admission = admission(3, 1_000, 60_000);
+        let most = Arc::new(AtomicUsize::new(0));
+        let tasks: Vec<_> = (0..400_u16)
+            .map(|number| {
+                let (admission, most) = (Arc::clone(&admission), Arc::clone(&most));
+                tokio::spawn(async move {
+                    let permit = admission.enter(&place((number % 3) as u8)).await.unwrap();
+                    most.fetch_max(admission.running(), Ordering::Relaxed);
+                    tokio::task::yield_now().await;
+                    drop(permit);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert!(most.load(Ordering::Relaxed) <= 3);
+        assert_eq!((admission.running(), admission.waiting()), (0, 0));
+    }
+}

@@ -1,0 +1,13 @@
+//! What happens when more is asked than can be served: little waits for a short time, the rest is refused at once.
+//!
+//! [`queue`] says who is next (pure): paid tiers first, inside a tier each subscription in turn. [`admission`]
+//! bounds how many requests run at a time, in the process and at a backend. [`memory`] bounds the bytes that
+//! requests and answers may hold.
+
+pub mod admission;
+pub mod memory;
+pub mod queue;
+
+pub use admission::{Admission, AdmissionRules, Overloaded, Permit};
+pub use memory::{Held, MemoryBudget};
+pub use queue::Place;

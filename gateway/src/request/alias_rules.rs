@@ -1,0 +1,103 @@
+//! What an alias changes about a request before anybody else sees it: defaults for what the client left out,
+//! caps on what it asked for. In the client's own words, so that every later step and every backend format
+//! sees the same request.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tollgate_formats::FormatError;
+use tollgate_formats::view::{Change, View};
+
+use crate::config::{AliasCaps, AliasDefaults};
+use crate::formats::ClientFormat;
+
+/// The body as the alias wants it; none when it is already so.
+///
+/// # Errors
+/// When a capped field is no number.
+pub fn apply(
+    client: ClientFormat,
+    view: &View<'_>,
+    body: &Bytes,
+    defaults: &AliasDefaults,
+    caps: &AliasCaps,
+) -> Result<Option<Bytes>, FormatError> {
+    if client == ClientFormat::Embeddings || defaults.is_empty() && caps.is_empty() {
+        return Ok(None);
+    }
+    let mut changes: SmallVec<[Change; 2]> = SmallVec::new();
+    let field = client.max_tokens_field(view);
+    let asked: Option<u64> = number(view, field)?;
+    let wanted = asked.or(defaults.max_output_tokens.map(|tokens| tokens.0));
+    let allowed = match (wanted, caps.max_output_tokens.map(|tokens| tokens.0)) {
+        (Some(wanted), Some(cap)) => Some(wanted.min(cap)),
+        (None, cap) => cap,
+        (wanted, None) => wanted,
+    };
+    if let Some(tokens) = allowed.filter(|tokens| asked != Some(*tokens)) {
+        changes.push(Change::new(field, &tokens));
+    }
+    let asked: Option<f64> = number(view, "temperature")?;
+    let wanted = asked.or(defaults.temperature);
+    let allowed = match (wanted, caps.temperature) {
+        (Some(wanted), Some(cap)) => Some(wanted.min(cap)),
+        (wanted, _) => wanted,
+    };
+    if let Some(temperature) = allowed.filter(|temperature| asked != Some(*temperature)) {
+        changes.push(Change::new("temperature", &temperature));
+    }
+    Ok((!changes.is_empty()).then(|| view.rewrite(body, &changes)))
+}
+
+fn number<T: for<'de> serde::Deserialize<'de>>(
+    view: &View<'_>,
+    field: &'static str,
+) -> Result<Option<T>, FormatError> {
+    let Some(raw) = view.field(field) else { return Ok(None) };
+    serde_json::from_str::<Option<T>>(raw.get())
+        .map_err(|_| FormatError::invalid(format!("`{field}` must be a number"), field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_settings::units::Tokens;
+
+    fn applied(body: &str, defaults: &AliasDefaults, caps: &AliasCaps) -> String {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let view = ClientFormat::Chat.view(&body).unwrap();
+        let changed = apply(ClientFormat::Chat, &view, &body, defaults, caps).unwrap();
+        String::from_utf8(changed.unwrap_or_else(|| body.clone()).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn defaults_fill_what_is_missing_and_leave_what_is_there() {
+        let defaults = AliasDefaults { max_output_tokens: Some(Tokens(100)), temperature: Some(0.2) };
+        assert_eq!(
+            applied(r#"{"messages":[],"temperature":1}"#, &defaults, &AliasCaps::default()),
+            r#"{"max_completion_tokens":100,"messages":[],"temperature":1}"#
+        );
+    }
+
+    #[test]
+    fn caps_bound_what_is_asked_and_what_is_left_open() {
+        let caps = AliasCaps { max_output_tokens: Some(Tokens(50)), temperature: Some(0.7) };
+        assert_eq!(
+            applied(r#"{"messages":[],"max_tokens":1000,"temperature":2}"#, &AliasDefaults::default(), &caps),
+            r#"{"messages":[],"max_tokens":50,"temperature":0.7}"#
+        );
+        assert_eq!(
+            applied(r#"{"messages":[]}"#, &AliasDefaults::default(), &caps),
+            r#"{"max_completion_tokens":50,"messages":[]}"#
+        );
+        let inside = r#"{"messages":[],"max_tokens":10,"temperature":0.5}"#;
+        assert_eq!(applied(inside, &AliasDefaults::default(), &caps), inside);
+    }
+
+    #[test]
+    fn a_capped_field_that_is_no_number_is_refused() {
+        let body = Bytes::from_static(br#"{"messages":[],"temperature":"hot"}"#);
+        let view = ClientFormat::Chat.view(&body).unwrap();
+        let caps = AliasCaps { temperature: Some(1.0), ..AliasCaps::default() };
+        assert!(apply(ClientFormat::Chat, &view, &body, &AliasDefaults::default(), &caps).is_err());
+    }
+}

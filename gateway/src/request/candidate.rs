@@ -1,0 +1,73 @@
+//! A target that is about to be called: admitted, with the request in its API format.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Uri;
+use smallvec::SmallVec;
+use tollgate_formats::view::Change;
+
+use super::failover::Order;
+use super::stored;
+use crate::backends::InFlight;
+use crate::error::GatewayError;
+use crate::formats::crossing::Outgoing;
+use crate::formats::{Crossing, Wire};
+use crate::overload::Permit;
+use crate::snapshot::{Model, Target};
+
+/// A target that may be called now.
+pub(super) struct Candidate<'a> {
+    /// What is called.
+    pub(super) callee: Callee<'a>,
+    /// Admission by its circuit.
+    pub(super) in_flight: InFlight,
+    /// Its place among the requests that run at its backend, where those are bounded.
+    pub(super) permit: Option<Permit>,
+}
+
+/// What is called, and with what.
+pub(super) struct Callee<'a> {
+    /// The target.
+    pub(super) target: &'a Target,
+    /// What the client and the backend speak.
+    pub(super) crossing: Crossing,
+    /// Where.
+    pub(super) uri: Uri,
+    /// The body.
+    pub(super) body: Bytes,
+    /// Parameters that were left out.
+    pub(super) dropped: Vec<Cow<'static, str>>,
+}
+
+impl<'a> Candidate<'a> {
+    /// Brings the request into the target's format.
+    ///
+    /// # Errors
+    /// When its backend has no such API, or its format cannot carry the request.
+    pub(super) fn prepare(
+        order: &Order<'_>,
+        model: &Model,
+        target: &'a Target,
+        in_flight: InFlight,
+        permit: Option<Permit>,
+    ) -> Result<Self, GatewayError> {
+        let client = order.context.format;
+        let backend = &target.backend;
+        let unserved = || GatewayError::UnsupportedOperation {
+            model: Arc::clone(&model.alias),
+            operation: client.as_str(),
+        };
+        let wire = Wire::of(backend.format, client, backend.serves_responses).ok_or_else(unserved)?;
+        let crossing = Crossing { client, wire };
+        let uri = target.endpoints.uri(wire, order.view.stream).ok_or_else(unserved)?.clone();
+        let mut extra: SmallVec<[Change; 1]> = SmallVec::new();
+        if crossing.is_native() {
+            extra.extend(order.continues.map(stored::change));
+        }
+        let Outgoing { body, dropped } =
+            crossing.request(order.view, order.body, &target.model, model.on_unmappable, extra)?;
+        Ok(Self { callee: Callee { target, crossing, uri, body, dropped }, in_flight, permit })
+    }
+}

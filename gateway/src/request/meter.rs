@@ -1,0 +1,158 @@
+//! What is read along a stream: usage, text, why the model stopped, whether it came to its end.
+
+use tollgate_formats::exchange::{Delta, PartStart, Stop, StreamEvent};
+use tollgate_formats::{ProviderError, Usage};
+
+use super::measure::Produced;
+
+/// Generated text kept for counting, bytes; what goes beyond is estimated.
+const KEEP_TEXT_BYTES: usize = 64 << 10;
+
+/// Reads a stream along.
+#[derive(Debug, Default)]
+pub struct Meter {
+    usage: Option<Usage>,
+    text: String,
+    text_beyond: u64,
+    stop: Option<Stop>,
+    done: bool,
+    failure: Option<ProviderError>,
+    /// Steps since [`Meter::begin_event`], and whether all of them were usage reports.
+    steps: u32,
+    only_usage: bool,
+}
+
+impl Meter {
+    /// The next event of the backend begins.
+    pub fn begin_event(&mut self) {
+        self.steps = 0;
+        self.only_usage = true;
+    }
+
+    /// Whether the event said nothing but what was used.
+    #[must_use]
+    pub fn was_only_usage(&self) -> bool {
+        self.steps > 0 && self.only_usage
+    }
+
+    /// Reads one step.
+    pub fn read(&mut self, event: &StreamEvent<'_>) {
+        self.steps += 1;
+        self.only_usage &= matches!(event, StreamEvent::Usage(_));
+        match event {
+            StreamEvent::Delta { delta, .. } => match delta {
+                Delta::Text(text)
+                | Delta::Reasoning(text)
+                | Delta::Refusal(text)
+                | Delta::Arguments(text) => self.keep_text(text),
+                Delta::Signature(_) => {}
+            },
+            StreamEvent::PartStart { part: PartStart::ToolCall { name, .. }, .. } => self.keep_text(name),
+            StreamEvent::Usage(usage) => self.usage.get_or_insert_default().update(usage),
+            StreamEvent::Stop { reason, .. } => self.stop = Some(*reason),
+            StreamEvent::Failed(error) => {
+                self.failure = Some(error.clone());
+                self.done = true;
+            }
+            StreamEvent::End => self.done = true,
+            StreamEvent::Start { .. }
+            | StreamEvent::PartStart { .. }
+            | StreamEvent::PartEnd { .. }
+            | StreamEvent::Logprobs(_) => {}
+        }
+    }
+
+    /// Whether the stream has said its last word.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The error that the backend ended the stream with.
+    #[must_use]
+    pub fn failure(&self) -> Option<&ProviderError> {
+        self.failure.as_ref()
+    }
+
+    /// Whether the provider has reported usage.
+    #[must_use]
+    pub fn has_usage(&self) -> bool {
+        self.usage.is_some()
+    }
+
+    /// Why the model stopped, once it did.
+    #[must_use]
+    pub fn stop(&self) -> Option<Stop> {
+        self.stop
+    }
+
+    /// The text that was kept, and whether there was more.
+    #[must_use]
+    pub fn text(&self) -> (&str, bool) {
+        (&self.text, self.text_beyond > 0)
+    }
+
+    /// What the attempt produced so far.
+    #[must_use]
+    pub fn produced(&self) -> Produced<'_> {
+        Produced {
+            usage: self.usage,
+            complete: self.done && self.failure.is_none(),
+            text: &self.text,
+            text_beyond: self.text_beyond,
+            prompt_sent: true,
+        }
+    }
+
+    fn keep_text(&mut self, text: &str) {
+        if self.text.len() + text.len() <= KEEP_TEXT_BYTES {
+            self.text.push_str(text);
+        } else {
+            self.text_beyond += text.len() as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> StreamEvent<'_> {
+        StreamEvent::Delta { index: 0, delta: Delta::Text(text.into()) }
+    }
+
+    #[test]
+    fn an_event_of_usage_alone_is_told_from_one_that_says_more() {
+        let mut meter = Meter::default();
+        meter.begin_event();
+        assert!(!meter.was_only_usage());
+        meter.read(&StreamEvent::Usage(Usage { output: 2, ..Usage::default() }));
+        assert!(meter.was_only_usage() && meter.has_usage());
+        meter.begin_event();
+        meter.read(&text("x"));
+        meter.read(&StreamEvent::Usage(Usage { output: 3, ..Usage::default() }));
+        assert!(!meter.was_only_usage());
+        assert_eq!(meter.produced().usage.unwrap().output, 3);
+    }
+
+    #[test]
+    fn text_beyond_the_bound_is_measured_not_kept() {
+        let mut meter = Meter::default();
+        meter.read(&text(&"a".repeat(KEEP_TEXT_BYTES)));
+        meter.read(&text("bcd"));
+        assert_eq!((meter.text.len(), meter.text_beyond), (KEEP_TEXT_BYTES, 3));
+    }
+
+    #[test]
+    fn a_stream_that_failed_is_done_but_not_complete() {
+        let mut meter = Meter::default();
+        meter.read(&StreamEvent::Failed(ProviderError {
+            kind: tollgate_formats::ProviderErrorKind::Overloaded,
+            message: "overloaded".to_owned(),
+            code: None,
+            param: None,
+            retry_after: None,
+        }));
+        assert!(meter.is_done() && !meter.produced().complete && meter.failure().is_some());
+    }
+}
