@@ -14,6 +14,7 @@ mod drain;
 mod harness;
 mod local_model;
 mod real_sdk;
+mod replicas;
 mod resiliency;
 mod simulated_backend;
 mod streaming;
