@@ -1,4 +1,5 @@
-//! A model backend in the OpenAI format that invents its answers.
+//! A model backend that invents its answers: in the OpenAI format on a lean path for load, and as the
+//! [`providers`] do on theirs.
 //!
 //! It shares the machine with what is measured, so it is lean: one thread, no framework, answers rendered once
 //! where the options fix them. Everything it says is a function of the request, so that tests can compute
@@ -19,6 +20,7 @@ pub mod body;
 pub mod faults;
 pub mod models;
 pub mod port;
+pub mod providers;
 pub mod raw;
 mod render;
 pub mod request;

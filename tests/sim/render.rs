@@ -14,7 +14,9 @@ use crate::sim::routes::Plan;
 use crate::sim::wire::{AnswerMessage, Choice, Chunk, ChunkChoice, Completion, Delta, FINGERPRINT};
 
 /// Numbers of an embedding.
-const DIMENSIONS: usize = 384;
+const DIMENSIONS: u64 = 384;
+/// Most numbers of one.
+const MOST_DIMENSIONS: u64 = 4096;
 
 /// Content chunks of a stream that is made large.
 const LARGE_PIECES: usize = 64;
@@ -147,12 +149,18 @@ fn event(value: &impl Serialize) -> Bytes {
     bytes.into_inner().freeze()
 }
 
-/// A unit vector that texts with common words share a direction in.
+/// A vector of the usual length.
 pub(super) fn vector(text: &str) -> Vec<f32> {
-    let mut vector = vec![0f32; DIMENSIONS];
+    vector_of(text, DIMENSIONS)
+}
+
+/// A unit vector of so many numbers that texts with common words share a direction in.
+pub(super) fn vector_of(text: &str, dimensions: u64) -> Vec<f32> {
+    let dimensions = dimensions.clamp(1, MOST_DIMENSIONS);
+    let mut vector = vec![0f32; usize::try_from(dimensions).unwrap_or_default()];
     for word in text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
         let hash = answer::hash(word.as_bytes());
-        let at = usize::try_from(hash % DIMENSIONS as u64).unwrap_or(0);
+        let at = usize::try_from(hash % dimensions).unwrap_or(0);
         vector[at] += if hash >> 63 == 0 { 1.0 } else { -1.0 };
     }
     let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();

@@ -22,7 +22,7 @@ use crate::sim::request::{ChatRequest, EmbeddingsRequest};
 use crate::sim::state::{AnswerKey, Seen, State};
 use crate::sim::tokens::{TokenMode, Usage, cached_part};
 use crate::sim::wire::{bytes_response, error, json_response};
-use crate::sim::{answer, render};
+use crate::sim::{answer, providers, render};
 
 /// Largest body that is read, bytes.
 const LARGEST_BODY: usize = 32 << 20;
@@ -49,16 +49,15 @@ pub(super) async fn serve(
     if state.options.record {
         state.remember(seen(&head, &body));
     }
-    if !key_fits(&head.headers, state) {
+    if state.options.key.as_ref().is_some_and(|key| !providers::key_fits(&head, &body, key)) {
         state.count_unauthorized();
-        let text = "Incorrect API key provided.";
-        return Ok(error(StatusCode::UNAUTHORIZED, "invalid_api_key", text));
+        return Ok(providers::unauthorized(&head));
     }
     let reply = match (&head.method, head.uri.path()) {
         (&Method::GET, "/v1/models") => Reply::Http(list_models()),
-        (&Method::POST, "/v1/chat/completions") => chat(&body, state, connection).await,
-        (&Method::POST, "/v1/embeddings") => Reply::Http(embeddings(&body, state).await),
-        _ => Reply::Http(error(StatusCode::NOT_FOUND, "unknown_url", "There is nothing at this address.")),
+        (&Method::POST, "/v1/chat/completions") => chat(&head, &body, state, connection).await,
+        (&Method::POST, "/v1/embeddings") => Reply::Http(embeddings(&head, &body, state, connection).await),
+        _ => Reply::Http(providers::serve(&head, &body, state, connection).await),
     };
     match reply {
         Reply::Http(mut response) => {
@@ -121,12 +120,6 @@ fn seen(head: &http::request::Parts, body: &[u8]) -> Seen {
     }
 }
 
-fn key_fits(headers: &header::HeaderMap, state: &State) -> bool {
-    let Some(key) = &state.options.key else { return true };
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    given.and_then(|value| value.strip_prefix("Bearer ")) == Some(key.as_str())
-}
-
 fn list_models() -> Response<SimBody> {
     let models = MODELS.iter().map(
         |model| json!({ "id": model.name, "object": "model", "created": 1_790_000_000, "owned_by": "tollgate-sim" }),
@@ -143,7 +136,12 @@ fn model_of(name: &str, embeds: bool) -> Result<&'static Model, Box<Response<Sim
     })
 }
 
-async fn chat(body: &[u8], state: &Arc<State>, connection: AbortHandle) -> Reply {
+async fn chat(
+    head: &http::request::Parts,
+    body: &[u8],
+    state: &Arc<State>,
+    connection: AbortHandle,
+) -> Reply {
     let request: ChatRequest<'_> = match serde_json::from_slice(body) {
         Ok(request) => request,
         Err(reason) => {
@@ -152,6 +150,9 @@ async fn chat(body: &[u8], state: &Arc<State>, connection: AbortHandle) -> Reply
     };
     let model = match model_of(&request.model, false) {
         Ok(model) => model,
+        Err(_) if providers::knows(&request.model) => {
+            return Reply::Http(providers::serve(head, body, state, connection).await);
+        }
         Err(refusal) => return Reply::Http(*refusal),
     };
     let faults = state.begin(model.name, &request.model, request.stream);
@@ -261,13 +262,21 @@ fn plain(plan: &Plan, faults: &Faults, state: &Arc<State>, connection: AbortHand
     response
 }
 
-async fn embeddings(body: &[u8], state: &Arc<State>) -> Response<SimBody> {
+async fn embeddings(
+    head: &http::request::Parts,
+    body: &[u8],
+    state: &Arc<State>,
+    connection: AbortHandle,
+) -> Response<SimBody> {
     let request: EmbeddingsRequest<'_> = match serde_json::from_slice(body) {
         Ok(request) => request,
         Err(reason) => return error(StatusCode::BAD_REQUEST, "invalid_json", &reason.to_string()),
     };
     let model = match model_of(&request.model, true) {
         Ok(model) => model,
+        Err(_) if providers::knows(&request.model) => {
+            return providers::serve(head, body, state, connection).await;
+        }
         Err(refusal) => return *refusal,
     };
     let faults = state.begin(model.name, &request.model, false);
@@ -290,14 +299,14 @@ async fn embeddings(body: &[u8], state: &Arc<State>) -> Response<SimBody> {
     )
 }
 
-async fn wait(model: &Model, faults: &Faults) {
+pub(super) async fn wait(model: &Model, faults: &Faults) {
     let pause = model.think + Duration::from_millis(faults.latency_ms);
     if !pause.is_zero() {
         tokio::time::sleep(pause).await;
     }
 }
 
-fn refusal(fault: &StatusFault) -> Response<SimBody> {
+pub(super) fn refusal(fault: &StatusFault) -> Response<SimBody> {
     let status = StatusCode::from_u16(fault.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let code =
         if status == StatusCode::TOO_MANY_REQUESTS { "rate_limit_exceeded" } else { "simulated_fault" };

@@ -14,6 +14,7 @@ use crate::sim::Options;
 use crate::sim::body::Step;
 use crate::sim::faults::{FaultBook, Faults};
 use crate::sim::port::Port;
+use crate::sim::providers::Store;
 use crate::sim::tokens::Usage;
 use crate::sim::traffic::Traffic;
 
@@ -29,6 +30,8 @@ const KEPT_PROMPTS: usize = 10_000;
 pub struct State {
     /// As started.
     pub options: Options,
+    /// Responses that the Responses API keeps.
+    pub(super) responses: Store,
     port: watch::Sender<Port>,
     inner: Mutex<Inner>,
 }
@@ -107,7 +110,8 @@ impl State {
             seen: VecDeque::new(),
             rendered: HashMap::new(),
         };
-        Self { port: watch::Sender::new(options.port), inner: Mutex::new(inner), options }
+        let port = watch::Sender::new(options.port);
+        Self { port, responses: Store::default(), inner: Mutex::new(inner), options }
     }
 
     /// Opens the port, closes it, or makes it deaf; cuts every connection.
