@@ -19,6 +19,7 @@ mod media;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_embeddings;
+pub mod openai_media;
 pub mod openai_responses;
 pub mod sse;
 pub mod unmapped;

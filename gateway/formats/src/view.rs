@@ -12,13 +12,15 @@ use smallvec::SmallVec;
 use crate::error::FormatError;
 
 /// Longest model name that is looked up, bytes; it is repeated in events and errors.
-const MAX_MODEL_BYTES: usize = 256;
+pub(crate) const MAX_MODEL_BYTES: usize = 256;
 
 /// What the gateway must know of a request before it decides anything.
 #[derive(Debug, Clone, Default)]
 pub struct View<'a> {
     /// `model`, where the format has it in the body.
     pub model: Option<&'a RawValue>,
+    /// Where the model's name stands as bare text, in a body that is not JSON.
+    pub model_at: Option<Range<usize>>,
     /// Whether a stream is asked for.
     pub stream: bool,
     /// Whether the client asked for usage at the end of its stream, or always gets it.
@@ -122,17 +124,21 @@ impl<'a> View<'a> {
     pub fn rewrite(&self, body: &Bytes, changes: &[Change]) -> Bytes {
         let mut splices: SmallVec<[Splice<'_>; 4]> = SmallVec::new();
         for change in changes {
+            if change.field == "model"
+                && let Some(at) = &self.model_at
+            {
+                let text = serde_json::from_str(&change.json).unwrap_or_default();
+                splices.push(Splice { at: at.clone(), name: None, new: Cow::Owned(text) });
+                continue;
+            }
             let old = if change.field == "model" { self.model } else { self.field(change.field) };
+            let new = Cow::Borrowed(change.json.as_str());
             match old {
                 Some(raw) if raw.get() == change.json => {}
-                Some(raw) => splices.push(Splice { at: range_in(body, raw), name: None, json: &change.json }),
+                Some(raw) => splices.push(Splice { at: range_in(body, raw), name: None, new }),
                 None => {
                     let after_brace = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
-                    splices.push(Splice {
-                        at: after_brace..after_brace,
-                        name: Some(change.field),
-                        json: &change.json,
-                    });
+                    splices.push(Splice { at: after_brace..after_brace, name: Some(change.field), new });
                 }
             }
         }
@@ -144,7 +150,7 @@ struct Splice<'s> {
     at: Range<usize>,
     /// Of a field that is new.
     name: Option<&'static str>,
-    json: &'s str,
+    new: Cow<'s, str>,
 }
 
 /// A JSON text's content; none when the value is no text.
@@ -166,7 +172,7 @@ fn apply(body: &Bytes, mut splices: SmallVec<[Splice<'_>; 4]>) -> Bytes {
         return body.clone();
     }
     splices.sort_by_key(|splice| splice.at.start);
-    let grown: usize = splices.iter().map(|splice| splice.json.len() + 32).sum();
+    let grown: usize = splices.iter().map(|splice| splice.new.len() + 32).sum();
     let mut out = BytesMut::with_capacity(body.len() + grown);
     let mut copied = 0;
     for (place, splice) in splices.iter().enumerate() {
@@ -176,7 +182,7 @@ fn apply(body: &Bytes, mut splices: SmallVec<[Splice<'_>; 4]>) -> Bytes {
             out.put_slice(name.as_bytes());
             out.put_slice(b"\":");
         }
-        out.put_slice(splice.json.as_bytes());
+        out.put_slice(splice.new.as_bytes());
         let rest = body.get(splice.at.end..).unwrap_or_default();
         let is_last = rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'}')
             && splices.get(place + 1).is_none_or(|next| next.name.is_none());
