@@ -46,11 +46,17 @@ pub enum TokenClass {
     /// Seconds of committed capacity.
     #[serde(rename = "ptu_second")]
     PtuSecond,
+    /// Bytes of a request's body, where nothing better is known of a call that is passed through.
+    #[serde(rename = "request.bytes")]
+    RequestBytes,
+    /// Bytes of an answer's body, where nothing better is known of a call that is passed through.
+    #[serde(rename = "answer.bytes")]
+    AnswerBytes,
 }
 
 impl TokenClass {
     /// Every class, in the order of reports.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Input,
         Self::InputCacheRead,
         Self::InputCacheWrite5m,
@@ -64,6 +70,8 @@ impl TokenClass {
         Self::Image,
         Self::Request,
         Self::PtuSecond,
+        Self::RequestBytes,
+        Self::AnswerBytes,
     ];
 
     /// The name used in events, price books and reports.
@@ -83,6 +91,8 @@ impl TokenClass {
             Self::Image => "image",
             Self::Request => "request",
             Self::PtuSecond => "ptu_second",
+            Self::RequestBytes => "request.bytes",
+            Self::AnswerBytes => "answer.bytes",
         }
     }
 

@@ -172,7 +172,7 @@ pub enum UsageSource {
     ProviderFinal,
     /// The provider's last report before the stream ended early.
     ProviderPartial,
-    /// Counted by the gateway with the model's tokenizer.
+    /// Counted by the gateway: tokens with the model's tokenizer, requests and bytes as they are.
     Counted,
     /// Estimated by the gateway.
     Estimated,

@@ -133,7 +133,7 @@ struct RouteSeries {
     duration: Histogram,
     first_byte: Histogram,
     outcomes: [RwLock<Option<Counter>>; 9],
-    classes: [RwLock<Option<Counter>>; 13],
+    classes: [RwLock<Option<Counter>>; 15],
 }
 
 /// The metrics of one subscription, resolved.
@@ -404,7 +404,9 @@ impl<T> SeriesCache<T> {
 
 /// Class and outcome are used as indexes; this fails to compile when a variant outgrows the arrays.
 const _: () = assert!(
-    TokenClass::ALL.len() == 13 && Outcome::HedgeLost as usize == 8 && TokenClass::PtuSecond as usize == 12
+    TokenClass::ALL.len() == 15
+        && Outcome::HedgeLost as usize == 8
+        && TokenClass::AnswerBytes as usize == 14
 );
 
 #[cfg(test)]
