@@ -6,6 +6,7 @@ use tollgate_formats::{
     Answer, ErrorShown, FormatError, Request, anthropic, openai_chat, openai_completions, openai_embeddings,
     openai_responses,
 };
+use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::Operation;
 
 /// An API format that clients speak.
@@ -43,6 +44,15 @@ impl ClientFormat {
             Self::Chat | Self::Responses | Self::Messages => Operation::Chat,
             Self::Completions => Operation::TextCompletion,
             Self::Embeddings => Operation::Embeddings,
+        }
+    }
+
+    /// The class that tokens of a prompt are billed as.
+    #[must_use]
+    pub const fn prompt_class(self) -> TokenClass {
+        match self {
+            Self::Embeddings => TokenClass::Embedding,
+            _ => TokenClass::Input,
         }
     }
 

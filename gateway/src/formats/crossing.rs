@@ -11,7 +11,7 @@ use tollgate_formats::{Answer, ErrorShown, FormatError, OnUnmappable, Unmapped, 
 use tollgate_schemas::ids::RequestId;
 
 use super::client::ClientFormat;
-use super::embeddings;
+use super::embeddings::{self, Embeddings};
 use super::wire::{Decoder, Wire};
 
 /// The two formats of one attempt.
@@ -30,6 +30,16 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Parameters that were left out.
     pub dropped: Vec<Cow<'static, str>>,
+    /// Whether its client reads calls of tools in OpenAI's old form only.
+    pub legacy_functions: bool,
+    /// What the answer needs where embeddings are translated.
+    pub embeddings: Option<Embeddings>,
+}
+
+impl Outgoing {
+    fn of(body: Bytes, dropped: Vec<Cow<'static, str>>) -> Self {
+        Self { body, dropped, legacy_functions: false, embeddings: None }
+    }
 }
 
 /// A whole answer on its way to the client.
@@ -81,19 +91,22 @@ impl Crossing {
             if view.stream && !view.include_usage {
                 changes.extend(self.client.usage_change(view));
             }
-            return Ok(Outgoing { body: view.rewrite(body, &changes), dropped: Vec::new() });
+            return Ok(Outgoing::of(view.rewrite(body, &changes), Vec::new()));
         }
         let mut unmapped = Unmapped::new(policy);
-        let encoded = match self.client {
-            ClientFormat::Embeddings => {
-                return Err(FormatError::invalid("embeddings are not translated", None));
-            }
-            _ => self.wire.encode(&self.client.decode(body)?, model, &mut unmapped)?,
-        };
-        Ok(Outgoing { body: encoded.into(), dropped: unmapped.dropped().to_vec() })
+        if self.client == ClientFormat::Embeddings {
+            let (embeddings, last) = Embeddings::request(self.wire, body, model, &mut unmapped)?;
+            let outgoing = Outgoing::of(last, unmapped.dropped().to_vec());
+            return Ok(Outgoing { embeddings: Some(embeddings), ..outgoing });
+        }
+        let request = self.client.decode(body)?;
+        let encoded = self.wire.encode(&request, model, &mut unmapped)?;
+        let outgoing = Outgoing::of(encoded.into(), unmapped.dropped().to_vec());
+        Ok(Outgoing { legacy_functions: request.legacy_functions, ..outgoing })
     }
 
-    /// The answer for the client, and what the gateway must know of it.
+    /// The answer for the client, and what the gateway must know of it. Embeddings that were translated are brought
+    /// back by [`Embeddings::answer`].
     ///
     /// # Errors
     /// When it is not what the backend's format says.

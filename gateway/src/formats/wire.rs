@@ -28,6 +28,10 @@ pub enum Wire {
     Converse,
     /// Gemini generateContent.
     Generate,
+    /// Bedrock InvokeModel, for embeddings.
+    Invoke,
+    /// Gemini batchEmbedContents.
+    BatchEmbed,
 }
 
 /// Reads a streamed answer, by its framing.
@@ -52,9 +56,9 @@ impl Wire {
             (B::OpenAi | B::AzureOpenAi, C::Responses) => Self::Chat,
             (B::Anthropic, C::Embeddings) => return None,
             (B::Anthropic, _) => Self::Messages,
-            (B::Bedrock, C::Embeddings) => return None,
+            (B::Bedrock, C::Embeddings) => Self::Invoke,
             (B::Bedrock, _) => Self::Converse,
-            (B::Gemini, C::Embeddings) => return None,
+            (B::Gemini, C::Embeddings) => Self::BatchEmbed,
             (B::Gemini, _) => Self::Generate,
         })
     }
@@ -88,7 +92,7 @@ impl Wire {
             Self::Chat => "a chat completion",
             Self::Completions => "a completion",
             Self::Responses => "a response",
-            Self::Embeddings => "a list of embeddings",
+            Self::Embeddings | Self::Invoke | Self::BatchEmbed => "a list of embeddings",
             Self::Messages => "a message",
             Self::Converse => "an answer of Converse",
             Self::Generate => "generated content",
@@ -144,8 +148,8 @@ impl Wire {
     pub fn decode_error(self, status: u16, error_type: Option<&str>, body: &[u8]) -> ProviderError {
         match self {
             Self::Messages => anthropic::error::decode(status, body),
-            Self::Converse => bedrock::error::decode(status, error_type, body),
-            Self::Generate => gemini::error::decode(status, body),
+            Self::Converse | Self::Invoke => bedrock::error::decode(status, error_type, body),
+            Self::Generate | Self::BatchEmbed => gemini::error::decode(status, body),
             _ => openai_chat::error::decode(status, body),
         }
     }
@@ -186,10 +190,20 @@ impl Endpoints {
                 Ok(Self::two(messages.clone(), messages, None))
             }
             BackendFormat::Bedrock => {
-                Ok(Self::two(at(bedrock::path(model, false))?, at(bedrock::path(model, true))?, None))
+                let embeddings = at(bedrock::embeddings::path(model))?;
+                Ok(Self::two(
+                    at(bedrock::path(model, false))?,
+                    at(bedrock::path(model, true))?,
+                    Some(embeddings),
+                ))
             }
             BackendFormat::Gemini => {
-                Ok(Self::two(at(gemini::path(model, false))?, at(gemini::path(model, true))?, None))
+                let embeddings = at(gemini::embeddings::path(model))?;
+                Ok(Self::two(
+                    at(gemini::path(model, false))?,
+                    at(gemini::path(model, true))?,
+                    Some(embeddings),
+                ))
             }
         }
     }
@@ -204,7 +218,7 @@ impl Endpoints {
         match wire {
             Wire::Completions => self.completions.as_ref(),
             Wire::Responses => self.responses.as_ref(),
-            Wire::Embeddings => self.embeddings.as_ref(),
+            Wire::Embeddings | Wire::Invoke | Wire::BatchEmbed => self.embeddings.as_ref(),
             Wire::Chat | Wire::Messages | Wire::Converse | Wire::Generate if stream => Some(&self.stream),
             Wire::Chat | Wire::Messages | Wire::Converse | Wire::Generate => Some(&self.chat),
         }

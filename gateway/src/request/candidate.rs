@@ -1,6 +1,7 @@
 //! A target that is about to be called: admitted, with the request in its API format.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use smallvec::SmallVec;
 use tollgate_formats::view::Change;
 
 use super::failover::Order;
+use super::several::Several;
 use super::stored;
 use crate::backends::InFlight;
 use crate::error::GatewayError;
@@ -39,6 +41,10 @@ pub(super) struct Callee<'a> {
     pub(super) body: Bytes,
     /// Parameters that were left out.
     pub(super) dropped: Vec<Cow<'static, str>>,
+    /// Whether the client reads calls of tools in OpenAI's old form only.
+    pub(super) legacy_functions: bool,
+    /// Calls that go before this one.
+    pub(super) several: Option<Rc<Several>>,
 }
 
 impl<'a> Candidate<'a> {
@@ -66,8 +72,10 @@ impl<'a> Candidate<'a> {
         if crossing.is_native() {
             extra.extend(order.continues.map(stored::change));
         }
-        let Outgoing { body, dropped } =
+        let Outgoing { body, dropped, legacy_functions, embeddings } =
             crossing.request(order.view, order.body, &target.model, model.on_unmappable, extra)?;
-        Ok(Self { callee: Callee { target, crossing, uri, body, dropped }, in_flight, permit })
+        let several = embeddings.map(|embeddings| Rc::new(Several::new(embeddings)));
+        let callee = Callee { target, crossing, uri, body, dropped, legacy_functions, several };
+        Ok(Self { callee, in_flight, permit })
     }
 }

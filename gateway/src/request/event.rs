@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_schemas::ids::{EventId, RequestId};
-use tollgate_schemas::tokens::{TokenClass, UsageLine};
+use tollgate_schemas::tokens::UsageLine;
 use tollgate_schemas::usage::{
     Call, LedgerPosition, Outcome, Payer, Timing, UsageEvent, UsageSource, VERSION_FINAL, VERSION_RECOVERED,
 };
@@ -57,7 +57,7 @@ pub fn intent(
     UsageEvent {
         attempt,
         version: VERSION_RECOVERED,
-        lines: vec![UsageLine { class: TokenClass::Input, qty: prompt_estimate }],
+        lines: vec![UsageLine { class: subject.format.prompt_class(), qty: prompt_estimate }],
         usage_source: UsageSource::Estimated,
         outcome: Outcome::Recovered,
         ..empty(subject, call, ledger)

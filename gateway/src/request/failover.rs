@@ -7,6 +7,7 @@
 //! again at the end. Where the alias asks for it, a slow call is joined by a second one (`hedge`).
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use super::hedge::{Lane, race};
 use super::measure::Prompt;
 use super::resiliency::Hedging;
 use super::response_ids::StoredAt;
+use super::several::{self, Several};
 use super::stored;
 pub use super::verdict::{Refusal, call_failure};
 use super::verdict::{Verdict, decides, judge};
@@ -67,12 +69,12 @@ pub struct Order<'a> {
 impl Order<'_> {
     /// What the client sees of an answer in another format than the backend's.
     #[must_use]
-    pub fn shown(&self, alias: &str) -> Shown {
+    pub fn shown(&self, alias: &str, legacy_functions: bool) -> Shown {
         Shown {
             id: format!("{}{}", self.context.format.id_prefix(), self.context.id.0.simple()),
             model: alias.to_owned(),
             created_s: u64::try_from(event::now_ms() / 1_000).unwrap_or(0),
-            ..Shown::default()
+            legacy_functions,
         }
     }
 }
@@ -105,6 +107,10 @@ pub struct Answering<'a> {
     pub crossing: Crossing,
     /// Who answers.
     pub target: &'a Target,
+    /// Whether the client reads calls of tools in OpenAI's old form only.
+    pub legacy_functions: bool,
+    /// Calls that went before the one that is answered.
+    pub(super) several: Option<Rc<Several>>,
 }
 
 /// How an answer came about, for the client's headers.
@@ -332,10 +338,23 @@ impl<'a> Search<'a> {
 
     /// Calls a target and waits for the head of its answer.
     fn post(&self, callee: &Callee<'_>) -> impl Future<Output = Answered> + use<> {
-        let (caller, backend) = (std::rc::Rc::clone(&self.worker.caller), Arc::clone(&callee.target.backend));
+        let (caller, backend) = (Rc::clone(&self.worker.caller), Arc::clone(&callee.target.backend));
         let (uri, body) = (callee.uri.clone(), callee.body.clone());
         let (headers, left) = (self.order.headers.clone(), self.time_left());
+        let several = callee.several.clone();
+        let max_answer = self.order.context.snapshot.server.max_answer.as_usize();
         async move {
+            let before = async {
+                let Some(several) = several else { return Ok(None) };
+                let (caller, backend, uri, headers) = (&*caller, &*backend, &uri, &headers);
+                let place = several::Place { caller, backend, uri, headers, max_answer };
+                let bound = left.min(backend.total_timeout);
+                let called = tokio::time::timeout(bound, several.call_before(&place)).await;
+                called.unwrap_or(Err(CallError::FirstByteTimeout))
+            };
+            if let Some(refusal) = before.await? {
+                return Ok(refusal);
+            }
             let answer = caller.post(&backend, &uri, headers, body);
             if left >= backend.first_byte_timeout {
                 return answer.await;
@@ -346,6 +365,7 @@ impl<'a> Search<'a> {
 
     /// The same with the books beside it; `drained` where it may go on without its client.
     fn call(&self, callee: &Callee<'_>, attempt: Attempt, drained: bool) -> Call {
+        let drained = drained && callee.several.is_none();
         let drains = self.model.resiliency.drains.as_ref().filter(|_| drained);
         let unseen = || Unseen {
             backend: Arc::clone(&callee.target.backend),
@@ -432,7 +452,7 @@ impl<'a> Search<'a> {
         attempt: Attempt,
         answered: Answered,
     ) -> Option<Reply<'a>> {
-        let Callee { target, crossing, dropped, .. } = callee;
+        let Callee { target, crossing, dropped, legacy_functions, several, .. } = callee;
         let names = || (Arc::clone(&target.backend.name), Arc::clone(&target.model));
         let told = self.order.context.snapshot.server.backend_headers;
         let served = Served {
@@ -442,9 +462,11 @@ impl<'a> Search<'a> {
             variant: target.variant.clone(),
             dropped,
         };
-        match judge(target, crossing, self.order.context.id, attempt, answered).await {
+        let spent = several.as_ref().and_then(|several| several.usage());
+        match judge(target, crossing, self.order.context.id, attempt, answered, spent).await {
             Verdict::Answer(attempt, response) => {
-                let answering = Answering { attempt: *attempt, response, crossing, target };
+                let answering =
+                    Answering { attempt: *attempt, response, crossing, target, legacy_functions, several };
                 Some(Reply::Answer { answering: Box::new(answering), served })
             }
             Verdict::Refusal(refusal) => Some(Reply::Refusal { refusal, served }),

@@ -96,7 +96,7 @@ pub fn measure(prompt: &Prompt, model: &str, produced: Produced<'_>) -> Measure 
     if produced.text_beyond > 0 {
         output = Count { tokens: output.tokens + produced.text_beyond / BYTES_PER_TOKEN, exact: false };
     }
-    let lines = [(TokenClass::Input, input.tokens), (TokenClass::Output, output.tokens)];
+    let lines = [(prompt.client.prompt_class(), input.tokens), (TokenClass::Output, output.tokens)];
     Measure {
         lines: lines
             .into_iter()
@@ -148,6 +148,15 @@ mod tests {
         let measure = measure(&prompt(), "gpt-4o", produced);
         assert_eq!(measure.source, UsageSource::Counted);
         assert_eq!(measure.lines.iter().map(|line| line.qty).collect::<Vec<_>>(), [9, 2]);
+    }
+
+    #[test]
+    fn inputs_of_embeddings_are_counted_in_their_own_class() {
+        let body = Bytes::from_static(br#"{"model":"m","input":"Hello there"}"#);
+        let prompt = Prompt::of(ClientFormat::Embeddings, &body);
+        let produced = Produced { prompt_sent: true, ..Produced::default() };
+        let measure = measure(&prompt, "text-embedding-3-small", produced);
+        assert_eq!(measure.lines, [UsageLine { class: TokenClass::Embedding, qty: 2 }]);
     }
 
     #[test]

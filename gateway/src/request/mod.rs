@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod relay;
 pub mod resiliency;
 pub mod response_ids;
+mod several;
 pub mod signing_key;
 pub mod stored;
 pub mod stream_reader;

@@ -209,12 +209,12 @@ fn stream(
     answering: Answering<'_>,
     guard: RequestGuard,
 ) -> Relay {
-    let Answering { attempt, response, crossing, target } = answering;
+    let Answering { attempt, response, crossing, target, legacy_functions, .. } = answering;
     let snapshot = &order.context.snapshot;
     let include_usage = order.view.include_usage;
     let ids = stored::rewriter(worker, order, crossing, target);
     let max_event = snapshot.server.max_answer.as_usize();
-    let way = crossing.stream(order.shown(&model.alias), include_usage);
+    let way = crossing.stream(order.shown(&model.alias, legacy_functions), include_usage);
     let options = RelayOptions {
         reader: StreamReader::new(way, max_event, !include_usage, ids),
         client: crossing.client,

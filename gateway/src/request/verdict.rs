@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
+use tollgate_formats::Usage;
 use tollgate_schemas::ids::RequestId;
 
 use super::attempt::{Attempt, Ending};
@@ -57,23 +58,26 @@ pub(super) fn decides(answered: &Answered) -> bool {
     status.is_success() || !(status.is_redirection() || outcome::retryable(status.as_u16(), wait()))
 }
 
-/// Judges a call that ended and closes its books, except those of an answer.
+/// Judges a call that ended and closes its books, except those of an answer. `spent` is what calls before it have
+/// used.
 pub(super) async fn judge(
     target: &Target,
     crossing: Crossing,
     request_id: RequestId,
     attempt: Attempt,
     answered: Answered,
+    spent: Option<Usage>,
 ) -> Verdict {
+    let produced = Produced { usage: spent, ..Produced::default() };
     match answered {
         Err(error) => {
             let (kind, failure) = call_failure(&target.backend, error);
             // Without an answer nothing is billed: the provider reports no use either.
-            let ending = Ending::failed(kind, 0, failure.class().code, Produced::default());
+            let ending = Ending::failed(kind, 0, failure.class().code, produced);
             Verdict::Failure(failure, attempt.end_for_next(ending))
         }
         Ok(response) if response.status().is_success() => Verdict::Answer(Box::new(attempt), response),
-        Ok(response) => refused(target, crossing, request_id, attempt, response).await,
+        Ok(response) => refused(target, crossing, request_id, attempt, response, produced).await,
     }
 }
 
@@ -84,6 +88,7 @@ async fn refused(
     request_id: RequestId,
     mut attempt: Attempt,
     response: Response<Incoming>,
+    produced: Produced<'_>,
 ) -> Verdict {
     let status = response.status();
     attempt.note_rates(response.headers());
@@ -92,14 +97,14 @@ async fn refused(
     let counts = outcome::is_failure(status.as_u16());
     let class = if counts { AttemptClass::Failure(kind) } else { AttemptClass::Neutral };
     if let Some(failure) = failure_of(&target.backend, status, wait) {
-        let ending = Ending::failed(kind, 0, failure.class().code, Produced::default());
+        let ending = Ending::failed(kind, 0, failure.class().code, produced);
         let kept = attempt.end_for_next(Ending { class, retry_after: wait, ..ending });
         return Verdict::Failure(failure, kept);
     }
     let (head, body) = response.into_parts();
     let body = collect(body, MAX_ERROR_BODY, ERROR_BODY_WAIT).await.unwrap_or_default();
     let body = crossing.refusal(&head, body, request_id);
-    let ending = Ending::failed(kind, status.as_u16(), "backend_refused", Produced::default());
+    let ending = Ending::failed(kind, status.as_u16(), "backend_refused", produced);
     attempt.end(Ending { class, ..ending });
     Verdict::Refusal(Refusal { status, body, retry_after: wait })
 }

@@ -13,6 +13,7 @@ use crate::backends::FailureKind;
 use crate::backends::call::{self, CallError};
 use crate::error::GatewayError;
 use crate::formats::crossing::Incoming;
+use crate::formats::embeddings::Part;
 use crate::gateway::Worker;
 use crate::policies::content_events::CompletionRecorder;
 use crate::policies::semantic_cache::StorePlan;
@@ -31,13 +32,18 @@ pub(super) async fn collect(
     facts: Facts,
     mut guard: RequestGuard,
 ) -> Result<Answer, GatewayError> {
-    let Answering { mut attempt, response, crossing, target } = answering;
+    let Answering { mut attempt, response, crossing, target, legacy_functions, several } = answering;
     let server = &order.context.snapshot.server;
     let status = response.status();
     let backend = &target.backend;
     let limit = server.max_answer.as_usize();
+    let before = several.as_ref().map_or(0, |several| several.bytes());
+    if !guard.held.grow(before as u64) {
+        return Err(broke_off(&mut attempt, target, CallError::NoMemory));
+    }
     let more = |bytes: usize| guard.held.grow(bytes as u64);
-    let body = call::collect_while(response.into_body(), limit, backend.idle_timeout, more);
+    let (head, body) = response.into_parts();
+    let body = call::collect_while(body, limit.saturating_sub(before), backend.idle_timeout, more);
     let body = match tokio::time::timeout(backend.total_timeout, body).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => return Err(broke_off(&mut attempt, target, error)),
@@ -45,8 +51,12 @@ pub(super) async fn collect(
     };
     attempt.mark_first_byte();
     let recorder = CompletionRecorder::new(&worker.gateway, &order.context.snapshot.content);
-    let shown = order.shown(&model.alias);
-    let incoming = crossing.answer(body, &shown, recorder.is_some()).map_err(|error| {
+    let shown = order.shown(&model.alias, legacy_functions);
+    let incoming = match &several {
+        Some(several) => several.answer(&Part::new(&head.headers, body), &shown),
+        None => crossing.answer(body, &shown, recorder.is_some()),
+    };
+    let incoming = incoming.map_err(|error| {
         let failure = GatewayError::BrokenAnswer {
             backend: target.backend.name.clone(),
             message: format!("not {}: {error}", crossing.wire.answer_name()),

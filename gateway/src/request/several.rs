@@ -1,0 +1,104 @@
+//! Calls that go before the last one, for backends that embed a few texts a call.
+//!
+//! All calls of a request are one attempt and one row: the answers of the first ones are kept until the last one
+//! is judged, and the first failure is the failure of the attempt.
+
+use std::cell::RefCell;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use http::{HeaderMap, Response, Uri};
+use hyper::body::Incoming;
+use tollgate_formats::exchange::Shown;
+use tollgate_formats::{FormatError, Usage};
+
+use super::call::Answered;
+use crate::backends::backend::Backend;
+use crate::backends::call::{CallError, Caller, collect};
+use crate::formats::crossing;
+use crate::formats::embeddings::{Embeddings, Part};
+
+/// Calls of one request that are under way at a time.
+const AT_A_TIME: usize = 8;
+
+/// The calls of one request, and what they have brought so far.
+#[derive(Debug)]
+pub(super) struct Several {
+    embeddings: Embeddings,
+    parts: RefCell<Vec<Part>>,
+}
+
+/// Where the calls go.
+pub(super) struct Place<'a> {
+    /// This thread's connections.
+    pub(super) caller: &'a Caller,
+    /// Who is called.
+    pub(super) backend: &'a Backend,
+    /// Where.
+    pub(super) uri: &'a Uri,
+    /// With which headers.
+    pub(super) headers: &'a HeaderMap,
+    /// Most bytes of all answers together.
+    pub(super) max_answer: usize,
+}
+
+impl Several {
+    pub(super) fn new(embeddings: Embeddings) -> Self {
+        Self { embeddings, parts: RefCell::default() }
+    }
+
+    /// Makes the calls that go before the last one; answers with the first refusal if there is one.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(super) async fn call_before(
+        &self,
+        place: &Place<'_>,
+    ) -> Result<Option<Response<Incoming>>, CallError> {
+        let calls = self.embeddings.before().iter().map(|body| async {
+            let response: Answered =
+                place.caller.post(place.backend, place.uri, place.headers.clone(), body.clone()).await;
+            let response = response?;
+            if !response.status().is_success() {
+                return Ok(Err(response));
+            }
+            let (head, body) = response.into_parts();
+            let body = collect(body, place.max_answer, place.backend.idle_timeout).await?;
+            Ok(Ok(Part::new(&head.headers, body)))
+        });
+        let mut answers = stream::iter(calls).buffered(AT_A_TIME);
+        let mut bytes = 0;
+        while let Some(answer) = answers.next().await {
+            let part = match answer? {
+                Ok(part) => part,
+                Err(refusal) => return Ok(Some(refusal)),
+            };
+            bytes += part.body.len();
+            if bytes > place.max_answer {
+                return Err(CallError::TooLarge(place.max_answer));
+            }
+            self.parts.borrow_mut().push(part);
+        }
+        Ok(None)
+    }
+
+    /// Bytes of the answers so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.parts.borrow().iter().map(|part| part.body.len()).sum()
+    }
+
+    /// What the calls so far have used, where their answers say so.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let parts = self.parts.borrow();
+        self.embeddings.usage(parts.iter())
+    }
+
+    /// The answer for the client once the last part has come.
+    ///
+    /// # Errors
+    /// When a part is not what the backend's format says, or vectors are missing.
+    pub(super) fn answer(&self, last: &Part, shown: &Shown) -> Result<crossing::Incoming, FormatError> {
+        let parts = self.parts.borrow();
+        self.embeddings.answer(parts.iter().chain([last]), shown)
+    }
+}
