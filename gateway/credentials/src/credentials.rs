@@ -125,6 +125,12 @@ impl Credentials {
         Ok(())
     }
 
+    /// Whether a request's body is part of what is shown, so that it must be whole before the head can be sent.
+    #[must_use]
+    pub const fn sign_bodies(&self) -> bool {
+        matches!(self.0, Kind::AwsSigv4(_))
+    }
+
     /// The backend refuses what it was shown (401): the next request fetches a new token, unless this one is
     /// so young that another would not help. Fixed credentials stay as they are.
     pub fn invalidate(&self) {

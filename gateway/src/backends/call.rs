@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
@@ -21,8 +22,9 @@ use tollgate_credentials::CredentialError;
 
 use super::backend::Backend;
 use super::tls::BackendTls;
+use super::upload::{OutBody, Progress, Upload};
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type HttpClient = Client<HttpsConnector<HttpConnector>, OutBody>;
 
 /// Idle connections kept per backend and worker.
 const IDLE_CONNECTIONS: usize = 256;
@@ -92,7 +94,7 @@ impl Caller {
         Self { tls, clients: RefCell::new(Vec::new()) }
     }
 
-    /// Posts a JSON body to a backend and waits for the head of its answer.
+    /// Posts a body to a backend, JSON unless its headers say otherwise, and waits for the head of its answer.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -103,7 +105,7 @@ impl Caller {
         mut headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, CallError> {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         self.call(backend, Method::POST, uri, headers, body).await
     }
 
@@ -127,24 +129,58 @@ impl Caller {
         mut headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, CallError> {
-        for (name, value) in &backend.headers {
-            if !headers.contains_key(name) {
-                headers.insert(name, value.clone());
-            }
-        }
         // Answers are read on their way, so they must not be compressed.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let mut request = post_request(uri.clone(), headers, body.clone());
-        *request.method_mut() = method;
-        let (mut head, payload) = request.into_parts();
-        backend.credentials.prepare(&mut head, &body).await.map_err(CallError::Credentials)?;
-        let client = self.client(backend.connect_timeout, backend.tls.as_ref());
-        let request = Request::from_parts(head, payload);
-        let response = answered(client.request(request), backend.first_byte_timeout).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            backend.credentials.invalidate();
+        let head = head(backend, method, uri, headers, &body).await?;
+        let request = Request::from_parts(head, OutBody::from(body));
+        let response = answered(self.request(backend, request), backend.first_byte_timeout).await?;
+        Ok(accepted(backend, response))
+    }
+
+    /// The same for an answer that passes as it comes, compressed or not.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn pass(
+        &self,
+        backend: &Backend,
+        method: Method,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, CallError> {
+        let head = head(backend, method, uri, headers, &body).await?;
+        let request = Request::from_parts(head, OutBody::from(body));
+        let answer = self.request(backend, request);
+        match tokio::time::timeout(backend.first_byte_timeout, answer).await {
+            Err(_) => Err(CallError::FirstByteTimeout),
+            Ok(answer) => sent(answer).map(|response| accepted(backend, response)),
         }
-        Ok(response)
+    }
+
+    /// The same with a body that is still coming. The time to the first byte counts from the last part of the
+    /// body that the backend took. For backends whose credentials do not sign bodies.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn upload(
+        &self,
+        backend: &Backend,
+        method: Method,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Upload,
+    ) -> Result<Response<Incoming>, CallError> {
+        let head = head(backend, method, uri, headers, b"").await?;
+        let progress = body.progress();
+        let request = Request::from_parts(head, OutBody::Stream(body));
+        let answer = self.request(backend, request);
+        let response = answered_after(answer, &progress, backend.first_byte_timeout).await?;
+        Ok(accepted(backend, response))
+    }
+
+    fn request(&self, backend: &Backend, request: Request<OutBody>) -> ResponseFuture {
+        self.client(backend.connect_timeout, backend.tls.as_ref()).request(request)
     }
 
     /// Sends any request and waits for the head of its answer.
@@ -157,6 +193,7 @@ impl Caller {
         connect: Duration,
         first_byte: Duration,
     ) -> Result<Response<Incoming>, CallError> {
+        let request = request.map(OutBody::Whole);
         answered(self.client(connect, None).request(request), first_byte).await
     }
 
@@ -173,6 +210,33 @@ impl Caller {
     }
 }
 
+/// The head of a request with the backend's headers and credentials.
+async fn head(
+    backend: &Backend,
+    method: Method,
+    uri: &Uri,
+    mut headers: HeaderMap,
+    body: &[u8],
+) -> Result<Parts, CallError> {
+    for (name, value) in &backend.headers {
+        if !headers.contains_key(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    let (mut head, ()) = Request::new(()).into_parts();
+    (head.method, head.uri, head.headers) = (method, uri.clone(), headers);
+    backend.credentials.prepare(&mut head, body).await.map_err(CallError::Credentials)?;
+    Ok(head)
+}
+
+/// Takes note of what an answer says about the credentials.
+fn accepted(backend: &Backend, response: Response<Incoming>) -> Response<Incoming> {
+    if response.status() == StatusCode::UNAUTHORIZED {
+        backend.credentials.invalidate();
+    }
+    response
+}
+
 /// Waits for the head of an answer.
 async fn answered(answer: ResponseFuture, first_byte: Duration) -> Result<Response<Incoming>, CallError> {
     match tokio::time::timeout(first_byte, answer).await {
@@ -180,10 +244,33 @@ async fn answered(answer: ResponseFuture, first_byte: Duration) -> Result<Respon
         Ok(Ok(response)) if response.status().is_success() && is_encoded(response.headers()) => {
             Err(CallError::Broken("the answer is compressed, which nobody asked for".into()))
         }
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) if error.is_connect() => Err(CallError::Connect(error.into())),
-        Ok(Err(error)) => Err(CallError::Broken(error.into())),
+        Ok(answer) => sent(answer),
     }
+}
+
+/// Waits for the head of an answer while the request's body is still being sent.
+async fn answered_after(
+    mut answer: ResponseFuture,
+    progress: &Progress,
+    first_byte: Duration,
+) -> Result<Response<Incoming>, CallError> {
+    loop {
+        let left = first_byte.saturating_sub(progress.silence());
+        if left.is_zero() {
+            return Err(CallError::FirstByteTimeout);
+        }
+        if let Ok(answer) = tokio::time::timeout(left, &mut answer).await {
+            return sent(answer);
+        }
+    }
+}
+
+fn sent(
+    answer: Result<Response<Incoming>, hyper_util::client::legacy::Error>,
+) -> Result<Response<Incoming>, CallError> {
+    answer.map_err(|error| {
+        if error.is_connect() { CallError::Connect(error.into()) } else { CallError::Broken(error.into()) }
+    })
 }
 
 /// Whether a body is compressed. It could not be read on its way, and so neither be measured nor recognized as

@@ -5,7 +5,8 @@
 //! attempt means, [`retry_after`] when a backend wants to be asked again, [`circuit`] when the circuit
 //! opens (pure, counting in `window`), `gate` is the word that requests are admitted by, [`deployment`]
 //! what they hold, [`backend_actor`] owns the circuit, [`registry`] keeps all of them. [`backend`] is a
-//! configured endpoint, [`credentials`] what it is shown, [`call`] one HTTP call of it over [`tls`].
+//! configured endpoint, [`credentials`] what it is shown, [`call`] one HTTP call of it over [`tls`] with an
+//! [`upload`].
 //!
 //! Invariants:
 //! * no request is admitted before an open period is over, and then one probe at a time;
@@ -32,6 +33,7 @@ mod snapshot;
 mod spec;
 pub mod tls;
 pub mod transition;
+pub mod upload;
 mod window;
 
 pub use backend_actor::ManualAction;
