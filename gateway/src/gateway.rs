@@ -9,7 +9,8 @@ use arc_swap::ArcSwap;
 use crate::backends::Backends;
 use crate::backends::call::Caller;
 use crate::limits::Limiters;
-use crate::overload::{Admission, MemoryBudget};
+use crate::overload::snapshot::{AdmissionSnapshot, BackendLoad};
+use crate::overload::{Admission, MemoryBudget, OverloadSnapshot};
 use crate::policies::semantic_cache::CacheLookup;
 use crate::request::response_ids::ResponseIds;
 use crate::snapshot::Snapshot;
@@ -43,6 +44,23 @@ impl Gateway {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// What runs, waits and was refused.
+    #[must_use]
+    pub fn load(&self) -> OverloadSnapshot {
+        let snapshot = self.snapshot.load();
+        let bounded = snapshot.backends.iter().filter_map(|(name, backend)| {
+            let requests = AdmissionSnapshot::from(&**backend.admission.as_ref()?);
+            Some(BackendLoad { backend: Arc::clone(name), requests })
+        });
+        let mut backends: Vec<BackendLoad> = bounded.collect();
+        backends.sort_by(|a, b| a.backend.cmp(&b.backend));
+        OverloadSnapshot {
+            requests: AdmissionSnapshot::from(&*self.admission),
+            memory: (&*self.memory).into(),
+            backends,
+        }
     }
 }
 

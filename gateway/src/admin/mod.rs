@@ -19,6 +19,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/admin/backends/{backend}/open", web::post().to(circuits::open))
         .route("/admin/backends/{backend}/close", web::post().to(circuits::close))
         .route("/admin/limits", web::get().to(limits))
+        .route("/admin/overload", web::get().to(overload))
         .route("/admin/ledger", web::get().to(ledger));
 }
 
@@ -48,7 +49,8 @@ async fn ready(gateway: web::Data<Gateway>) -> HttpResponse {
 
 async fn metrics(gateway: web::Data<Gateway>) -> HttpResponse {
     let ledger = ledger_gauges(&gateway);
-    let text = gateway.metrics.encode(&ledger, &gateway.backends.observe(), &gateway.limiters.stats());
+    let (backends, limiters) = (gateway.backends.observe(), gateway.limiters.stats());
+    let text = gateway.metrics.encode(&ledger, &backends, &limiters, &gateway.load());
     HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text)
 }
 
@@ -58,6 +60,10 @@ async fn backends(gateway: web::Data<Gateway>) -> impl Responder {
 
 async fn limits(gateway: web::Data<Gateway>) -> impl Responder {
     HttpResponse::Ok().json(gateway.limiters.observe())
+}
+
+async fn overload(gateway: web::Data<Gateway>) -> impl Responder {
+    HttpResponse::Ok().json(gateway.load())
 }
 
 async fn ledger(gateway: web::Data<Gateway>) -> impl Responder {

@@ -122,7 +122,12 @@ async fn a_backend_is_left_alone_and_comes_back_without_a_clients_request() {
     until(&backends, CircuitState::Closed).await;
     assert!(backends.observe().iter().all(|seen| seen.trips == 1 && seen.succeeded + seen.failed == 0));
     drop(probes);
-    let text = metrics.encode(&LedgerGauges::default(), &[], &crate::limits::LimiterStats::default());
+    let text = metrics.encode(
+        &LedgerGauges::default(),
+        &[],
+        &crate::limits::LimiterStats::default(),
+        &Default::default(),
+    );
     for line in [
         r#"tollgate_probes_total{backend="b",result="healthy"}"#,
         r#"tollgate_probes_total{backend="b",result="status"}"#,

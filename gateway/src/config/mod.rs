@@ -28,7 +28,9 @@ pub mod subscriptions;
 pub mod telemetry;
 pub mod tls;
 pub mod validate;
+mod validate_aliases;
 mod validate_circuits;
+mod validate_formats;
 mod validate_resiliency;
 
 pub use backends::{BackendConfig, BackendFormat, TimeoutsConfig};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tollgate_settings::Mistakes;
+use tollgate_settings::{Mistakes, SecretTemplate};
 use tollgate_settings::load::nearest;
 
 use super::{BackendConfig, CacheConfig, Config, KeyConfig, ModelConfig, SubscriptionConfig};
@@ -20,13 +20,16 @@ const MAX_TAG_VALUE_BYTES: usize = 256;
 pub fn validate(config: &Config) -> Result<(), Mistakes> {
     let mut mistakes = Mistakes::default();
     check_server(config, &mut mistakes);
+    super::validate_aliases::check_overload(config, &mut mistakes);
     mistakes.add_section("events", config.events.mistakes());
     for (name, backend) in &config.backends {
         check_backend(name, backend, &mut mistakes);
+        super::validate_formats::check(name, backend, &mut mistakes);
         super::validate_circuits::check(config, name, backend, &mut mistakes);
     }
     for (alias, model) in &config.models {
         check_model(config, alias, model, &mut mistakes);
+        super::validate_aliases::check(alias, model, &mut mistakes);
         super::validate_resiliency::check(config, alias, model, &mut mistakes);
     }
     for (name, product) in &config.products {
@@ -46,6 +49,7 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
             }
         }
     }
+    super::apis::check(config, &mut mistakes);
     check_subscriptions(config, &mut mistakes);
     mistakes.into_result()
 }
@@ -62,6 +66,9 @@ fn check_server(config: &Config, mistakes: &mut Mistakes) {
     }
     if config.server.max_body.0 == 0 {
         mistakes.add("server.max_body", "must be above 0");
+    }
+    if let Some(Err(error)) = config.responses.signing_key.as_ref().map(SecretTemplate::resolve) {
+        mistakes.add("responses.signing_key", error.to_string());
     }
     if config.gateway_id.is_empty() || config.gateway_id.len() > MAX_TAG_KEY_BYTES {
         mistakes.add("gateway_id", "must have 1 to 64 bytes");
@@ -148,7 +155,8 @@ pub fn key_hash(key: &KeyConfig) -> Option<[u8; 32]> {
     hex::decode_to_slice(key.sha256.trim(), &mut hash).ok().map(|()| hash)
 }
 
-fn refer<'a>(
+/// Notes a name that leads nowhere.
+pub(super) fn refer<'a>(
     mistakes: &mut Mistakes,
     path: String,
     kind: &str,

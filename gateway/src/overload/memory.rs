@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct MemoryBudget {
     max_bytes: u64,
     used_bytes: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// Bytes that are held; given back when it is dropped.
@@ -21,7 +22,7 @@ impl MemoryBudget {
     /// With this bound in bytes.
     #[must_use]
     pub fn new(max_bytes: u64) -> Arc<Self> {
-        Arc::new(Self { max_bytes, used_bytes: AtomicU64::new(0) })
+        Arc::new(Self { max_bytes, used_bytes: AtomicU64::new(0), refused: AtomicU64::new(0) })
     }
 
     /// Begins to hold nothing.
@@ -35,6 +36,18 @@ impl MemoryBudget {
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes.load(Ordering::Relaxed)
     }
+
+    /// The bound in bytes.
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// How often something was not let in.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
 }
 
 impl Held {
@@ -45,6 +58,8 @@ impl Held {
         let grown = self.budget.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
         if grown {
             self.bytes += bytes;
+        } else {
+            self.budget.refused.fetch_add(1, Ordering::Relaxed);
         }
         grown
     }
@@ -70,6 +85,6 @@ mod tests {
         drop(first);
         assert!(second.grow(100) && !second.grow(u64::MAX));
         drop(second);
-        assert_eq!(budget.used_bytes(), 0);
+        assert_eq!((budget.used_bytes(), budget.refused()), (0, 3));
     }
 }

@@ -7,7 +7,9 @@
 pub mod admission;
 pub mod memory;
 pub mod queue;
+pub mod snapshot;
 
 pub use admission::{Admission, AdmissionRules, Overloaded, Permit};
 pub use memory::{Held, MemoryBudget};
 pub use queue::Place;
+pub use snapshot::OverloadSnapshot;

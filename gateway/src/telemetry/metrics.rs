@@ -22,9 +22,11 @@ use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{Outcome, UsageEvent};
 
 use super::background::{ProbeMetrics, ReplicaMetrics};
+use super::load::{OverloadMetrics, TokenCountMetrics};
 use super::scrape::{DeploymentMetrics, LedgerMetrics, LimiterMetrics};
 use crate::backends::DeploymentSnapshot;
 use crate::limits::LimiterStats;
+use crate::overload::OverloadSnapshot;
 
 /// Most label combinations of one family of metrics.
 const MAX_SERIES: usize = 2_000;
@@ -122,6 +124,8 @@ pub struct Metrics {
     replicas: ReplicaMetrics,
     limiters: LimiterMetrics,
     ledger: LedgerMetrics,
+    overload: OverloadMetrics,
+    token_counts: TokenCountMetrics,
     scraping: Mutex<()>,
     routes: SeriesCache<RouteSeries>,
     consumers: SeriesCache<ConsumerSeries>,
@@ -162,6 +166,8 @@ impl Metrics {
             replicas: ReplicaMetrics::register(&mut registry),
             limiters: LimiterMetrics::register(&mut registry),
             ledger: LedgerMetrics::register(&mut registry),
+            overload: OverloadMetrics::register(&mut registry),
+            token_counts: TokenCountMetrics::register(&mut registry),
             scraping: Mutex::new(()),
             routes: SeriesCache::default(),
             consumers: SeriesCache::default(),
@@ -292,12 +298,15 @@ impl Metrics {
         ledger: &LedgerGauges,
         deployments: &[DeploymentSnapshot],
         limiters: &LimiterStats,
+        overload: &OverloadSnapshot,
     ) -> String {
         // Two scrapes at once would see each other's half-written state.
         let _turn = self.scraping.lock();
         self.ledger.set(ledger);
         self.deployments.set(deployments);
         self.limiters.set(limiters);
+        self.overload.set(overload);
+        self.token_counts.set(tollgate_tokens::Counter::shared().stats());
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             tracing::error!("metrics cannot be written");
@@ -404,9 +413,7 @@ impl<T> SeriesCache<T> {
 
 /// Class and outcome are used as indexes; this fails to compile when a variant outgrows the arrays.
 const _: () = assert!(
-    TokenClass::ALL.len() == 15
-        && Outcome::HedgeLost as usize == 8
-        && TokenClass::AnswerBytes as usize == 14
+    TokenClass::ALL.len() == 15 && Outcome::HedgeLost as usize == 8 && TokenClass::AnswerBytes as usize == 14
 );
 
 #[cfg(test)]

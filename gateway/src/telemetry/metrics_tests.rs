@@ -49,6 +49,7 @@ fn scrape(metrics: &Metrics) -> String {
         &LedgerGauges { backlog_records: 3, ..LedgerGauges::default() },
         &[],
         &LimiterStats::default(),
+        &OverloadSnapshot::default(),
     )
 }
 
@@ -93,6 +94,7 @@ fn series_beyond_the_bound_are_counted_as_overflow() {
 async fn circuits_and_limiters_show_their_state() {
     use crate::backends::circuit::CircuitRules;
     use crate::backends::{Backends, DeploymentId, DeploymentSpec, ManualAction};
+    use crate::overload::snapshot::{AdmissionSnapshot, BackendLoad, MemorySnapshot};
     use crate::telemetry::clock::Clock;
 
     let id = DeploymentId { backend: "b".into(), model: "m".into() };
@@ -101,7 +103,15 @@ async fn circuits_and_limiters_show_their_state() {
     backends.set_manual(&id, ManualAction::Open).await.unwrap();
     let limiters = LimiterStats { keys: 4, unavailable: 2, ..LimiterStats::default() };
     let metrics = Metrics::new();
-    let text = metrics.encode(&LedgerGauges::default(), &backends.observe(), &limiters);
+    let overload = OverloadSnapshot {
+        requests: AdmissionSnapshot { running: 7, refused: 3, ..AdmissionSnapshot::default() },
+        memory: MemorySnapshot { used_bytes: 9, ..MemorySnapshot::default() },
+        backends: vec![BackendLoad {
+            backend: "b".into(),
+            requests: AdmissionSnapshot { waiting: 5, ..AdmissionSnapshot::default() },
+        }],
+    };
+    let text = metrics.encode(&LedgerGauges::default(), &backends.observe(), &limiters, &overload);
     for line in [
         r#"tollgate_circuit_open{backend="b",model="m"} 1"#,
         r#"tollgate_circuit_trips_total{backend="b",model="m"} 1"#,
@@ -110,9 +120,14 @@ async fn circuits_and_limiters_show_their_state() {
         "tollgate_replica_circuits_dropped_total 0",
         "tollgate_limiter_keys 4",
         "tollgate_limiter_unavailable_total 2",
+        "tollgate_requests_running 7",
+        "tollgate_requests_overloaded_total 3",
+        "tollgate_memory_used_bytes 9",
+        r#"tollgate_backend_waiting{backend="b"} 5"#,
+        r#"tollgate_token_counts_total{way="failed"} 0"#,
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
-    let after = metrics.encode(&LedgerGauges::default(), &[], &limiters);
+    let after = metrics.encode(&LedgerGauges::default(), &[], &limiters, &OverloadSnapshot::default());
     assert!(!after.contains("tollgate_circuit_open{"), "a deployment that is gone is not shown");
 }

@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod clock;
+mod load;
 pub mod metrics;
 pub mod redact;
 mod scrape;

@@ -241,6 +241,6 @@ impl LedgerMetrics {
 }
 
 /// Makes a counter show a count that is kept elsewhere.
-fn set(counter: &Counter<u64, AtomicU64>, count: u64) {
+pub(super) fn set(counter: &Counter<u64, AtomicU64>, count: u64) {
     counter.inner().store(count, Ordering::Relaxed);
 }
