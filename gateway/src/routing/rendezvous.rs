@@ -23,19 +23,21 @@ pub fn arrange(group: &mut [usize], members: &[Member], session: u64) {
         let member = members[index];
         let number = mix(session ^ member.identity);
         // The logarithm is needed for unequal weights only.
-        if alike { number as f64 } else { weighted(number, member.weight) }
+        if alike { (number >> 40) as f32 } else { weighted(number, member.weight) }
     };
-    let mut scored: SmallVec<[(f64, usize); 8]> = group.iter().map(|index| (score(*index), *index)).collect();
-    scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut scored: SmallVec<[(f32, usize); 8]> = group.iter().map(|index| (score(*index), *index)).collect();
+    scored
+        .sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(members[a.1].identity.cmp(&members[b.1].identity)));
     for (place, (_, index)) in group.iter_mut().zip(scored) {
         *place = index;
     }
 }
 
 /// The score of a target with a weight: −weight ÷ ln(u), u uniform between 0 and 1.
-fn weighted(number: u64, weight: u32) -> f64 {
-    let uniform = ((number >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-    -f64::from(weight) / uniform.ln()
+fn weighted(number: u64, weight: u32) -> f32 {
+    // 24 bits, so that it is exact and never 0 or 1.
+    let uniform = ((number >> 41) as f32 + 0.5) / (1_u32 << 23) as f32;
+    -(weight as f32) / uniform.ln()
 }
 
 #[cfg(test)]

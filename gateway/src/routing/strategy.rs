@@ -11,6 +11,9 @@ use super::balance::{Member, draw};
 
 /// Most targets whose loads are all compared.
 const SCANNED: usize = 8;
+/// Places of a group that are drawn by weight. The others follow as they are configured: a request hardly ever
+/// comes that far.
+const DRAWN: usize = 3;
 
 /// How one of the targets of a priority group is chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,27 +42,32 @@ pub trait Loads {
 /// Puts one group into the order to be tried. `pick` is a random number, for round robin a counter.
 pub fn arrange(strategy: Strategy, group: &mut [usize], members: &[Member], loads: &impl Loads, pick: u64) {
     match strategy {
-        Strategy::Weighted => draw(group, members, pick, usize::MAX),
+        Strategy::Weighted => draw(group, members, pick, DRAWN),
         Strategy::RoundRobin => {
             let turn = pick % (group.len() as u64).max(1);
             group.rotate_left(turn as usize);
         }
         Strategy::LeastBusy => {
-            draw(group, members, pick, usize::MAX);
-            let compared = if group.len() <= SCANNED { group.len() } else { 2 };
             let busy = |index: usize| Share { calls: loads.in_flight(index), weight: members[index].weight };
-            sort_by_load(&mut group[..compared], busy);
+            if group.len() > SCANNED {
+                draw(group, members, pick, 2);
+                sort_by_load(&mut group[..2], busy);
+            } else {
+                let equals = sort_by_load(group, busy);
+                draw(&mut group[..equals], members, pick, DRAWN);
+            }
         }
         Strategy::Latency => {
-            draw(group, members, pick, usize::MAX);
+            draw(group, members, pick, 2);
             let compared = group.len().min(2);
             sort_by_load(&mut group[..compared], |index| expected_wait(loads, index));
         }
     }
 }
 
-/// Sorts a few indexes by loads that are read once each; equal ones keep their order.
-fn sort_by_load<L: PartialOrd>(group: &mut [usize], load: impl Fn(usize) -> L) {
+/// Sorts a few indexes by loads that are read once each; equal ones keep their order. Answers how many have the
+/// lowest load.
+fn sort_by_load<L: PartialOrd>(group: &mut [usize], load: impl Fn(usize) -> L) -> usize {
     let mut loaded: SmallVec<[(L, usize); SCANNED]> =
         group.iter().map(|index| (load(*index), *index)).collect();
     for end in 1..loaded.len() {
@@ -69,9 +77,10 @@ fn sort_by_load<L: PartialOrd>(group: &mut [usize], load: impl Fn(usize) -> L) {
             at -= 1;
         }
     }
-    for (place, (_, index)) in group.iter_mut().zip(loaded) {
-        *place = index;
+    for (place, (_, index)) in group.iter_mut().zip(&loaded) {
+        *place = *index;
     }
+    loaded.iter().take_while(|(load, _)| loaded.first().is_some_and(|(lowest, _)| load == lowest)).count()
 }
 
 /// Calls under way for a weight, compared as fractions.
