@@ -63,6 +63,12 @@ pub enum GatewayError {
         /// Path, cut at 256 bytes.
         path: String,
     },
+    /// Another protocol was asked for.
+    #[error("a change to the protocol `{protocol}` is not supported here; use HTTP")]
+    UpgradeNotSupported {
+        /// Which, cut at 64 characters.
+        protocol: String,
+    },
     /// The body is not what the API takes.
     #[error("{message}")]
     InvalidBody {
@@ -225,6 +231,9 @@ impl GatewayError {
             Self::InvalidKey => (401, "invalid_api_key", "invalid_request_error", Client),
             Self::UnknownPath { .. } => (404, "unknown_url", "invalid_request_error", Client),
             Self::WrongMethod { .. } => (405, "method_not_allowed", "invalid_request_error", Client),
+            Self::UpgradeNotSupported { .. } => {
+                (501, "upgrade_not_supported", "invalid_request_error", Client)
+            }
             Self::InvalidBody { .. } => (400, "invalid_body", "invalid_request_error", Client),
             Self::UnsupportedParameter { .. } => {
                 (400, "unsupported_parameter", "invalid_request_error", Client)

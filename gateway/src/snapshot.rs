@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub backends: Backs,
     /// Models by alias.
     pub models: HashMap<Arc<str>, Arc<Model>, ahash::RandomState>,
+    /// APIs that are passed through, longest paths first.
+    pub apis: Box<[Arc<Api>]>,
     /// Bounds and timeouts towards clients.
     pub server: ServerConfig,
     /// Which content is published.
@@ -38,6 +40,24 @@ pub struct Snapshot {
     /// Lookups in the cache that take longer are misses; none without a cache service.
     pub cache: Option<CacheSettings>,
 }
+
+/// An API of a backend that is passed through.
+#[derive(Debug)]
+pub struct Api {
+    /// Configured name.
+    pub name: Arc<str>,
+    /// Path that it is served below.
+    pub path: Box<str>,
+    /// The endpoint.
+    pub backend: Arc<Backend>,
+    /// The endpoint's base URL, without a slash at its end.
+    pub url: Box<str>,
+    /// Health and circuit of everything that is passed there.
+    pub deployment: Deployment,
+}
+
+/// Stands for the model of a deployment where requests are passed through.
+const ANY_MODEL: &str = "*";
 
 /// How the cache service is used.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +125,14 @@ pub enum SnapshotError {
         /// Why.
         source: AffinityError,
     },
+    /// The deployment of an API has no actor.
+    #[error("apis.{name}: no deployment of backend `{backend}`")]
+    Api {
+        /// The API.
+        name: Arc<str>,
+        /// Its backend.
+        backend: Arc<str>,
+    },
     /// A target's deployment has no actor.
     #[error("models.{alias}: no deployment `{model}` at backend `{backend}`")]
     Deployment {
@@ -121,10 +149,15 @@ pub enum SnapshotError {
 #[must_use]
 pub fn deployments(config: &Config) -> Vec<DeploymentSpec> {
     let mut specs: Vec<DeploymentSpec> = Vec::new();
-    for target in config.models.values().flat_map(|model| &model.targets) {
-        let id = DeploymentId { backend: Arc::clone(&target.backend), model: Arc::clone(&target.model) };
+    let of_models = config.models.values().flat_map(|model| &model.targets).map(|target| DeploymentId {
+        backend: Arc::clone(&target.backend),
+        model: Arc::clone(&target.model),
+    });
+    let of_apis = config.apis.values().map(|api| any_model(&api.backend));
+    for id in of_models.chain(of_apis) {
         if specs.iter().all(|spec| spec.id != id) {
-            specs.push(DeploymentSpec::of(id, config.backends.get(&target.backend)));
+            let backend = config.backends.get(&id.backend);
+            specs.push(DeploymentSpec::of(id, backend));
         }
     }
     specs
@@ -149,6 +182,7 @@ impl Snapshot {
         }
         Ok(Self {
             keys: KeyTable::build(config),
+            apis: Api::build_all(config, &backends, deployments)?,
             backends,
             models,
             server: config.server,
@@ -160,10 +194,47 @@ impl Snapshot {
         })
     }
 
+    /// The API that a path belongs to, and what follows the API's own path.
+    #[must_use]
+    pub fn api_of<'p>(&self, path: &'p str) -> Option<(&Arc<Api>, &'p str)> {
+        self.apis.iter().find_map(|api| {
+            let rest = path.strip_prefix(&*api.path)?;
+            (rest.is_empty() || rest.starts_with('/')).then_some((api, rest))
+        })
+    }
+
     /// Whether an alias exists and may be shown.
     #[must_use]
     pub fn lists(&self, alias: &str) -> bool {
         self.models.get(alias).is_some_and(|model| !model.hidden)
+    }
+}
+
+fn any_model(backend: &Arc<str>) -> DeploymentId {
+    DeploymentId { backend: Arc::clone(backend), model: ANY_MODEL.into() }
+}
+
+impl Api {
+    fn build_all(
+        config: &Config,
+        backends: &Backs,
+        deployments: &Backends,
+    ) -> Result<Box<[Arc<Self>]>, SnapshotError> {
+        let mut apis = Vec::with_capacity(config.apis.len());
+        for (name, api) in &config.apis {
+            let missing =
+                || SnapshotError::Api { name: Arc::clone(name), backend: Arc::clone(&api.backend) };
+            let url = config.backends.get(&api.backend).ok_or_else(missing)?.url.trim_end_matches('/');
+            apis.push(Arc::new(Self {
+                name: Arc::clone(name),
+                path: api.path.as_str().into(),
+                backend: Arc::clone(backends.get(&*api.backend).ok_or_else(missing)?),
+                url: url.into(),
+                deployment: deployments.get(&any_model(&api.backend)).ok_or_else(missing)?,
+            }));
+        }
+        apis.sort_by_key(|api| std::cmp::Reverse(api.path.len()));
+        Ok(apis.into())
     }
 }
 

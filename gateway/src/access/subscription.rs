@@ -31,6 +31,8 @@ pub struct Caller {
 pub struct Product {
     /// Aliases that may be used.
     pub models: HashSet<Arc<str>>,
+    /// APIs that may be called.
+    pub apis: HashSet<Arc<str>>,
     /// Who goes first when capacity is short.
     pub tier: u8,
 }
@@ -83,6 +85,7 @@ impl KeyTable {
                     &**name,
                     Arc::new(Product {
                         models: product.models.iter().cloned().collect(),
+                        apis: product.apis.iter().cloned().collect(),
                         tier: product.tier,
                     }),
                 )

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tollgate_eventlog::config::{EmbeddedConfig, EventLogConfig};
 use tollgate_settings::units::{Bytes, Time};
 
+pub mod apis;
 pub mod backends;
 pub mod cache;
 pub mod circuits;
@@ -33,6 +34,7 @@ mod validate_circuits;
 mod validate_formats;
 mod validate_resiliency;
 
+pub use apis::ApiConfig;
 pub use backends::{BackendConfig, BackendFormat, TimeoutsConfig};
 pub use cache::{CacheConfig, CacheScope, CacheServiceConfig, ExactCacheConfig, SemanticCacheConfig};
 pub use circuits::{CapacityConfig, CircuitConfig, DeploymentConfig, ProbeConfig, ReplicasConfig};
@@ -85,6 +87,9 @@ pub struct Config {
     /// The models that clients see, by alias.
     #[serde(default)]
     pub models: IndexMap<Arc<str>, ModelConfig>,
+    /// APIs of backends that are passed through as they are, by name.
+    #[serde(default)]
+    pub apis: IndexMap<Arc<str>, ApiConfig>,
     /// Bundles of models and limits that subscriptions are made for.
     #[serde(default)]
     pub products: IndexMap<Arc<str>, ProductConfig>,

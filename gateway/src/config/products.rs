@@ -11,6 +11,9 @@ use tollgate_settings::units::Tokens;
 pub struct ProductConfig {
     /// Aliases that its subscriptions may use.
     pub models: Vec<Arc<str>>,
+    /// APIs that its subscriptions may call.
+    #[serde(default)]
+    pub apis: Vec<Arc<str>>,
     /// Who goes first when capacity is short: lower numbers before higher ones.
     #[serde(default = "super::defaults::tier")]
     pub tier: u8,
