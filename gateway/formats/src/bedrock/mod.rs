@@ -14,11 +14,12 @@ pub mod embeddings;
 pub mod error;
 pub mod event_stream;
 mod family;
+pub mod invoke;
 pub mod request;
 pub mod stream;
 mod wire;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Letters of a path segment that stay as they are (RFC 3986 "unreserved"). AWS SDKs write the rest in percent
 /// signs, `:` and `/` of ARNs too, and signatures are over what is written.
@@ -30,6 +31,15 @@ pub fn path(model: &str, stream: bool) -> String {
     operation_path(model, if stream { "converse-stream" } else { "converse" })
 }
 
+/// The model and the operation that a path of a call names.
+#[must_use]
+pub fn of_path(path: &str) -> Option<(String, &str)> {
+    let (before, operation) = path.rsplit_once('/')?;
+    let (_, model) = before.rsplit_once("/model/")?;
+    let model = percent_decode_str(model).decode_utf8().ok()?;
+    (!model.is_empty()).then(|| (model.into_owned(), operation))
+}
+
 fn operation_path(model: &str, operation: &str) -> String {
     format!("/model/{}/{operation}", utf8_percent_encode(model, SEGMENT))
 }
@@ -37,6 +47,15 @@ fn operation_path(model: &str, operation: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_names_the_model_again() {
+        for model in ["us.amazon.nova-pro-v1:0", "arn:aws:bedrock:us-east-1:1:inference-profile/x"] {
+            assert_eq!(of_path(&path(model, true)), Some((model.to_owned(), "converse-stream")));
+        }
+        assert_eq!(of_path("/model//converse"), None);
+        assert_eq!(of_path("/guardrail/x/apply"), None);
+    }
 
     #[test]
     fn ids_and_arns_are_one_segment_of_the_path() {

@@ -18,7 +18,7 @@ pub mod stream;
 mod usage;
 mod wire;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Stands before proofs of thoughts that this provider gave, in the client's conversation. A conversation can
 /// move from one provider to another, and none takes proofs of the other.
@@ -35,6 +35,18 @@ pub fn path(model: &str, stream: bool) -> String {
     method_path(model, method)
 }
 
+/// The model and the method that a path of a call names; the model without the collection `models`.
+#[must_use]
+pub fn of_path(path: &str) -> Option<(String, &str)> {
+    let (before, method) = path.rsplit_once(':')?;
+    let model = match before.rsplit_once("/models/") {
+        Some((_, model)) => model,
+        None => &before[before.rfind("/tunedModels/")? + 1..],
+    };
+    let model = percent_decode_str(model).decode_utf8().ok()?;
+    Some((model.into_owned(), method))
+}
+
 fn method_path(model: &str, method: &str) -> String {
     let collection = if has_collection(model) { "" } else { "models/" };
     format!("/v1beta/{collection}{}:{method}", utf8_percent_encode(model, SEGMENT))
@@ -47,6 +59,18 @@ fn has_collection(model: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_names_the_model_again() {
+        assert_eq!(
+            of_path("/v1beta/models/gemini-2.5-flash:generateContent"),
+            Some(("gemini-2.5-flash".to_owned(), "generateContent"))
+        );
+        let tuned = of_path("/v1beta/tunedModels/my-1:generateContent").unwrap();
+        assert_eq!(tuned.0, "tunedModels/my-1");
+        assert_eq!(of_path("/v1beta/models"), None);
+        assert_eq!(of_path("/upload:x"), None);
+    }
 
     #[test]
     fn the_model_and_what_is_asked_of_it_stand_in_the_path() {
