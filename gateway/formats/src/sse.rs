@@ -67,6 +67,14 @@ impl Splitter {
             return self.split_whole(chunk, &mut judge);
         }
         self.partial.extend_from_slice(&chunk);
+        // An event that goes on stays where it is: it would else be copied again with every chunk.
+        if let Err(line) = event_end(&self.partial, self.searched) {
+            self.searched = line;
+            return match self.partial.len() <= self.limit {
+                true => Ok(Bytes::new()),
+                false => Err(TooLarge { limit: self.limit }),
+            };
+        }
         let joined = std::mem::take(&mut self.partial).freeze();
         self.split_whole(joined, &mut judge)
     }
@@ -95,6 +103,10 @@ impl Splitter {
                 }
             };
             let event = &bytes[start..end];
+            // Also when it came at once: the bound must not depend on where the stream is cut.
+            if event.len() > self.limit {
+                return Err(TooLarge { limit: self.limit });
+            }
             let fields = Fields::of(event, std::mem::take(&mut self.at_start));
             let verdict = fields.event().map_or(Verdict::Keep, &mut *judge);
             match (verdict, &mut kept) {

@@ -42,6 +42,24 @@ fn a_dropped_event_leaves_no_trace() {
 }
 
 #[test]
+fn an_event_beyond_the_bound_is_refused_wherever_it_is_cut() {
+    let text = b"data: 789\n\n";
+    let push = |splitter: &mut Splitter, piece: &'static [u8]| {
+        splitter.push(Bytes::from_static(piece), |_| Verdict::Keep).map(|out| out.len())
+    };
+    for limit in [text.len() - 1, text.len()] {
+        let expected = if limit < text.len() { Err(TooLarge { limit }) } else { Ok(text.len()) };
+        assert_eq!(push(&mut Splitter::new(limit), text), expected);
+        for at in 1..text.len() {
+            let (first, second) = text.split_at(at);
+            let mut splitter = Splitter::new(limit);
+            assert_eq!(push(&mut splitter, first), Ok(0));
+            assert_eq!(push(&mut splitter, second), expected, "cut at {at}");
+        }
+    }
+}
+
+#[test]
 fn the_judge_reads_the_name_of_an_event() {
     let text =
         b"event: message_start\ndata: 1\n\nevent:ping\ndata: 2\n\nevent\ndata: 3\n\nevents: no\ndata: 4\n\n";

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
@@ -95,6 +95,13 @@ pub fn object_text(body: &[u8]) -> Result<&str, FormatError> {
 pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, FormatError> {
     serde_json::from_str(object_text(body)?)
         .map_err(|error| FormatError::invalid(format!("the request body cannot be read: {error}"), None))
+}
+
+/// A value that is there, `null` included: it has a place in the body that a change must take.
+pub(crate) fn as_written<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl<'a> View<'a> {

@@ -1,14 +1,14 @@
 //! What the gateway must know of a Messages request before it decides anything; also of a token count's.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
-use crate::view::{self, View};
+use crate::view::{self, View, as_written};
 
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     model: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "as_written")]
     max_tokens: Option<&'a RawValue>,
@@ -18,11 +18,6 @@ struct Body<'a> {
     messages: Option<&'a RawValue>,
     #[serde(default)]
     stream: Option<bool>,
-}
-
-/// A value that is there, `null` included: it has a place in the body that a change must take.
-fn as_written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Reads a request's view. Usage is always part of this format's streams.

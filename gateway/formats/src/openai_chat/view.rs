@@ -1,14 +1,14 @@
 //! The body of a chat request, read no further than routing and metering have to.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
-use crate::view::{Change, View, read};
+use crate::view::{Change, View, as_written, read};
 
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     model: Option<&'a RawValue>,
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
@@ -16,13 +16,13 @@ struct Body<'a> {
     stream: Option<bool>,
     #[serde(default)]
     n: Option<u64>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     stream_options: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     max_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     max_completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     temperature: Option<&'a RawValue>,
 }
 
@@ -30,13 +30,6 @@ struct Body<'a> {
 struct StreamOptions {
     #[serde(default)]
     include_usage: Option<bool>,
-}
-
-/// An explicit `null` has a place in the body that can be replaced, unlike a field that is not there.
-pub(crate) fn even_null<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Reads a body. Syntax is checked to the end; fields the gateway does not know are not touched.
@@ -143,6 +136,13 @@ mod tests {
         assert_eq!(most(r#"{"messages":[],"max_tokens":10,"max_completion_tokens":20,"n":3}"#), Some(60));
         assert_eq!(most(r#"{"messages":[],"max_tokens":10,"max_completion_tokens":null}"#), Some(10));
         assert_eq!(most(r#"{"messages":[]}"#), None);
+    }
+
+    #[test]
+    fn a_model_that_is_null_has_a_place_in_the_body() {
+        let body = Bytes::from_static(br#"{"model":null,"messages":[]}"#);
+        let rewritten = view(&body).unwrap().rewrite(&body, &[Change::new("model", &"m")]);
+        assert_eq!(&rewritten[..], br#"{"model":"m","messages":[]}"#);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
-use crate::openai_chat::view::{even_null, include_usage, tokens};
-use crate::view::{View, read};
+use crate::openai_chat::view::{include_usage, tokens};
+use crate::view::{View, as_written, read};
 
 pub use crate::openai_chat::view::usage_change;
 
@@ -14,7 +14,7 @@ pub(super) const DEFAULT_MAX_TOKENS: u64 = 16;
 
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     model: Option<&'a RawValue>,
     #[serde(borrow)]
     prompt: Option<&'a RawValue>,
@@ -24,11 +24,11 @@ struct Body<'a> {
     n: Option<u64>,
     #[serde(default)]
     best_of: Option<u64>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     stream_options: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     max_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     temperature: Option<&'a RawValue>,
 }
 

@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
-use crate::view::{View, read};
+use crate::view::{View, as_written, read};
 
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     model: Option<&'a RawValue>,
     #[serde(borrow)]
     input: Option<&'a RawValue>,

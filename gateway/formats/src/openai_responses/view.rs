@@ -5,21 +5,21 @@ use serde_json::value::RawValue;
 
 use crate::error::FormatError;
 use crate::json::Str;
-use crate::view::{self, View};
+use crate::view::{self, View, as_written};
 
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     model: Option<&'a RawValue>,
     #[serde(borrow, default)]
     input: Option<&'a RawValue>,
     #[serde(default)]
     stream: Option<bool>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     max_output_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     temperature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     previous_response_id: Option<&'a RawValue>,
 }
 
@@ -74,6 +74,16 @@ mod tests {
         assert_eq!(view.previous_response_id.as_deref(), Some("resp_1"));
         assert_eq!((view.max_output_tokens, view.stream), (Some(9), false));
         assert!(view.field("previous_response_id").is_some());
+    }
+
+    #[test]
+    fn a_change_takes_the_place_of_null() {
+        let body = bytes::Bytes::from_static(br#"{"model":null,"input":"hi","max_output_tokens":null}"#);
+        let view = view(&body).unwrap();
+        assert_eq!(view.max_output_tokens, None);
+        let changes = [view::Change::new("model", &"m"), view::Change::new("max_output_tokens", &9)];
+        let rewritten = view.rewrite(&body, &changes);
+        assert_eq!(&rewritten[..], br#"{"model":"m","input":"hi","max_output_tokens":9}"#);
     }
 
     #[test]

@@ -215,7 +215,8 @@ impl StreamEncoder for Encoder {
                 out,
                 |_| {},
                 |choice| {
-                    choice.raw("logprobs", logprobs.get()).raw("finish_reason", "null");
+                    write_on_one_line(choice.key("logprobs"), logprobs.get());
+                    choice.raw("finish_reason", "null");
                 },
             ),
             StreamEvent::Stop { reason, .. } => self.stop(*reason, out),
@@ -223,4 +224,9 @@ impl StreamEncoder for Encoder {
             StreamEvent::End => self.end(out),
         }
     }
+}
+
+/// Appends JSON that came from outside. Line ends in it can only be white space, but they would end the data's line.
+fn write_on_one_line(out: &mut Vec<u8>, json: &str) {
+    out.extend(json.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
 }

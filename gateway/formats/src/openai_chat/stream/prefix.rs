@@ -31,12 +31,13 @@ impl Prefix {
     }
 
     /// Learns from a chunk that is valid JSON. Only from flat members: then the first `"choices":[` is a member of the
-    /// chunk itself. In a text its quotes would be escaped, so it cannot be part of one.
+    /// chunk itself. In a text both its quotes would be escaped, and at the end of a longer name the first one.
     pub(super) fn learn(&mut self, data: &str) {
         self.known.clear();
         if let Some(at) = memmem::find(data.as_bytes(), CHOICES.as_bytes()) {
             let before = &data[..at];
-            if before.starts_with('{') && !before[1..].contains(['{', '[']) {
+            let is_flat = before.starts_with('{') && !before[1..].contains(['{', '[']);
+            if is_flat && !before.ends_with('\\') {
                 self.known.push_str(before);
             }
         }
@@ -58,9 +59,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_learned_from_nested_members() {
+    fn nothing_is_learned_from_nested_members_and_longer_names() {
         let mut prefix = Prefix::default();
-        for data in [r#"{"x":{"choices":[1]},"choices":[2]}"#, r#"{"x":[{"choices":[1]}]}"#, "7", "{}"] {
+        let longer = r#"{"x\"choices":[1]}"#;
+        for data in
+            [r#"{"x":{"choices":[1]},"choices":[2]}"#, r#"{"x":[{"choices":[1]}]}"#, longer, "7", "{}"]
+        {
             prefix.learn(data);
             assert_eq!(prefix.shorten(data), None, "{data}");
         }

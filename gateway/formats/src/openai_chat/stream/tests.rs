@@ -44,6 +44,17 @@ fn calls(pieces: &str) -> String {
 }
 
 #[test]
+fn logprobs_that_came_on_several_lines_are_written_on_one() {
+    let (mut decoder, mut encoder) = (Decoder::new(), Encoder::new(Shown::default(), false));
+    let mut out = Vec::new();
+    let data = "{\"choices\":[{\"index\":0,\"logprobs\":{\r\n\"content\":[]\n}}]}";
+    decoder.read(None, data, &mut |event| encoder.write(&event, &mut out)).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("\"logprobs\":{  \"content\":[] }"), "{text}");
+    assert!(text.split_terminator("\n\n").all(|event| event.lines().count() == 1), "{text}");
+}
+
+#[test]
 fn calls_with_one_index_but_ids_of_their_own_are_told_apart() {
     let one = calls(r#"{"index":0,"id":"x","function":{"name":"f","arguments":"{}"}}"#);
     let two = calls(r#"{"index":0,"id":"y","function":{"name":"f","arguments":"{}"}}"#);
