@@ -62,7 +62,8 @@ pub fn encode_with(
         tool_choice: tool_choice(request),
         output_config: output_config(request, &plan, unmapped)?,
         temperature: temperature(request, &plan, unmapped)?,
-        top_p: request.sampling.top_p.filter(|_| !plan.thinks()),
+        // 1 bounds nothing, and newer models refuse it beside a temperature.
+        top_p: request.sampling.top_p.filter(|top_p| !plan.thinks() && *top_p != 1.0),
         top_k: request.sampling.top_k.filter(|_| !plan.thinks()),
         thinking: plan.thinking,
         stop_sequences: &request.sampling.stop,

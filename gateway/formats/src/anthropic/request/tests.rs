@@ -170,6 +170,16 @@ fn what_has_no_place_is_refused_by_name() {
 }
 
 #[test]
+fn a_nucleus_of_everything_is_left_out_beside_a_temperature() {
+    let mut request = hello();
+    request.sampling.temperature = Some(0.7);
+    request.sampling.top_p = Some(1.0);
+    assert_eq!(written(&request).get("top_p"), None);
+    request.sampling.top_p = Some(0.9);
+    assert_eq!(written(&request)["top_p"], 0.9);
+}
+
+#[test]
 fn a_temperature_that_may_be_changed_becomes_the_highest() {
     let mut request = hello();
     request.sampling.temperature = Some(1.5);

@@ -111,7 +111,8 @@ fn inference_config<'r>(
     unmapped: &mut Unmapped,
 ) -> Result<Option<InferenceConfig<'r>>, FormatError> {
     let sampling = &request.sampling;
-    let (mut temperature, mut top_p) = (sampling.temperature, sampling.top_p);
+    // 1 bounds nothing, and newer models refuse it beside a temperature.
+    let (mut temperature, mut top_p) = (sampling.temperature, sampling.top_p.filter(|top_p| *top_p != 1.0));
     if additional.keeps_sampling {
         let is_changed = |value: &&f64| **value != 1.0;
         unmapped.given("temperature", temperature.take().as_ref().filter(is_changed))?;

@@ -159,6 +159,16 @@ fn a_model_that_thinks_keeps_its_sampling() {
 }
 
 #[test]
+fn a_nucleus_of_everything_is_left_out() {
+    let mut request = hello();
+    request.sampling.temperature = Some(0.7);
+    request.sampling.top_p = Some(1.0);
+    assert!(!written(&request, CLAUDE).unwrap().contains("topP"));
+    request.sampling.top_p = Some(0.9);
+    assert!(written(&request, CLAUDE).unwrap().contains(r#""topP":0.9"#));
+}
+
+#[test]
 fn temperatures_end_at_one() {
     let mut request = hello();
     request.sampling.temperature = Some(1.5);
