@@ -35,8 +35,8 @@ except NotFoundError as error:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_sdk_chats_streams_and_lists_models() {
-    let python = install::home().join("python-sdk/bin/python");
-    if !install::available("the Python SDK", python.is_file(), "run tests/setup/python-sdk") {
+    let python = install::home().join("sdks/python/bin/python");
+    if !install::available("the official clients", python.is_file(), "run tests/setup/sdks") {
         return;
     }
     let bed = usual().await;

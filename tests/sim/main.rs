@@ -9,9 +9,11 @@ use clap::{Parser, ValueEnum};
 use tollgate_tests::sim::faults::Faults;
 use tollgate_tests::sim::{Options, Port, Sim, TokenMode};
 
-/// A model backend in the OpenAI format that invents its answers.
+/// A model backend that invents its answers.
 ///
-/// Models: sim-small, sim-large (slower) and sim-embed. Counters are at /sim/stats, fault knobs at /sim/faults.
+/// Models: sim-small, sim-large (slower) and sim-embed in the OpenAI format; gpt-4.1-mini, claude-sonnet-4-5,
+/// gemini-2.5-flash and others on the paths of their providers. Counters are at /sim/stats, fault knobs at
+/// /sim/faults.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {

@@ -28,6 +28,19 @@ const FIELDS: [&str; 20] = [
     "inference_geo",
 ];
 
+const TOOL: [&str; 10] = [
+    "type",
+    "name",
+    "description",
+    "input_schema",
+    "strict",
+    "cache_control",
+    "eager_input_streaming",
+    "defer_loading",
+    "allowed_callers",
+    "input_examples",
+];
+
 /// Reads a request. `counts` is a request for a count, which has no bound on the answer.
 pub(in super::super) fn read(root: &Node<'_>, counts: bool) -> Checked<Ask> {
     root.only(&FIELDS)?;
@@ -106,7 +119,8 @@ fn sampling(root: &Node<'_>, thinks: bool) -> Checked<()> {
 
 fn tools(root: &Node<'_>, ask: &mut Ask) -> Checked<()> {
     for tool in root.get("tools").map_or(Ok(Vec::new()), |node| node.list())? {
-        tool.only(&["type", "name", "description", "input_schema", "strict", "cache_control"])?;
+        tool.only(&TOOL)?;
+        tool.get("eager_input_streaming").map(|node| node.flag()).transpose()?;
         tool.get("type").map(|node| node.word(&["custom"])).transpose()?;
         tool.get("description").map(|node| node.text()).transpose()?;
         let strict = tool.get("strict").map_or(Ok(false), |node| node.flag())?;
@@ -150,7 +164,7 @@ fn messages(messages: &Node<'_>, ask: &mut Ask) -> Checked<()> {
         };
         let content = message.need("content")?;
         let parts = match content.text() {
-            Ok(text) if text.is_empty() => return Err(content.wrong("must have non-empty content")),
+            Ok("") => return Err(content.wrong("must have non-empty content")),
             Ok(text) => vec![Part::Text(text.to_owned())],
             Err(_) => content.filled_list()?.iter().map(|block| part(block, role)).collect::<Checked<_>>()?,
         };

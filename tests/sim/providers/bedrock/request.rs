@@ -37,7 +37,7 @@ pub(in super::super) fn read(root: &Node<'_>, offer: &Offer) -> Checked<(Ask, Ex
             ask.system.push(text.filled()?.to_owned());
         }
     }
-    inference(root, &mut ask)?;
+    inference(root, is_claude, &mut ask)?;
     tools(root, &mut ask)?;
     if let Some(extra) = root.get("additionalModelRequestFields") {
         if is_claude {
@@ -70,7 +70,7 @@ pub(in super::super) fn read(root: &Node<'_>, offer: &Offer) -> Checked<(Ask, Ex
     Ok((ask, Extras { shows_stop_text: paths.iter().any(|path| path == "/stop_sequence") }))
 }
 
-fn inference(root: &Node<'_>, ask: &mut Ask) -> Checked<()> {
+fn inference(root: &Node<'_>, is_claude: bool, ask: &mut Ask) -> Checked<()> {
     let Some(config) = root.get("inferenceConfig") else { return Ok(()) };
     config.only(&["maxTokens", "temperature", "topP", "stopSequences"])?;
     if let Some(most) = config.get("maxTokens") {
@@ -78,7 +78,12 @@ fn inference(root: &Node<'_>, ask: &mut Ask) -> Checked<()> {
         ask.max_tokens.ok_or_else(|| most.wrong("must have value greater than or equal to 1"))?;
     }
     config.get("temperature").map(|node| node.number(0.0, 1.0)).transpose()?;
-    config.get("topP").map(|node| node.number(0.0, 1.0)).transpose()?;
+    if let Some(top_p) = config.get("topP") {
+        top_p.number(0.0, 1.0)?;
+        if is_claude && config.get("temperature").is_some() {
+            return Err(top_p.wrong("and temperature cannot both be specified for this model"));
+        }
+    }
     ask.stop = config.get("stopSequences").map_or(Ok(Vec::new()), |node| node.texts())?;
     Ok(())
 }
