@@ -23,4 +23,3 @@ mod support;
 mod tidy;
 mod token_limit;
 mod unified_api;
-mod unified_formats;
