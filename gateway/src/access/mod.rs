@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::error::GatewayError;
 use crate::routing::near;
-use crate::snapshot::{Model, Snapshot};
+use crate::snapshot::{Api, Model, Snapshot};
 
 pub mod subscription;
 
@@ -36,6 +36,12 @@ pub fn identify(headers: &HeaderMap, snapshot: &Snapshot) -> Result<Arc<Caller>,
     snapshot.keys.find(&hash).ok_or(GatewayError::InvalidKey)
 }
 
+/// Whether the caller's product has an API.
+#[must_use]
+pub fn may_call(caller: &Caller, api: &Api) -> bool {
+    caller.product.apis.contains(&api.name)
+}
+
 /// The model behind an alias, when the caller's product has it. A model that exists but is not allowed is
 /// answered like one that does not exist.
 ///
@@ -52,7 +58,9 @@ pub fn model_for(snapshot: &Snapshot, caller: &Caller, alias: &str) -> Result<Ar
     })
 }
 
-fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
+/// The key that a request carries, whether it is valid or not.
+#[must_use]
+pub fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
     KEY_HEADERS.iter().find_map(|name| {
         let value = headers.get(*name)?.as_bytes();
         match *name {

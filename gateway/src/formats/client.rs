@@ -1,10 +1,11 @@
 //! The API formats that clients speak: one enum, every question that the rest of the gateway has about them.
 
 use tollgate_formats::exchange::{Shown, StreamEncoder};
+use tollgate_formats::openai_media::MediaKind;
 use tollgate_formats::view::{Change, View};
 use tollgate_formats::{
     Answer, ErrorShown, FormatError, Request, anthropic, openai_chat, openai_completions, openai_embeddings,
-    openai_responses,
+    openai_media, openai_responses,
 };
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::Operation;
@@ -22,6 +23,8 @@ pub enum ClientFormat {
     Embeddings,
     /// Anthropic Messages.
     Messages,
+    /// OpenAI's APIs around media: bytes pass, whatever they are.
+    Media(MediaKind),
 }
 
 impl ClientFormat {
@@ -34,6 +37,7 @@ impl ClientFormat {
             Self::Responses => "openai.responses",
             Self::Embeddings => "openai.embeddings",
             Self::Messages => "anthropic.messages",
+            Self::Media(kind) => kind.as_str(),
         }
     }
 
@@ -44,6 +48,11 @@ impl ClientFormat {
             Self::Chat | Self::Responses | Self::Messages => Operation::Chat,
             Self::Completions => Operation::TextCompletion,
             Self::Embeddings => Operation::Embeddings,
+            Self::Media(MediaKind::Speech | MediaKind::Transcription | MediaKind::Translation) => {
+                Operation::Audio
+            }
+            Self::Media(MediaKind::Moderation) => Operation::Moderation,
+            Self::Media(_) => Operation::Image,
         }
     }
 
@@ -52,11 +61,13 @@ impl ClientFormat {
     pub const fn prompt_class(self) -> TokenClass {
         match self {
             Self::Embeddings => TokenClass::Embedding,
+            // What media come to in tokens only their models know.
+            Self::Media(_) => TokenClass::Request,
             _ => TokenClass::Input,
         }
     }
 
-    /// Reads no more of a body than every request needs.
+    /// Reads no more of a JSON body than every request needs.
     ///
     /// # Errors
     /// When the body is not what the format says.
@@ -67,10 +78,11 @@ impl ClientFormat {
             Self::Responses => openai_responses::view::view(body),
             Self::Embeddings => openai_embeddings::view::view(body),
             Self::Messages => anthropic::view::view(body),
+            Self::Media(_) => openai_media::view::view(body, "").map(|seen| seen.view),
         }
     }
 
-    /// Reads a whole request; embeddings are none.
+    /// Reads a whole request; embeddings and media are none.
     ///
     /// # Errors
     /// When the body is not what the format says.
@@ -80,7 +92,9 @@ impl ClientFormat {
             Self::Completions => openai_completions::request::decode(body),
             Self::Responses => openai_responses::request::decode(body),
             Self::Messages => anthropic::request::decode(body),
-            Self::Embeddings => Err(FormatError::invalid("an embeddings request has no conversation", None)),
+            Self::Embeddings | Self::Media(_) => {
+                Err(FormatError::invalid("the request has no conversation", None))
+            }
         }
     }
 
@@ -91,7 +105,7 @@ impl ClientFormat {
             Self::Completions => openai_completions::answer::encode(answer, shown),
             Self::Responses => openai_responses::answer::encode(answer, shown),
             Self::Messages => anthropic::answer::encode(answer, shown),
-            Self::Chat | Self::Embeddings => openai_chat::answer::encode(answer, shown),
+            Self::Chat | Self::Embeddings | Self::Media(_) => openai_chat::answer::encode(answer, shown),
         }
     }
 
@@ -111,7 +125,7 @@ impl ClientFormat {
             Self::Completions => Box::new(openai_completions::stream::Encoder::new(shown, include_usage)),
             Self::Responses => Box::new(openai_responses::stream::Encoder::new(shown)),
             Self::Messages => Box::new(anthropic::stream::Encoder::new(shown)),
-            Self::Chat | Self::Embeddings => {
+            Self::Chat | Self::Embeddings | Self::Media(_) => {
                 Box::new(openai_chat::stream::Encoder::new(shown, include_usage))
             }
         }
@@ -126,6 +140,7 @@ impl ClientFormat {
             Self::Responses => "resp_",
             Self::Messages => "msg_",
             Self::Embeddings => "embd-",
+            Self::Media(_) => "media-",
         }
     }
 
@@ -134,7 +149,7 @@ impl ClientFormat {
     pub fn usage_change(self, view: &View<'_>) -> Option<Change> {
         match self {
             Self::Chat | Self::Completions => openai_chat::view::usage_change(view),
-            Self::Responses | Self::Embeddings | Self::Messages => None,
+            Self::Responses | Self::Embeddings | Self::Messages | Self::Media(_) => None,
         }
     }
 
@@ -145,7 +160,7 @@ impl ClientFormat {
             Self::Chat if view.field("max_tokens").is_some() => "max_tokens",
             Self::Chat => "max_completion_tokens",
             Self::Responses => "max_output_tokens",
-            Self::Completions | Self::Messages | Self::Embeddings => "max_tokens",
+            Self::Completions | Self::Messages | Self::Embeddings | Self::Media(_) => "max_tokens",
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tollgate_formats::exchange::{Part, Shown, Stop, StreamEncoder};
 use tollgate_formats::view::{Change, View};
-use tollgate_formats::{Answer, ErrorShown, FormatError, OnUnmappable, Unmapped, Usage};
+use tollgate_formats::{Answer, ErrorShown, FormatError, OnUnmappable, Unmapped, Usage, openai_media};
 use tollgate_schemas::ids::RequestId;
 
 use super::client::ClientFormat;
@@ -113,6 +113,10 @@ impl Crossing {
     pub fn answer(self, body: Bytes, shown: &Shown, want_text: bool) -> Result<Incoming, FormatError> {
         if self.client == ClientFormat::Embeddings {
             return embeddings::answer(body);
+        }
+        if let ClientFormat::Media(kind) = self.client {
+            let usage = openai_media::usage::of_answer(kind, &body);
+            return Ok(Incoming { body, usage, text: String::new(), stop: None, plain: false });
         }
         let answer = self.wire.decode_answer(&body)?;
         let text = if want_text || answer.usage.is_none() { generated(&answer) } else { String::new() };

@@ -1,12 +1,13 @@
 //! Which API formats meet in an exchange, and what crosses between them.
 //!
 //! [`client`] is what the caller speaks, [`wire`] what a backend is spoken to in, [`crossing`] the way between
-//! them. The formats themselves are in the crate `tollgate-formats`. Where both sides speak the same format the
+//! them, [`known`] what is read along where nothing crosses. The formats themselves are in the crate `tollgate-formats`. Where both sides speak the same format the
 //! bytes pass as they are.
 
 pub mod client;
 pub mod crossing;
 pub mod embeddings;
+pub mod known;
 pub mod prompt;
 pub mod wire;
 

@@ -3,6 +3,7 @@
 use http::Uri;
 use http::uri::InvalidUri;
 use tollgate_formats::exchange::StreamDecoder;
+use tollgate_formats::openai_media::MediaKind;
 use tollgate_formats::{
     Answer, FormatError, ProviderError, Request, Unmapped, anthropic, bedrock, gemini, openai_chat,
     openai_responses,
@@ -32,6 +33,8 @@ pub enum Wire {
     Invoke,
     /// Gemini batchEmbedContents.
     BatchEmbed,
+    /// OpenAI's APIs around media.
+    Media(MediaKind),
 }
 
 /// Reads a streamed answer, by its framing.
@@ -54,6 +57,8 @@ impl Wire {
             (B::OpenAi | B::AzureOpenAi, C::Embeddings) => Self::Embeddings,
             (B::OpenAi | B::AzureOpenAi, C::Responses) if serves_responses => Self::Responses,
             (B::OpenAi | B::AzureOpenAi, C::Responses) => Self::Chat,
+            (B::OpenAi | B::AzureOpenAi, C::Media(kind)) => Self::Media(kind),
+            (B::Anthropic | B::Bedrock | B::Gemini, C::Media(_)) => return None,
             (B::Anthropic, C::Embeddings) => return None,
             (B::Anthropic, _) => Self::Messages,
             (B::Bedrock, C::Embeddings) => Self::Invoke,
@@ -73,6 +78,7 @@ impl Wire {
                 | (Self::Responses, ClientFormat::Responses)
                 | (Self::Embeddings, ClientFormat::Embeddings)
                 | (Self::Messages, ClientFormat::Messages)
+                | (Self::Media(_), ClientFormat::Media(_))
         )
     }
 
@@ -96,6 +102,7 @@ impl Wire {
             Self::Messages => "a message",
             Self::Converse => "an answer of Converse",
             Self::Generate => "generated content",
+            Self::Media(_) => "an answer about media",
         }
     }
 
@@ -163,6 +170,13 @@ pub struct Endpoints {
     completions: Option<Uri>,
     responses: Option<Uri>,
     embeddings: Option<Uri>,
+    /// In the order of [`MediaKind::ALL`]; empty where the backend has none.
+    media: Box<[Uri]>,
+}
+
+/// Where the APIs around media are.
+fn media(at: impl Fn(&str) -> Result<Uri, InvalidUri>) -> Result<Box<[Uri]>, InvalidUri> {
+    MediaKind::ALL.into_iter().map(|kind| at(kind.path())).collect()
 }
 
 impl Endpoints {
@@ -180,6 +194,7 @@ impl Endpoints {
                 completions: Some(at(format!("{prefix}/completions{query}"))?),
                 responses: Some(at(format!("{prefix}/responses{query}"))?),
                 embeddings: Some(at(format!("{prefix}/embeddings{query}"))?),
+                media: media(|path| at(format!("{prefix}{path}{query}")))?,
             })
         };
         match backend.format {
@@ -209,7 +224,7 @@ impl Endpoints {
     }
 
     fn two(chat: Uri, stream: Uri, embeddings: Option<Uri>) -> Self {
-        Self { chat, stream, completions: None, responses: None, embeddings }
+        Self { chat, stream, completions: None, responses: None, embeddings, media: Box::default() }
     }
 
     /// Where a request goes; none when the backend has no such API.
@@ -219,6 +234,7 @@ impl Endpoints {
             Wire::Completions => self.completions.as_ref(),
             Wire::Responses => self.responses.as_ref(),
             Wire::Embeddings | Wire::Invoke | Wire::BatchEmbed => self.embeddings.as_ref(),
+            Wire::Media(kind) => self.media.get(kind as usize),
             Wire::Chat | Wire::Messages | Wire::Converse | Wire::Generate if stream => Some(&self.stream),
             Wire::Chat | Wire::Messages | Wire::Converse | Wire::Generate => Some(&self.chat),
         }
@@ -242,6 +258,7 @@ fn azure(base: &str, api_version: Option<&str>, model: &str) -> Result<Endpoints
         completions: Some(at("/completions")?),
         responses: Some(format!("{base}/openai/v1/responses").parse()?),
         embeddings: Some(at("/embeddings")?),
+        media: media(at)?,
     })
 }
 

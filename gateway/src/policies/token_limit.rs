@@ -55,6 +55,26 @@ pub async fn reserve(
     Ok(reserved)
 }
 
+/// Reserves an estimate for a request whose prompt cannot be counted before it is sent: never more than a quarter
+/// of a limit, and something even where nothing is known, so that a used-up limit refuses it.
+///
+/// # Errors
+/// As [`reserve`].
+pub async fn reserve_estimate(
+    limiters: &Limiters,
+    caller: &Caller,
+    tokens: u64,
+) -> Result<Reserved, GatewayError> {
+    let mut reserved = Reserved::default();
+    for limit in &caller.limits {
+        let tokens = completion_share(tokens, limit.rule.tokens_per_minute).max(1);
+        let ask = Ask { tokens, keep_free: 0 };
+        let reservation = limiters.reserve(&limit.key, limit.rule, ask).await;
+        reserved.0.push(reservation.map_err(|refusal| refused(limit, tokens, &refusal))?);
+    }
+    Ok(reserved)
+}
+
 async fn reserve_one(
     limiters: &Limiters,
     limit: &CallerLimit,

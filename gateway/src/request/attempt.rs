@@ -143,6 +143,16 @@ impl Attempt {
         &self.event
     }
 
+    /// Names the model, where only the answer says which it was.
+    pub fn set_model(&mut self, model: &str) {
+        self.event.call.model = model.into();
+    }
+
+    /// Notes that the answer turned out to be a stream.
+    pub fn set_stream(&mut self) {
+        self.event.call.stream = true;
+    }
+
     /// Time spent in the gateway before the call, for the event.
     pub fn set_gateway_time(&mut self, spent: Duration) {
         self.event.timing.gateway_us = u32::try_from(spent.as_micros()).unwrap_or(u32::MAX);

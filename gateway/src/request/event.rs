@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use tollgate_schemas::ids::{EventId, RequestId};
-use tollgate_schemas::tokens::UsageLine;
+use tollgate_schemas::tokens::{TokenClass, UsageLine};
 use tollgate_schemas::usage::{
-    Call, LedgerPosition, Outcome, Payer, Timing, UsageEvent, UsageSource, VERSION_FINAL, VERSION_RECOVERED,
+    Call, LedgerPosition, Operation, Outcome, Payer, Timing, UsageEvent, UsageSource, VERSION_FINAL,
+    VERSION_RECOVERED,
 };
 
 use crate::formats::ClientFormat;
-use crate::snapshot::Target;
+use crate::snapshot::{Api, Target};
 
 /// What every event of one request has in common.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +61,64 @@ pub fn intent(
         lines: vec![UsageLine { class: subject.format.prompt_class(), qty: prompt_estimate }],
         usage_source: UsageSource::Estimated,
         outcome: Outcome::Recovered,
-        ..empty(subject, call, ledger)
+        ..empty(subject.request_id, subject.payer, call, ledger)
+    }
+}
+
+/// What the events of a request that is passed through have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct PassedSubject<'a> {
+    /// The request.
+    pub request_id: RequestId,
+    /// Who pays.
+    pub payer: &'a Payer,
+    /// Where it goes.
+    pub api: &'a Api,
+    /// What it asks for, where that is known.
+    pub operation: Operation,
+    /// The model, where the path names it.
+    pub model: &'a str,
+}
+
+/// The intent of a call that is passed through.
+#[must_use]
+pub fn passed(subject: PassedSubject<'_>, ledger: LedgerPosition) -> UsageEvent {
+    let (request, backend) = (UsageLine { class: TokenClass::Request, qty: 1 }, &subject.api.backend);
+    let call = Call {
+        provider: Arc::clone(&backend.provider),
+        backend: Arc::clone(&backend.name),
+        region: Arc::clone(&backend.region),
+        model: subject.model.into(),
+        ..passed_call(subject)
+    };
+    UsageEvent {
+        attempt: 1,
+        version: VERSION_RECOVERED,
+        lines: vec![request],
+        usage_source: UsageSource::Estimated,
+        outcome: Outcome::Recovered,
+        ..empty(subject.request_id, subject.payer, call, ledger)
+    }
+}
+
+/// The event of a call that was not passed through.
+#[must_use]
+pub fn not_passed(subject: PassedSubject<'_>, ledger: LedgerPosition, http_status: u16) -> UsageEvent {
+    let call = passed_call(subject);
+    UsageEvent { http_status, ..empty(subject.request_id, subject.payer, call, ledger) }
+}
+
+fn passed_call(subject: PassedSubject<'_>) -> Call {
+    Call {
+        operation: subject.operation,
+        provider: "".into(),
+        backend: "".into(),
+        region: "".into(),
+        model_requested: Arc::clone(&subject.api.name),
+        model: "".into(),
+        api_format: "passthrough".into(),
+        stream: false,
+        variant: None,
     }
 }
 
@@ -83,18 +141,18 @@ pub fn without_attempt(
         stream: subject.stream,
         variant: None,
     };
-    UsageEvent { outcome, http_status, ..empty(subject, call, ledger) }
+    UsageEvent { outcome, http_status, ..empty(subject.request_id, subject.payer, call, ledger) }
 }
 
-fn empty(subject: Subject<'_>, call: Call, ledger: LedgerPosition) -> UsageEvent {
+fn empty(request_id: RequestId, payer: &Payer, call: Call, ledger: LedgerPosition) -> UsageEvent {
     let event_time_ms = now_ms();
     UsageEvent {
         event_id: EventId::at_ms(event_time_ms),
-        request_id: subject.request_id,
+        request_id,
         attempt: 0,
         version: VERSION_FINAL,
         ledger,
-        payer: subject.payer.clone(),
+        payer: payer.clone(),
         call,
         lines: Vec::new(),
         usage_source: UsageSource::None,

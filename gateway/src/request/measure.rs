@@ -1,11 +1,14 @@
 //! How much an attempt used, from the best source there is. Pure.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tollgate_formats::Usage;
 use tollgate_schemas::tokens::{TokenClass, UsageLine};
 use tollgate_schemas::usage::UsageSource;
 use tollgate_tokens::{Budget, Count, count_text_within};
 
+use super::traffic::Traffic;
 use crate::formats::{ClientFormat, prompt};
 
 /// Prompts up to this size are kept until the provider has reported, so that they can be counted exactly
@@ -20,6 +23,8 @@ pub struct Prompt {
     client: ClientFormat,
     body: Option<Bytes>,
     estimate: u64,
+    /// In place of both where a request is passed through.
+    traffic: Option<Arc<Traffic>>,
 }
 
 /// What an attempt produced, as far as it is known.
@@ -47,10 +52,11 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// What a token limit is charged.
+    /// Tokens: what a token limit is charged.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.lines.iter().map(|line| line.qty).sum()
+        let tokens = self.lines.iter().filter(|line| line.class.is_input() || line.class.is_output());
+        tokens.map(|line| line.qty).sum()
     }
 }
 
@@ -58,11 +64,21 @@ impl Prompt {
     /// Remembers a request's body.
     #[must_use]
     pub fn of(client: ClientFormat, body: &Bytes) -> Self {
+        if matches!(client, ClientFormat::Media(_)) {
+            return Self { client, body: None, estimate: 1, traffic: None };
+        }
         let estimate = (body.len() as u64).div_ceil(BYTES_PER_TOKEN);
-        Self { client, body: (body.len() <= KEEP_PROMPT_BYTES).then(|| body.clone()), estimate }
+        let body = (body.len() <= KEEP_PROMPT_BYTES).then(|| body.clone());
+        Self { client, body, estimate, traffic: None }
     }
 
-    /// Tokens by size alone.
+    /// A request that nobody can count the tokens of: what goes to and fro is counted instead.
+    #[must_use]
+    pub fn passed(traffic: Arc<Traffic>) -> Self {
+        Self { client: ClientFormat::Chat, body: None, estimate: 0, traffic: Some(traffic) }
+    }
+
+    /// Tokens by size alone; of a request about media the request itself.
     #[must_use]
     pub fn estimate(&self) -> u64 {
         self.estimate
@@ -74,6 +90,9 @@ impl Prompt {
     }
 
     fn count(&self, model: &str) -> Count {
+        if matches!(self.client, ClientFormat::Media(_)) {
+            return Count { tokens: self.estimate, exact: true };
+        }
         let counted =
             self.body.as_ref().and_then(|body| prompt::count(self.client, model, body, Budget::inline()));
         counted.unwrap_or(Count { tokens: self.estimate, exact: false })
@@ -90,6 +109,9 @@ pub fn measure(prompt: &Prompt, model: &str, produced: Produced<'_>) -> Measure 
     }
     if !produced.prompt_sent {
         return Measure { lines: Vec::new(), source: UsageSource::None };
+    }
+    if let Some(traffic) = &prompt.traffic {
+        return Measure { lines: traffic.lines(), source: UsageSource::Counted };
     }
     let input = prompt.count(model);
     let mut output = count_text_within(model, produced.text, Budget::inline());
@@ -163,6 +185,28 @@ mod tests {
     fn an_unknown_tokenizer_makes_an_estimate() {
         let produced = Produced { text: "Hello", prompt_sent: true, ..Produced::default() };
         assert_eq!(measure(&prompt(), "sim-small", produced).source, UsageSource::Estimated);
+    }
+
+    #[test]
+    fn a_request_about_media_counts_itself_and_charges_no_limit() {
+        let kind = tollgate_formats::openai_media::MediaKind::Speech;
+        let prompt = Prompt::of(ClientFormat::Media(kind), &Bytes::from_static(b"{}"));
+        let measure = measure(&prompt, "tts-1", Produced { prompt_sent: true, ..Produced::default() });
+        assert_eq!(measure.lines, [UsageLine { class: TokenClass::Request, qty: 1 }]);
+        assert_eq!((measure.total(), measure.source), (0, UsageSource::Counted));
+    }
+
+    #[test]
+    fn what_passes_is_counted_unless_the_provider_reports() {
+        let traffic = Arc::new(Traffic::of_body(7));
+        traffic.answered(11);
+        let prompt = Prompt::passed(traffic);
+        let sent = Produced { prompt_sent: true, ..Produced::default() };
+        let counted = measure(&prompt, "", sent);
+        assert_eq!(counted.lines.iter().map(|line| line.qty).collect::<Vec<_>>(), [1, 7, 11]);
+        assert_eq!(counted.total(), 0);
+        let reported = Produced { usage: Some(reported()), ..sent };
+        assert_eq!(measure(&prompt, "", reported).total(), 9);
     }
 
     #[test]

@@ -21,5 +21,6 @@ mod several;
 pub mod signing_key;
 pub mod stored;
 pub mod stream_reader;
+pub mod traffic;
 mod verdict;
 mod whole;
