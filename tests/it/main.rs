@@ -23,3 +23,4 @@ mod support;
 mod tidy;
 mod token_limit;
 mod unified_api;
+mod unified_formats;

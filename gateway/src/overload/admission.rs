@@ -106,13 +106,16 @@ impl Admission {
                 Joined::Full(_) => return Err(Overloaded::QueueFull),
             }
         }
+        let leaving = Leaving { admission: self, left: false };
         // Between the look at `running` and joining, the last one may have left.
         self.serve_next();
-        match tokio::time::timeout(self.rules.max_wait, receiver).await {
+        let outcome = match tokio::time::timeout(self.rules.max_wait, receiver).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) => Err(Overloaded::QueueFull),
-            Err(_) => Err(Overloaded::Late),
-        }
+            Err(_) => return Err(Overloaded::Late),
+        };
+        leaving.has_left();
+        outcome
     }
 
     /// Takes a place if there is one.
@@ -150,7 +153,7 @@ impl Admission {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Requests that wait now, those that have given up but were not passed yet included.
+    /// Requests that wait now.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
@@ -166,6 +169,29 @@ impl Admission {
     #[must_use]
     pub fn rules(&self) -> AdmissionRules {
         self.rules
+    }
+}
+
+/// Takes those who have given up out of the queue when one of them does: after its time, or with its client.
+struct Leaving<'a> {
+    admission: &'a Admission,
+    left: bool,
+}
+
+impl Leaving<'_> {
+    /// The one who waited is in the queue no more.
+    fn has_left(mut self) {
+        self.left = true;
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if !self.left {
+            let mut queue = self.admission.queue.lock();
+            queue.retain(|waiter| !waiter.is_closed());
+            self.admission.waiting.store(queue.len(), Ordering::Release);
+        }
     }
 }
 
@@ -230,7 +256,7 @@ mod tests {
         }
         assert_eq!(admission.enter(&place(1)).await.unwrap_err(), Overloaded::QueueFull);
         assert_eq!(late.await.unwrap().unwrap_err(), Overloaded::Late);
-        assert_eq!(admission.refused(), 2);
+        assert_eq!((admission.refused(), admission.waiting()), (2, 0));
     }
 
     #[tokio::test]
@@ -244,6 +270,7 @@ mod tests {
         }
         gone.abort();
         assert!(gone.await.unwrap_err().is_cancelled());
+        assert_eq!(admission.waiting(), 0);
         drop(first);
         assert_eq!(admission.running(), 0);
         assert!(admission.enter(&place(1)).await.is_ok());

@@ -95,6 +95,21 @@ impl<T> FairQueue<T> {
         waiter
     }
 
+    /// Removes those who need not wait any more.
+    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        for tier in self.tiers.values_mut() {
+            let Tier { turns, waiting } = tier;
+            for own in waiting.values_mut() {
+                own.retain(&keep);
+            }
+            waiting.retain(|_, own| !own.is_empty());
+            turns.retain(|subscription| waiting.contains_key(subscription));
+        }
+        self.tiers.retain(|_, tier| !tier.turns.is_empty());
+        let all = self.tiers.values().flat_map(|tier| tier.waiting.values());
+        self.waiting = all.map(VecDeque::len).sum();
+    }
+
     fn push(&mut self, place: &Place, waiter: T) {
         let tier = self
             .tiers
@@ -176,6 +191,20 @@ mod tests {
         assert_eq!(queue.join(&place(2, "z"), "z1"), Joined::Full("z1"));
         assert_eq!(queue.join(&place(1, "a"), "a1"), Joined::InsteadOf("x2"));
         assert_eq!(drained(&mut queue), ["a1", "x1", "y1"]);
+    }
+
+    #[test]
+    fn those_who_give_up_leave_their_place_and_the_turns_of_others_alone() {
+        let mut queue = FairQueue::new(10);
+        for (tier, who, name) in
+            [(1, "a", "a1"), (1, "b", "gone"), (1, "a", "gone"), (1, "a", "a3"), (2, "c", "gone")]
+        {
+            queue.join(&place(tier, who), name);
+        }
+        queue.retain(|name| *name != "gone");
+        assert_eq!(queue.len(), 2);
+        assert_eq!(drained(&mut queue), ["a1", "a3"]);
+        assert!(queue.is_empty());
     }
 
     proptest! {

@@ -88,6 +88,8 @@ pub(super) fn additional<'r>(
     if request.parallel_tool_calls == Some(false) && !request.tools.is_empty() {
         match family {
             Family::Claude => fields.tool_choice = claude_choice(request.tool_choice.as_ref()),
+            // A client of OpenAI's old form did not ask for it, and reads the first call alone.
+            _ if request.legacy_functions => {}
             _ => unmapped.param("parallel_tool_calls")?,
         }
     }

@@ -113,6 +113,8 @@ fn one_call_at_a_time_is_said_in_the_words_of_claude() {
     ));
     assert!(!body.contains("toolChoice"), "{body}");
     assert!(refused(&request, NOVA).contains("`parallel_tool_calls`"));
+    request.legacy_functions = true;
+    assert!(written(&request, NOVA).is_ok(), "it was never asked for");
 }
 
 #[test]

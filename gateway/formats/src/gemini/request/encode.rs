@@ -70,7 +70,9 @@ fn refuse_unmappable(request: &Request<'_>, unmapped: &mut Unmapped) -> Result<(
     unmapped.given("logit_bias", sampling.logit_bias.filter(|bias| bias.get() != "{}").as_ref())?;
     unmapped.given("metadata", request.metadata.filter(|labels| labels.get() != "{}").as_ref())?;
     unmapped.given("user", request.end_user.as_ref())?;
-    let one_at_a_time = request.parallel_tool_calls.filter(|parallel| !parallel && !request.tools.is_empty());
+    // A client of OpenAI's old form did not ask for it, and reads the first call alone.
+    let matters = !request.tools.is_empty() && !request.legacy_functions;
+    let one_at_a_time = request.parallel_tool_calls.filter(|parallel| !parallel && matters);
     unmapped.given("parallel_tool_calls", one_at_a_time.as_ref())?;
     for extra in &request.extras {
         unmapped.param(extra.name.clone().into_owned())?;
