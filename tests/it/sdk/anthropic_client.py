@@ -5,8 +5,8 @@ import json
 from anthropic import Anthropic, BadRequestError, NotFoundError, RateLimitError
 
 from matrix import (
-    BOTH_QUESTION, BOTH_RESULTS, CITIES, DEGREES, EARLIER, FORECAST, FORECAST_VALUE, INSTRUCTION, ONE_RESULT,
-    PNG_BASE64, QUESTION, SEEN, TOOL_QUESTION, TRANSCRIPT, WEATHER, equal, raises, run,
+    BOTH_QUESTION, BOTH_RESULTS, CITIES, DEGREES, EARLIER, FORECAST, FORECAST_VALUE, INSTRUCTION, LONG,
+    ONE_RESULT, PNG_BASE64, QUESTION, SEEN, TOOL_QUESTION, TRANSCRIPT, WEATHER, equal, raises, run,
 )
 
 TOOL = {"name": "weather", "description": "Weather of a city", "input_schema": WEATHER}
@@ -103,6 +103,14 @@ def messages(gateway, key, models):
         said += user([{"type": "tool_result", "tool_use_id": call.id, "content": DEGREES[0]}])
         equal(text_of(create(messages=said, **more)), ONE_RESULT)
 
+    def cached():
+        system = [{"type": "text", "text": LONG, "cache_control": {"type": "ephemeral"}}]
+        first, second = [create(system=system).usage for _ in range(2)]
+        assert second.cache_read_input_tokens > 0 and second.input_tokens > 0, second
+        everything = [u.input_tokens + u.cache_read_input_tokens + u.cache_creation_input_tokens
+                      for u in (first, second)]
+        equal(everything[0], everything[1])
+
     def count_tokens():
         counted = client.messages.count_tokens(model=alias, messages=user(QUESTION))
         assert 0 < counted.input_tokens < 100
@@ -126,7 +134,7 @@ def messages(gateway, key, models):
             "parallel_tools": lambda: tools(BOTH_QUESTION, 2, BOTH_RESULTS), "tools_stream": tools_stream,
             "tool_choice": tool_choice, "image": image, "json_schema": json_schema, "length": length,
             "stop_sequence": stop_sequence, "reasoning": reasoning, "reasoning_tools": reasoning_tools,
-            "count_tokens": count_tokens, "model_list": model_list, "unknown_model": unknown,
+            "cached": cached, "count_tokens": count_tokens, "model_list": model_list, "unknown_model": unknown,
             "rate_limit": rate_limit, "bad_request": bad_request}
 
 

@@ -15,6 +15,8 @@ BOTH_QUESTION = "Please use the tool for both cities."
 INSTRUCTION = "Be brief."
 EARLIER = [("user", "My name is Ada."), ("assistant", "Hello Ada."), ("user", "Please repeat everything.")]
 TRANSCRIPT = "system: Be brief.\nuser: My name is Ada.\nassistant: Hello Ada.\nuser: Please repeat everything."
+# Long enough for every provider's prompt cache.
+LONG = "Every answer is about the shop and its customers. " * 120
 WEATHER = {
     "type": "object",
     "properties": {"city": {"type": "string"}},

@@ -5,8 +5,8 @@ import json
 from openai import AzureOpenAI, BadRequestError, NotFoundError, OpenAI, RateLimitError
 
 from matrix import (
-    BOTH_QUESTION, BOTH_RESULTS, CITIES, DEGREES, EARLIER, FORECAST, FORECAST_VALUE, INSTRUCTION, ONE_RESULT,
-    PNG_BASE64, QUESTION, SEEN, TOOL_QUESTION, TRANSCRIPT, WEATHER, equal, raises, run,
+    BOTH_QUESTION, BOTH_RESULTS, CITIES, DEGREES, EARLIER, FORECAST, FORECAST_VALUE, INSTRUCTION, LONG,
+    ONE_RESULT, PNG_BASE64, QUESTION, SEEN, TOOL_QUESTION, TRANSCRIPT, WEATHER, equal, raises, run,
 )
 
 TOOL = {"type": "function", "function": {"name": "weather", "description": "Weather of a city", "parameters": WEATHER}}
@@ -121,6 +121,17 @@ def chat_cases(client, models):
         assert "refunds" in answer.choices[0].message.content
         assert answer.usage.completion_tokens > 0
 
+    def stop():
+        choice = create(model=alias, messages=user(QUESTION), stop=["refunds"]).choices[0]
+        assert choice.message.content and "refunds" not in choice.message.content
+        equal(choice.finish_reason, "stop")
+
+    def cached():
+        messages = [{"role": "system", "content": LONG}] + user(QUESTION)
+        first, second = [create(model=alias, messages=messages).usage for _ in range(2)]
+        equal(first.prompt_tokens, second.prompt_tokens)
+        assert 0 < second.prompt_tokens_details.cached_tokens < second.prompt_tokens, second
+
     def unmappable():
         refused = raises(BadRequestError, lambda: create(model=alias, messages=user(QUESTION), logit_bias={"50256": -9}),
                          "unsupported_parameter")
@@ -136,6 +147,7 @@ def chat_cases(client, models):
     cases = {"plain": plain, "stream": stream, "turns": turns, "tools": tools,
              "parallel_tools": lambda: tools(BOTH_QUESTION, 2, BOTH_RESULTS), "tools_stream": tools_stream,
              "tool_choice": tool_choice, "image": image, "json_schema": json_schema, "length": length,
+             "stop": stop, "cached": cached,
              "reasoning": reasoning, "unmappable": unmappable, "model_list": model_list}
     return cases | errors(lambda model: create(model=model, messages=user(QUESTION)), models)
 

@@ -69,7 +69,7 @@ const NO_THOUGHTS: &str = "Chat Completions shows no thoughts";
 const NO_STOP_TEXT: &str = "the backend does not say which text ended an answer";
 
 /// Combinations that make no sense: ingress, case, backends, and why.
-pub(super) const NOT_MEANINGFUL: [(&str, &str, &[&str], &str); 15] = [
+pub(super) const NOT_MEANINGFUL: [(&str, &str, &[&str], &str); 16] = [
     ("responses", "previous", WITHOUT_RESPONSES, NO_KEPT),
     ("responses", "kept", WITHOUT_RESPONSES, NO_KEPT),
     ("responses", "cancel", WITHOUT_RESPONSES, NO_KEPT),
@@ -84,6 +84,7 @@ pub(super) const NOT_MEANINGFUL: [(&str, &str, &[&str], &str); 15] = [
     ("azure", "embeddings", &["anthropic"], "Anthropic makes no embeddings"),
     ("embeddings", "dimensions", &["bedrock"], "Embed v3 has one size"),
     ("completions", "*", &["gemini-compat"], "Google's compatible endpoint has no completions"),
+    ("chat", "cached", &["anthropic", "bedrock", "bedrock-nova"], "only marked prompts are cached there"),
     ("chat", "unmappable", SPEAKING_CHAT, "every parameter passes as it is"),
 ];
 const WITHOUT_RESPONSES: &[&str] =

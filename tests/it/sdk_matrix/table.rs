@@ -60,11 +60,22 @@ pub(super) fn report(runs: &[Run], backends: &[&str]) -> String {
         out.push('\n');
     }
     let passed = runs.iter().filter(|run| run.verdict == Verdict::Passed).count();
-    let _ = writeln!(out, "{passed} of {} cases passed; not meaningful:", runs.len());
+    let cases = cases(runs).len() * backends.len();
+    let _ = writeln!(
+        out,
+        "{passed} of {} cases passed; {} are not meaningful:",
+        runs.len(),
+        cases.saturating_sub(runs.len())
+    );
     for (ingress, case, backends, why) in plan::NOT_MEANINGFUL {
         let _ = writeln!(out, "  {ingress}/{case} on {}: {why}", backends.join(", "));
     }
     out
+}
+
+/// Every case that a client has on an ingress.
+fn cases(runs: &[Run]) -> BTreeSet<(&str, &str, &str)> {
+    runs.iter().map(|run| (run.client, &*run.ingress, &*run.case)).collect()
 }
 
 /// Cases that failed, and cases that neither ran nor are known to make no sense.
@@ -78,8 +89,7 @@ pub(super) fn wrong(runs: &[Run]) -> Vec<String> {
             Verdict::Passed => None,
         })
         .collect();
-    let cases: BTreeSet<_> = runs.iter().map(|run| (run.client, &*run.ingress, &*run.case)).collect();
-    for (client, ingress, case) in cases {
+    for (client, ingress, case) in cases(runs) {
         for plan::Backend { name, .. } in plan::BACKENDS {
             let ran = runs.iter().any(|run| {
                 run.client == client && run.ingress == ingress && run.case == case && run.backend == name
