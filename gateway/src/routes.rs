@@ -3,14 +3,15 @@
 use actix_web::Resource;
 use actix_web::web::{self, ServiceConfig};
 
-use crate::api::{count_tokens, model_calls, models, responses};
+use crate::api::{count_tokens, model_calls, models, passthrough, responses};
 
 /// The path that OpenAI's and Anthropic's SDKs append to their host by default.
 const DEFAULT_BASE: &str = "/v1";
 /// Where Azure OpenAI's undated API is.
 const AZURE_BASE: &str = "/openai/v1";
 
-/// The model API below `/v1`, below Azure's paths and below the configured base path.
+/// The model API below `/v1`, below Azure's paths and below the configured base path; everything else may belong to
+/// an API that is passed through.
 pub fn model_api(config: &mut ServiceConfig, base_path: &str) {
     let mut bases = vec![DEFAULT_BASE, AZURE_BASE];
     if !bases.contains(&base_path) {
@@ -40,7 +41,7 @@ pub fn model_api(config: &mut ServiceConfig, base_path: &str) {
         .service(azure("/chat/completions").route(web::post().to(model_calls::azure_chat)))
         .service(azure("/completions").route(web::post().to(model_calls::azure_completions)))
         .service(azure("/embeddings").route(web::post().to(model_calls::azure_embeddings)))
-        .default_service(web::to(models::nothing_here));
+        .default_service(web::to(passthrough::any));
 }
 
 fn resource(path: &str) -> Resource {

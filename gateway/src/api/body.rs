@@ -57,7 +57,14 @@ pub async fn read(
     Ok(whole.map(BytesMut::freeze).or(first).unwrap_or_default())
 }
 
-async fn next_chunk(payload: &mut web::Payload, silence: Duration) -> Result<Option<Bytes>, GatewayError> {
+/// The next part of a body; none at its end.
+///
+/// # Errors
+/// [`GatewayError::BodyTimeout`] after `silence`; [`GatewayError::InvalidBody`] when the client breaks off.
+pub(super) async fn next_chunk(
+    payload: &mut web::Payload,
+    silence: Duration,
+) -> Result<Option<Bytes>, GatewayError> {
     match tokio::time::timeout(silence, payload.next()).await {
         Err(_) => Err(GatewayError::BodyTimeout { idle: silence }),
         Ok(None) => Ok(None),
@@ -68,6 +75,8 @@ async fn next_chunk(payload: &mut web::Payload, silence: Duration) -> Result<Opt
     }
 }
 
-fn announced_length(request: &HttpRequest) -> Option<u64> {
+/// The length that a client announces.
+#[must_use]
+pub fn announced_length(request: &HttpRequest) -> Option<u64> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

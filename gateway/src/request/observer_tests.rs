@@ -1,0 +1,128 @@
+//! Answers of each kind, cut anywhere.
+
+use base64::Engine as _;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tollgate_formats::bedrock::event_stream::encode_event;
+use tollgate_formats::openai_media::MediaKind;
+
+use super::*;
+use crate::overload::MemoryBudget;
+
+const LIMIT: usize = 1 << 20;
+
+fn headers(kind: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))])
+}
+
+fn observer(reading: Reading, kind: &'static str) -> Observer {
+    Observer::new(Some(reading), &headers(kind), LIMIT, MemoryBudget::new(LIMIT as u64).hold())
+}
+
+/// Tokens and model heard of an answer that comes in pieces of `size` bytes.
+fn heard(reading: Reading, kind: &'static str, answer: &[u8], size: usize) -> (Option<u64>, Option<String>) {
+    let mut observer = observer(reading, kind);
+    for piece in answer.chunks(size) {
+        observer.read(&Bytes::copy_from_slice(piece));
+    }
+    observer.end();
+    assert!(observer.is_done());
+    (observer.produced().usage.map(|usage| usage.total()), observer.model().map(str::to_owned))
+}
+
+fn check(reading: Reading, kind: &'static str, answer: &[u8], tokens: Option<u64>, model: Option<&str>) {
+    for size in [1, 7, answer.len().max(1)] {
+        let expected = (tokens, model.map(str::to_owned));
+        assert_eq!(heard(reading, kind, answer, size), expected, "{reading:?} in pieces of {size}");
+    }
+}
+
+#[test]
+fn streams_of_each_format_say_what_was_used() {
+    let chat = b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-x\",\"choices\":\
+        [{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}\n\n\
+        data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-x\",\"choices\":[],\
+        \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5}}\n\ndata: [DONE]\n\n";
+    check(Reading::Wire(Wire::Chat), "text/event-stream; charset=utf-8", chat, Some(5), Some("gpt-x"));
+    let image = b"data: {\"type\":\"image_generation.completed\",\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}\n\n";
+    let media = Reading::Wire(Wire::Media(MediaKind::ImageGeneration));
+    check(media, "text/event-stream", image, Some(7), None);
+}
+
+#[test]
+fn binary_streams_of_bedrock_say_what_was_used() {
+    let kind = "application/vnd.amazon.eventstream";
+    let mut converse = Vec::new();
+    encode_event("messageStart", r#"{"role":"assistant"}"#, &mut converse).unwrap();
+    encode_event("messageStop", r#"{"stopReason":"end_turn"}"#, &mut converse).unwrap();
+    let usage = r#"{"usage":{"inputTokens":8,"outputTokens":3,"totalTokens":11},"metrics":{"latencyMs":1}}"#;
+    encode_event("metadata", usage, &mut converse).unwrap();
+    check(Reading::Wire(Wire::Converse), kind, &converse, Some(11), None);
+
+    let event = r#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":9,"outputTokenCount":4}}"#;
+    let payload = format!(r#"{{"bytes":"{}"}}"#, base64::engine::general_purpose::STANDARD.encode(event));
+    let mut invoke = Vec::new();
+    encode_event("chunk", &payload, &mut invoke).unwrap();
+    check(Reading::Invoke, kind, &invoke, Some(13), None);
+}
+
+#[test]
+fn whole_answers_are_read_at_their_end() {
+    let message = br#"{"id":"m","type":"message","role":"assistant","model":"claude-x","content":[],
+        "stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":6,"output_tokens":1}}"#;
+    check(Reading::Wire(Wire::Messages), "application/json", message, Some(7), Some("claude-x"));
+    check(Reading::Wire(Wire::Messages), "application/json", b"{\"broken", None, None);
+    check(Reading::Wire(Wire::Media(MediaKind::Speech)), "audio/mpeg", &[0xff; 64], None, None);
+}
+
+#[test]
+fn what_is_compressed_unknown_or_of_another_type_is_left_alone() {
+    let mut gzip = headers("application/json");
+    gzip.insert(http::header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let hold = || MemoryBudget::new(LIMIT as u64).hold();
+    for (reading, headers) in [
+        (Some(Reading::Wire(Wire::Chat)), gzip),
+        (Some(Reading::Wire(Wire::Chat)), headers("application/octet-stream")),
+        (Some(Reading::Wire(Wire::Chat)), headers("application/vnd.amazon.eventstream")),
+        (None, headers("application/json")),
+    ] {
+        let mut observer = Observer::new(reading, &headers, LIMIT, hold());
+        observer.read(&Bytes::from_static(b"{}"));
+        assert!(!observer.is_done() && !observer.is_stream());
+        observer.end();
+        assert_eq!(observer.produced().usage, None);
+    }
+}
+
+#[test]
+fn an_answer_beyond_the_bound_or_the_memory_is_not_held() {
+    let budget = MemoryBudget::new(100);
+    let reading = Some(Reading::Wire(Wire::Chat));
+    let mut observer = Observer::new(reading, &headers("application/json"), LIMIT, budget.hold());
+    observer.read(&Bytes::from(vec![b' '; 60]));
+    assert_eq!(budget.used_bytes(), 60);
+    observer.read(&Bytes::from(vec![b' '; 60]));
+    assert_eq!(budget.used_bytes(), 0);
+    let mut observer = Observer::new(reading, &headers("application/json"), 8, budget.hold());
+    observer.read(&Bytes::from(vec![b' '; 9]));
+    assert_eq!(budget.used_bytes(), 0);
+}
+
+#[test]
+fn a_stream_that_the_backend_breaks_off_with_an_error_has_failed() {
+    let mut observer = observer(Reading::Wire(Wire::Messages), "text/event-stream");
+    observer.read(&Bytes::from_static(
+        b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"no\"}}\n\n",
+    ));
+    assert!(observer.is_done() && observer.has_failed() && !observer.produced().complete);
+}
+
+#[test]
+fn invoke_is_read_from_headers_alone() {
+    let mut headers = headers("application/json");
+    headers
+        .insert(HeaderName::from_static("x-amzn-bedrock-input-token-count"), HeaderValue::from_static("5"));
+    let hold = MemoryBudget::new(1).hold();
+    let observer = Observer::new(Some(Reading::Invoke), &headers, LIMIT, hold);
+    assert_eq!(observer.produced().usage.unwrap().embedding, 5);
+}
