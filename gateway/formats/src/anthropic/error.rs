@@ -34,13 +34,17 @@ struct Details<'a> {
 impl ErrorObject<'_> {
     /// In words that every format has; without a known type the status decides.
     pub(super) fn into_error(self, status: Option<u16>) -> ProviderError {
+        let no_reason = || "the provider gave no reason".to_owned();
         let by_status = status.map_or(ProviderErrorKind::Server, ProviderErrorKind::from_status);
         let name = self.kind.as_deref();
         let detail = self.details.and_then(|raw| serde_json::from_str::<Details<'_>>(raw.get()).ok());
         let code = detail.and_then(|detail| detail.error_code.map(|code| code.0.into_owned()));
         ProviderError {
             kind: name.and_then(kind_from_name).unwrap_or(by_status),
-            message: self.message.map(|text| text.0.into_owned()).unwrap_or_default(),
+            message: self
+                .message
+                .filter(|text| !text.is_empty())
+                .map_or_else(no_reason, |text| text.0.into_owned()),
             code: code.or_else(|| name.map(str::to_owned)),
             param: None,
             retry_after: None,
@@ -166,6 +170,14 @@ mod tests {
         assert_eq!(error.message.len(), MAX_TEXT_BYTES);
         assert_eq!(decode(502, b"").message, "the provider answered with status 502");
         assert_eq!(decode(500, b"\xff\xfe").kind, ProviderErrorKind::Server);
+    }
+
+    #[test]
+    fn an_error_without_a_message_says_so() {
+        for error in [r#"{"type":"api_error"}"#, r#"{"type":"api_error","message":""}"#] {
+            let error = decode(500, format!(r#"{{"type":"error","error":{error}}}"#).as_bytes());
+            assert_eq!(error.message, "the provider gave no reason");
+        }
     }
 
     #[test]
