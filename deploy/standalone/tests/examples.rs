@@ -27,12 +27,23 @@ fn tollgate(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_gateway_example_lacks_nothing_but_its_secret() {
-    let config: tollgate_gateway::Config = read_yaml(&deploy("config/gateway.yaml")).unwrap();
-    let mistakes = validate(&config).err().map(|mistakes| mistakes.0).unwrap_or_default();
-    let others: Vec<_> =
-        mistakes.iter().filter(|mistake| !mistake.message.contains("OPENAI_API_KEY")).collect();
-    assert!(others.is_empty(), "{others:?}");
+fn the_gateway_examples_lack_nothing_but_their_secrets() {
+    for file in ["config/gateway.yaml", "config/providers.yaml"] {
+        let config: tollgate_gateway::Config = read_yaml(&deploy(file)).unwrap();
+        let mistakes = validate(&config).err().map(|mistakes| mistakes.0).unwrap_or_default();
+        let others: Vec<_> =
+            mistakes.iter().filter(|mistake| !mistake.message.contains("environment variable")).collect();
+        assert!(others.is_empty(), "{file}: {others:?}");
+    }
+}
+
+#[test]
+fn the_example_of_providers_has_every_api_format() {
+    use tollgate_gateway::config::BackendFormat::{Anthropic, AzureOpenAi, Bedrock, Gemini, OpenAi};
+    let config: tollgate_gateway::Config = read_yaml(&deploy("config/providers.yaml")).unwrap();
+    for format in [OpenAi, AzureOpenAi, Anthropic, Bedrock, Gemini] {
+        assert!(config.backends.values().any(|backend| backend.format == format), "{}", format.as_str());
+    }
 }
 
 #[test]
