@@ -39,6 +39,10 @@ typos:
 bench *ARGS:
     tests/bench {{ARGS}}
 
+# Fuzzes the readers of outside bytes: `just fuzz --seconds 20 sse`.
+fuzz *ARGS:
+    tests/fuzz {{ARGS}}
+
 # A long-running fault drill: `just drill crash --kills 20`.
 drill NAME *ARGS:
     tests/drill {{NAME}} {{ARGS}}
