@@ -1,7 +1,7 @@
 //! Makes seeds and the dictionary: `seeds FOLDER` writes `FOLDER/TARGET/…` and `FOLDER/words.dict`.
 //!
 //! Seeds are the inputs of the golden files behind a head of zeros, once for each choice that a target's head makes
-//! of formats, and what is kept in `seeds/`: inputs that once broke something.
+//! of formats. What once broke something is kept in `seeds/`, as it was.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
