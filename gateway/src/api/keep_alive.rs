@@ -40,6 +40,11 @@ impl<S> KeepAlive<S> {
         }
     }
 
+    /// The stream without comments.
+    pub fn events_mut(&mut self) -> &mut S {
+        &mut self.events
+    }
+
     /// Whether it has been silent for too long; else the task is woken when it will have been.
     fn is_due(&mut self, silence: Duration, cx: &mut Context<'_>) -> bool {
         let due = self.last_sent + silence;

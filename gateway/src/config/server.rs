@@ -10,8 +10,11 @@ use tollgate_settings::units::{Bytes, Time, Tokens};
 pub struct ServerConfig {
     /// Largest request body.
     pub max_body: Bytes,
-    /// Largest answer that is not a stream, and largest single event of a stream.
+    /// Largest answer that is not a stream.
     pub max_answer: Bytes,
+    /// Largest single event of a stream: one that has not ended waits in memory. Some hold a whole answer or an
+    /// image.
+    pub max_event: Bytes,
     /// From the connection's first byte to the end of the headers.
     pub header_timeout: Time,
     /// Longest silence while a request body arrives.
@@ -37,6 +40,7 @@ impl Default for ServerConfig {
         Self {
             max_body: Bytes(16 << 20),
             max_answer: Bytes(32 << 20),
+            max_event: Bytes(8 << 20),
             header_timeout: seconds(10),
             body_timeout: seconds(30),
             keep_alive: seconds(75),

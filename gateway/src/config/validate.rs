@@ -64,8 +64,13 @@ fn check_server(config: &Config, mistakes: &mut Mistakes) {
     if config.workers == Some(0) {
         mistakes.add("workers", "must be at least 1; leave it out for one per core");
     }
-    if config.server.max_body.0 == 0 {
-        mistakes.add("server.max_body", "must be above 0");
+    let server = &config.server;
+    let sizes =
+        [("max_body", server.max_body), ("max_answer", server.max_answer), ("max_event", server.max_event)];
+    for (name, size) in sizes {
+        if size.0 == 0 {
+            mistakes.add(format!("server.{name}"), "must be above 0");
+        }
     }
     if let Some(Err(error)) = config.responses.signing_key.as_ref().map(SecretTemplate::resolve) {
         mistakes.add("responses.signing_key", error.to_string());

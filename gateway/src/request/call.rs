@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -45,8 +46,10 @@ pub struct Unseen {
     pub crossing: Crossing,
     /// For which request.
     pub request_id: RequestId,
-    /// Largest answer and largest single event, bytes.
+    /// Largest answer, bytes.
     pub max_answer: usize,
+    /// Largest single event of a stream, bytes.
+    pub max_event: usize,
 }
 
 impl Call {
@@ -109,13 +112,11 @@ impl Unseen {
         if headers::has_type(response.headers(), self.crossing.wire.stream_type()) {
             let crossing = StreamCrossing { decoder: self.crossing.wire.decoder(), encoder: None };
             let options = RelayOptions {
-                reader: StreamReader::new(crossing, self.max_answer, false, None),
+                reader: StreamReader::new(crossing, self.max_event, false, None),
                 client: self.crossing.client,
-                backend: Arc::clone(&self.backend.name),
-                idle_timeout: self.backend.idle_timeout,
-                total_timeout: self.backend.total_timeout,
+                backend: self.backend,
+                patience: Duration::MAX,
                 completion: None,
-                guard: None,
             };
             let mut relay = Relay::new(response.into_body(), attempt, self.request_id, options);
             relay.client_gone();

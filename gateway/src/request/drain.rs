@@ -90,6 +90,11 @@ impl<S: Drainable> Drained<S> {
     pub fn new(stream: S, drains: Option<Drains>) -> Self {
         Self { stream: Some(stream), drains }
     }
+
+    /// The stream; it is there until this is dropped.
+    pub fn stream_mut(&mut self) -> Option<&mut S> {
+        self.stream.as_mut()
+    }
 }
 
 impl<S: Drainable> Stream for Drained<S> {

@@ -1,5 +1,5 @@
-//! From an alias to the first backend that answers: candidates in their order, one attempt each, until a
-//! byte could have reached the client.
+//! From an alias to the first backend that answers: candidates in their order, one attempt each, until there is
+//! something of an answer for the client (`first_byte`).
 //!
 //! The number of attempts and the time for them are bounded (`failover` of the alias). A target that has
 //! failed is not tried again, and one whose circuit opens meanwhile is passed over: health is looked at right
@@ -25,6 +25,7 @@ use super::call::{Answered, Call, Unseen};
 use super::candidate::{Callee, Candidate};
 use super::context::RequestContext;
 use super::event::{self, Subject};
+use super::first_byte::{self, Begun};
 use super::hedge::{Lane, race};
 use super::measure::Prompt;
 use super::resiliency::Hedging;
@@ -32,13 +33,14 @@ use super::response_ids::StoredAt;
 use super::several::{self, Several};
 use super::stored;
 pub use super::verdict::{Refusal, call_failure};
-use super::verdict::{Verdict, decides, judge};
+use super::verdict::{Unanswered, Verdict, decides, judge};
 use crate::backends::InFlight;
 use crate::backends::call::CallError;
 use crate::error::GatewayError;
 use crate::expressions::RequestFacts;
 use crate::formats::Crossing;
 use crate::gateway::Worker;
+use crate::limits::Balance;
 use crate::overload::{Admission, Place};
 use crate::policies::token_limit::Reserved;
 use crate::routing::affinity::Session;
@@ -80,11 +82,13 @@ impl Order<'_> {
 }
 
 /// A backend answered.
-pub enum Reply<'a> {
-    /// It does what was asked: the answer's head is here, its body follows.
+pub(super) enum Reply<'a> {
+    /// It does what was asked.
     Answer {
-        /// The answer.
-        answering: Box<Answering<'a>>,
+        /// The answer, or its beginning.
+        begun: Begun<'a>,
+        /// The limit with the least left, for the client's headers.
+        limit: Option<Balance>,
         /// For the client's headers.
         served: Served,
     },
@@ -97,8 +101,8 @@ pub enum Reply<'a> {
     },
 }
 
-/// A backend that answers.
-pub struct Answering<'a> {
+/// A backend that answers: the head is here, the body follows.
+pub(super) struct Answering<'a> {
     /// Books that stay open until the body ends.
     pub attempt: Attempt,
     /// The answer.
@@ -129,12 +133,12 @@ pub struct Served {
     pub dropped: Vec<Cow<'static, str>>,
 }
 
-/// Tries the candidates of `model` until one answers.
+/// Tries the candidates of `model` until there is something of an answer for the client.
 ///
 /// # Errors
 /// The last failure when none does; [`GatewayError::RateLimited`] when all of them were at their rate limits,
 /// [`GatewayError::NoBackend`] when none could be tried.
-pub async fn first_answer<'a>(
+pub(super) async fn first_answer<'a>(
     worker: &'a Worker,
     order: &'a Order<'a>,
     model: &'a Model,
@@ -212,7 +216,8 @@ struct Failures {
 impl<'a> Search<'a> {
     async fn run(&mut self) -> Result<Reply<'a>, GatewayError> {
         let failover = &self.model.resiliency.failover;
-        while self.tried < failover.max_attempts && !self.time_left().is_zero() {
+        while self.tried < failover.max_attempts && !self.time_left().is_zero() && !self.failures.are_final()
+        {
             let candidate = match self.next_candidate() {
                 Some(candidate) => candidate,
                 None => match self.wait_for_room().await {
@@ -367,11 +372,13 @@ impl<'a> Search<'a> {
     fn call(&self, callee: &Callee<'_>, attempt: Attempt, drained: bool) -> Call {
         let drained = drained && callee.several.is_none();
         let drains = self.model.resiliency.drains.as_ref().filter(|_| drained);
+        let server = &self.order.context.snapshot.server;
         let unseen = || Unseen {
             backend: Arc::clone(&callee.target.backend),
             crossing: callee.crossing,
             request_id: self.order.context.id,
-            max_answer: self.order.context.snapshot.server.max_answer.as_usize(),
+            max_answer: server.max_answer.as_usize(),
+            max_event: server.max_event.as_usize(),
         };
         let unseen = drains.map(|drains| (drains.clone(), unseen()));
         Call::new(attempt, self.post(callee).boxed_local(), unseen)
@@ -428,7 +435,7 @@ impl<'a> Search<'a> {
                 let _ = self.judged(target, attempt, answered).await;
             }
             Lane::Pending(call) => {
-                if let Some(attempt) = call.give_up() {
+                if let Some(mut attempt) = call.give_up() {
                     self.reserved = attempt.end_for_next(Ending::hedge_lost());
                 }
             }
@@ -465,21 +472,28 @@ impl<'a> Search<'a> {
         let spent = several.as_ref().and_then(|several| several.usage());
         match judge(target, crossing, self.order.context.id, attempt, answered, spent).await {
             Verdict::Answer(attempt, response) => {
-                let answering =
-                    Answering { attempt: *attempt, response, crossing, target, legacy_functions, several };
-                Some(Reply::Answer { answering: Box::new(answering), served })
+                let (limit, attempt) = (attempt.tightest_limit(), *attempt);
+                let answering = Answering { attempt, response, crossing, target, legacy_functions, several };
+                match first_byte::begin(self.worker, self.order, self.model, answering).await {
+                    Ok(begun) => Some(Reply::Answer { begun, limit, served }),
+                    Err(unanswered) => self.unanswered(target, *unanswered),
+                }
             }
             Verdict::Refusal(refusal) => Some(Reply::Refusal { refusal, served }),
-            Verdict::Failure(failure, reserved) => {
-                tracing::warn!(request_id = %self.order.context.id, backend = %target.backend.name,
-                    code = failure.class().code, error = %chain(&failure), "attempt failed");
-                self.failures.note(failure);
-                if !reserved.is_empty() {
-                    self.reserved = reserved;
-                }
-                None
-            }
+            Verdict::Failure(unanswered) => self.unanswered(target, *unanswered),
         }
+    }
+
+    /// Notes a failure; there is no reply.
+    fn unanswered(&mut self, target: &Target, unanswered: Unanswered) -> Option<Reply<'a>> {
+        let Unanswered { failure, reserved } = unanswered;
+        tracing::warn!(request_id = %self.order.context.id, backend = %target.backend.name,
+            code = failure.class().code, error = %chain(&failure), "attempt failed");
+        self.failures.note(failure);
+        if !reserved.is_empty() {
+            self.reserved = reserved;
+        }
+        None
     }
 
     /// What the client is told when no target is left.
@@ -519,6 +533,11 @@ impl Failures {
             self.last = Some(failure);
         }
         self.other |= !busy;
+    }
+
+    /// Whether the gateway itself is why the last one failed: no target would do better.
+    fn are_final(&self) -> bool {
+        matches!(self.last, Some(GatewayError::Overloaded { .. }))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod context;
 pub mod drain;
 pub mod event;
 pub mod failover;
+pub mod first_byte;
 mod gathered;
 pub mod guard;
 pub mod hedge;

@@ -3,8 +3,6 @@
 //! A request that reaches a backend keeps its own books there (`attempt.rs`). One that does not, because
 //! it was refused or answered from the cache, is written down here.
 
-use std::sync::Arc;
-
 use actix_web::http::header::HeaderMap as ClientHeaders;
 use bytes::Bytes;
 use http::StatusCode;
@@ -13,26 +11,22 @@ use tollgate_schemas::cache::CacheHit;
 use tollgate_schemas::usage::Outcome;
 
 use super::context::RequestContext;
-use super::drain::Drained;
 use super::event::{self, Subject};
-use super::failover::{self, Answering, Order, Reply, Served};
+use super::failover::{self, Order, Refusal, Reply, Served};
+use super::first_byte::{self, Begun, Streamed};
 use super::guard::RequestGuard;
-use super::relay::{Relay, RelayOptions};
-use super::stream_reader::StreamReader;
-use super::{alias_rules, stored, whole};
+use super::{alias_rules, stored};
 use crate::access::{self, Caller};
 use crate::api::headers;
-use crate::api::keep_alive::KeepAlive;
 use crate::error::{GatewayError, Side};
 use crate::expressions::RequestFacts;
 use crate::formats::ClientFormat;
 use crate::gateway::Worker;
 use crate::limits::Balance;
 use crate::overload::Place;
-use crate::policies::content_events::{self, CompletionRecorder};
+use crate::policies::content_events;
 use crate::policies::semantic_cache::{self, CacheStatus, Looked, StorePlan};
 use crate::policies::token_limit::{self, PromptSize};
-use crate::snapshot::Model;
 
 /// What goes back to the client.
 pub enum Answer {
@@ -48,7 +42,7 @@ pub enum Answer {
     /// A stream.
     Stream {
         /// Its body.
-        relay: Box<KeepAlive<Drained<Relay>>>,
+        relay: Box<Streamed>,
         /// Facts for headers.
         facts: Facts,
     },
@@ -169,62 +163,33 @@ async fn answer_to(
     };
     let reply = failover::first_answer(worker, &order, &model, reserved).await?;
     let facts = Facts { cache: model.cache.is_some().then_some(cache), ..Facts::default() };
-    relay_reply(worker, &order, &model, reply, plan, facts, guard).await
+    Ok(delivered(worker, &order, reply, plan, facts, guard))
 }
 
-async fn relay_reply(
+/// What has begun goes to the client.
+fn delivered(
     worker: &Worker,
     order: &Order<'_>,
-    model: &Model,
     reply: Reply<'_>,
     plan: Option<Box<StorePlan>>,
-    mut facts: Facts,
+    facts: Facts,
     guard: RequestGuard,
-) -> Result<Answer, GatewayError> {
-    let answering = match reply {
-        Reply::Refusal { refusal, served } => {
-            let facts = Facts { retry_after: refusal.retry_after, served: Some(served), ..facts };
-            return Ok(Answer::Whole { status: refusal.status, body: refusal.body, facts });
+) -> Answer {
+    match reply {
+        Reply::Refusal { refusal: Refusal { status, body, retry_after }, served } => {
+            Answer::Whole { status, body, facts: Facts { retry_after, served: Some(served), ..facts } }
         }
-        Reply::Answer { answering, served } => {
-            facts.served = Some(served);
-            *answering
+        Reply::Answer { begun, limit, served } => {
+            let facts = Facts { limit, served: Some(served), ..facts };
+            match begun {
+                Begun::Whole(whole) => whole.deliver(worker, order, plan, facts),
+                Begun::Stream(mut relay) => {
+                    first_byte::keep(&mut relay, guard);
+                    Answer::Stream { relay, facts }
+                }
+            }
         }
-    };
-    facts.limit = answering.attempt.tightest_limit();
-    let stream_type = answering.crossing.wire.stream_type();
-    if order.subject.stream && headers::has_type(answering.response.headers(), stream_type) {
-        let relay = stream(worker, order, model, answering, guard);
-        let drained = Drained::new(relay, model.resiliency.drains.clone());
-        let pause = order.context.snapshot.server.keep_alive_comments.0;
-        return Ok(Answer::Stream { relay: Box::new(KeepAlive::new(drained, pause)), facts });
     }
-    whole::collect(worker, order, model, answering, plan, facts, guard).await
-}
-
-fn stream(
-    worker: &Worker,
-    order: &Order<'_>,
-    model: &Model,
-    answering: Answering<'_>,
-    guard: RequestGuard,
-) -> Relay {
-    let Answering { attempt, response, crossing, target, legacy_functions, .. } = answering;
-    let snapshot = &order.context.snapshot;
-    let include_usage = order.view.include_usage;
-    let ids = stored::rewriter(worker, order, crossing, target);
-    let max_event = snapshot.server.max_answer.as_usize();
-    let way = crossing.stream(order.shown(&model.alias, legacy_functions), include_usage);
-    let options = RelayOptions {
-        reader: StreamReader::new(way, max_event, !include_usage, ids),
-        client: crossing.client,
-        backend: Arc::clone(&target.backend.name),
-        idle_timeout: target.backend.idle_timeout,
-        total_timeout: target.backend.total_timeout,
-        completion: CompletionRecorder::new(&worker.gateway, &snapshot.content),
-        guard: Some(guard),
-    };
-    Relay::new(response.into_body(), attempt, order.context.id, options)
 }
 
 fn from_cache(worker: &Worker, subject: Subject<'_>, status: CacheStatus, hit: CacheHit) -> Answer {

@@ -2,10 +2,11 @@
 //!
 //! Where client and backend speak the same format, bytes pass as they come; only the usage chunk that the client
 //! did not ask for is taken out. Otherwise each event is translated. The attempt is settled before the last chunk
-//! goes out, and in every other case by the relay's `Drop`. One error event in the client's API format ends a
-//! stream that its backend broke; a stream is never cut silently.
+//! goes out, and in every other case by the relay's `Drop`. A stream that breaks before it has begun is a failed
+//! attempt like any other; afterwards one error event in the client's API format ends it: a stream is never cut
+//! silently.
 
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use http::StatusCode;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
@@ -25,8 +27,10 @@ use super::drain::Drainable;
 use super::gathered::Gathered;
 use super::guard::RequestGuard;
 use super::stream_reader::StreamReader;
+use super::verdict::{Unanswered, failure_of};
 use crate::api::render;
 use crate::backends::FailureKind;
+use crate::backends::backend::Backend;
 use crate::error::GatewayError;
 use crate::formats::ClientFormat;
 use crate::policies::content_events::CompletionRecorder;
@@ -40,17 +44,20 @@ pub struct Relay {
     reader: StreamReader,
     client: ClientFormat,
     attempt: Attempt,
-    backend: Arc<str>,
+    backend: Arc<Backend>,
     request_id: RequestId,
     completion: Option<CompletionRecorder>,
-    idle_timeout: Duration,
     last_bytes: Instant,
+    /// When it begins at the latest.
+    begins_at: Instant,
     cut_at: Instant,
     alarm: Pin<Box<Sleep>>,
     gathered: Gathered,
     state: State,
+    /// Whether the client may have seen something of it.
+    begun: bool,
     client_gone: bool,
-    _guard: Option<RequestGuard>,
+    guard: Option<RequestGuard>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,48 +75,93 @@ pub struct RelayOptions {
     pub reader: StreamReader,
     /// What the client speaks.
     pub client: ClientFormat,
-    /// Name of the backend.
-    pub backend: Arc<str>,
-    /// Longest silence.
-    pub idle_timeout: Duration,
-    /// Longest stream.
-    pub total_timeout: Duration,
+    /// The backend.
+    pub backend: Arc<Backend>,
+    /// How long its client waits for the stream to begin, also without a byte.
+    pub patience: Duration,
     /// Where the answer is published when it is complete.
     pub completion: Option<CompletionRecorder>,
-    /// What the request holds until its answer has ended.
-    pub guard: Option<RequestGuard>,
+}
+
+/// Why a stream cannot go on.
+struct Broken {
+    kind: FailureKind,
+    error: GatewayError,
+    /// How long the backend asked to be left alone.
+    retry_after: Option<Duration>,
 }
 
 impl Relay {
     /// Starts to relay an answer.
     #[must_use]
     pub fn new(upstream: Incoming, attempt: Attempt, request_id: RequestId, options: RelayOptions) -> Self {
-        let RelayOptions { reader, client, backend, idle_timeout, total_timeout, completion, guard } =
-            options;
+        let RelayOptions { reader, client, backend, patience, completion } = options;
         let now = Instant::now();
+        let patience = patience.min(backend.total_timeout);
         Self {
             upstream,
             reader,
             client,
             attempt,
-            backend,
             request_id,
             completion,
-            idle_timeout,
             last_bytes: now,
-            cut_at: now + total_timeout,
-            alarm: Box::pin(tokio::time::sleep(idle_timeout.min(total_timeout))),
+            begins_at: now + patience,
+            cut_at: now + backend.total_timeout,
+            alarm: Box::pin(tokio::time::sleep(patience.min(backend.idle_timeout))),
+            backend,
             gathered: Gathered::default(),
             state: State::Relaying,
+            begun: false,
             client_gone: false,
-            _guard: guard,
+            guard: None,
         }
     }
 
-    fn on_data(&mut self, data: Bytes) -> Result<Bytes, FormatError> {
+    /// Holds what the request holds until its answer has ended.
+    pub fn keep(&mut self, guard: RequestGuard) {
+        self.guard = Some(guard);
+    }
+
+    /// Waits until there is something for the client, or the client's patience is over.
+    ///
+    /// # Errors
+    /// When the stream breaks before that.
+    pub(super) async fn begin(&mut self) -> Result<(), Box<Unanswered>> {
+        match poll_fn(|cx| self.poll_begin(cx)).await {
+            Ok(()) => {
+                self.begun = true;
+                Ok(())
+            }
+            Err(Broken { kind, error, retry_after }) => {
+                let ending = Ending::failed(kind, 0, error.class().code, self.reader.meter().produced());
+                self.state = State::Ended;
+                Err(Unanswered::close(&mut self.attempt, Ending { retry_after, ..ending }, error))
+            }
+        }
+    }
+
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        while self.gathered.is_empty() && self.state != State::Ended {
+            match Pin::new(&mut self.upstream).poll_frame(cx) {
+                Poll::Ready(frame) => self.on_frame(frame)?,
+                Poll::Pending => {
+                    std::task::ready!(self.poll_until(self.overdue_at().min(self.begins_at), cx));
+                    let overdue = self.overdue_at() <= Instant::now();
+                    return Poll::Ready(if overdue { Err(self.late()) } else { Ok(()) });
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn on_data(&mut self, data: Bytes) -> Result<Bytes, Broken> {
         self.last_bytes = Instant::now();
         self.attempt.mark_first_byte();
-        let relayed = self.reader.push(data)?;
+        let relayed = self.reader.push(data).map_err(|error| self.broken(FailureKind::Protocol, &error))?;
+        if let Some(refused) = self.refused() {
+            return Err(refused);
+        }
         if self.reader.meter().has_usage() {
             self.attempt.release_prompt();
         }
@@ -123,9 +175,9 @@ impl Relay {
     fn settle_end(&mut self) {
         let meter = self.reader.meter();
         let ending = if meter.failure().is_some() {
-            Ending::failed(FailureKind::Stream, STATUS_OK, "backend_stream_error", meter.produced())
+            Ending::failed(FailureKind::Stream, self.status(), "backend_stream_error", meter.produced())
         } else {
-            Ending::ok(STATUS_OK, meter.produced())
+            Ending::ok(self.status(), meter.produced())
         };
         self.attempt.end(as_seen(ending, self.client_gone));
         self.state = State::Settled;
@@ -136,80 +188,98 @@ impl Relay {
     }
 
     /// The next part of the backend's body, its end or its failure.
-    fn on_frame(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) {
-        let last = match frame {
-            Some(Ok(frame)) => match frame.into_data().map(|data| self.on_data(data)) {
-                Ok(Ok(relayed)) => Some(relayed),
-                Ok(Err(error)) => Some(self.break_off(FailureKind::Protocol, &self.broken(&error))),
-                Err(_trailers) => None,
+    fn on_frame(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) -> Result<(), Broken> {
+        let bytes = match frame {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => self.on_data(data)?,
+                Err(_trailers) => return Ok(()),
             },
             Some(Err(error)) if self.state == State::Relaying => {
-                tracing::debug!(backend = %self.backend, error = %error, "stream failed");
-                Some(self.break_off(FailureKind::Stream, &self.broken(&FormatError::CutShort)))
+                tracing::debug!(backend = %self.backend.name, error = %error, "stream failed");
+                return Err(self.broken(FailureKind::Stream, &FormatError::CutShort));
             }
             Some(Err(_)) => {
                 self.state = State::Ended;
-                None
+                return Ok(());
             }
-            None => self.on_end(),
+            None => self.on_end()?,
         };
-        if let Some(bytes) = last.filter(|bytes| !bytes.is_empty()) {
+        if !bytes.is_empty() {
             self.gathered.push(bytes);
         }
+        Ok(())
+    }
+
+    /// The backend's body ended.
+    fn on_end(&mut self) -> Result<Bytes, Broken> {
+        let mut rest = Bytes::new();
+        if self.state == State::Relaying {
+            rest = self.reader.finish().map_err(|error| self.broken(FailureKind::Stream, &error))?;
+            self.settle_end();
+        }
+        self.state = State::Ended;
+        Ok(rest)
     }
 
     /// The backend has been silent or running for too long.
     fn on_overdue(&mut self) {
         if self.state == State::Settled {
             self.state = State::Ended;
-            return;
-        }
-        let failure = GatewayError::BackendTimeout { backend: Arc::clone(&self.backend) };
-        let last = self.break_off(FailureKind::Stalled, &failure);
-        self.gathered.push(last);
-    }
-
-    /// The backend's body ended.
-    fn on_end(&mut self) -> Option<Bytes> {
-        if self.state != State::Relaying {
-            self.state = State::Ended;
-            return None;
-        }
-        match self.reader.finish() {
-            Ok(rest) => {
-                self.settle_end();
-                self.state = State::Ended;
-                Some(rest)
-            }
-            Err(error) => Some(self.break_off(FailureKind::Stream, &self.broken(&error))),
+        } else {
+            self.break_off(self.late());
         }
     }
 
-    fn broken(&self, error: &FormatError) -> GatewayError {
-        GatewayError::BrokenAnswer { backend: Arc::clone(&self.backend), message: error.to_string() }
+    /// The failure that a backend tells in its stream, where another target could still do better.
+    fn refused(&self) -> Option<Broken> {
+        let error = self.reader.meter().failure().filter(|_| !self.begun && !self.client_gone)?;
+        let status = StatusCode::from_u16(error.kind.status()).ok()?;
+        let failure = failure_of(&self.backend, status, error.retry_after)?;
+        let kind = FailureKind::Status(status.as_u16());
+        Some(Broken { kind, error: failure, retry_after: error.retry_after })
+    }
+
+    fn broken(&self, kind: FailureKind, error: &FormatError) -> Broken {
+        let backend = Arc::clone(&self.backend.name);
+        let error = GatewayError::BrokenAnswer { backend, message: error.to_string() };
+        Broken { kind, error, retry_after: None }
+    }
+
+    fn late(&self) -> Broken {
+        let error = GatewayError::BackendTimeout { backend: Arc::clone(&self.backend.name) };
+        Broken { kind: FailureKind::Stalled, error, retry_after: None }
     }
 
     /// Ends the stream with an error event and closes the books.
-    fn break_off(&mut self, kind: FailureKind, error: &GatewayError) -> Bytes {
-        tracing::warn!(request_id = %self.request_id, backend = %self.backend, error = %error, "stream broke");
-        let ending = Ending::failed(kind, STATUS_OK, error.class().code, self.reader.meter().produced());
+    fn break_off(&mut self, broken: Broken) {
+        let Broken { kind, error, .. } = broken;
+        tracing::warn!(request_id = %self.request_id, backend = %self.backend.name, error = %error, "stream broke");
+        let ending = Ending::failed(kind, self.status(), error.class().code, self.reader.meter().produced());
         self.attempt.end(as_seen(ending, self.client_gone));
         self.state = State::Ended;
-        render::stream_error(error, self.client, self.request_id)
+        self.gathered.push(render::stream_error(&error, self.client, self.request_id));
     }
 
-    /// Whether the stream has been silent or running for too long.
-    fn overdue(&mut self, cx: &mut Context<'_>) -> bool {
+    /// What the client has seen of it.
+    fn status(&self) -> u16 {
+        if self.client_gone && !self.begun { 0 } else { STATUS_OK }
+    }
+
+    /// When the stream has been silent or running for too long.
+    fn overdue_at(&self) -> Instant {
+        (self.last_bytes + self.backend.idle_timeout).min(self.cut_at)
+    }
+
+    /// Waits until `due`.
+    fn poll_until(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
         while self.alarm.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            let next = (self.last_bytes + self.idle_timeout).min(self.cut_at);
-            if next <= now {
-                return true;
+            if due <= Instant::now() {
+                return Poll::Ready(());
             }
             // Bytes came since the alarm was set; setting it for every chunk would cost more.
-            self.alarm.as_mut().reset(next.into());
+            self.alarm.as_mut().reset(due.into());
         }
-        false
+        Poll::Pending
     }
 }
 
@@ -238,7 +308,11 @@ impl Stream for Relay {
                 return Poll::Ready(this.gathered.take().map(Ok));
             }
             match Pin::new(&mut this.upstream).poll_frame(cx) {
-                Poll::Ready(frame) => this.on_frame(frame),
+                Poll::Ready(frame) => {
+                    if let Err(broken) = this.on_frame(frame) {
+                        this.break_off(broken);
+                    }
+                }
                 Poll::Pending if this.gathered.wants_more() => {
                     // The connection's task runs before this one does again, and may have the next chunk.
                     cx.waker().wake_by_ref();
@@ -247,8 +321,10 @@ impl Stream for Relay {
                 Poll::Pending if !this.gathered.is_empty() => {
                     return Poll::Ready(this.gathered.take().map(Ok));
                 }
-                Poll::Pending if this.overdue(cx) => this.on_overdue(),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    std::task::ready!(this.poll_until(this.overdue_at(), cx));
+                    this.on_overdue();
+                }
             }
         }
     }
@@ -257,7 +333,8 @@ impl Stream for Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         if self.state == State::Relaying {
-            self.attempt.end(Ending::client_abort(STATUS_OK, self.reader.meter().produced()));
+            let status = if self.begun { STATUS_OK } else { 0 };
+            self.attempt.end(Ending::client_abort(status, self.reader.meter().produced()));
         }
     }
 }

@@ -35,8 +35,23 @@ pub(super) enum Verdict {
     Answer(Box<Attempt>, Response<Incoming>),
     /// It refuses the request itself.
     Refusal(Refusal),
-    /// It failed; the books are closed and the reservation goes on.
-    Failure(GatewayError, Reserved),
+    /// It failed.
+    Failure(Box<Unanswered>),
+}
+
+/// A call that failed before anything of an answer could go to the client. Its books are closed.
+pub(super) struct Unanswered {
+    /// What the client is told if nothing else answers.
+    pub(super) failure: GatewayError,
+    /// What goes on to the next attempt.
+    pub(super) reserved: Reserved,
+}
+
+impl Unanswered {
+    /// Closes the books.
+    pub(super) fn close(attempt: &mut Attempt, ending: Ending<'_>, failure: GatewayError) -> Box<Self> {
+        Box::new(Self { failure, reserved: attempt.end_for_next(ending) })
+    }
 }
 
 /// A backend's refusal of a request; trying elsewhere would not help.
@@ -64,7 +79,7 @@ pub(super) async fn judge(
     target: &Target,
     crossing: Crossing,
     request_id: RequestId,
-    attempt: Attempt,
+    mut attempt: Attempt,
     answered: Answered,
     spent: Option<Usage>,
 ) -> Verdict {
@@ -74,7 +89,7 @@ pub(super) async fn judge(
             let (kind, failure) = call_failure(&target.backend, error);
             // Without an answer nothing is billed: the provider reports no use either.
             let ending = Ending::failed(kind, 0, failure.class().code, produced);
-            Verdict::Failure(failure, attempt.end_for_next(ending))
+            Verdict::Failure(Unanswered::close(&mut attempt, ending, failure))
         }
         Ok(response) if response.status().is_success() => Verdict::Answer(Box::new(attempt), response),
         Ok(response) => refused(target, crossing, request_id, attempt, response, produced).await,
@@ -98,8 +113,8 @@ async fn refused(
     let class = if counts { AttemptClass::Failure(kind) } else { AttemptClass::Neutral };
     if let Some(failure) = failure_of(&target.backend, status, wait) {
         let ending = Ending::failed(kind, 0, failure.class().code, produced);
-        let kept = attempt.end_for_next(Ending { class, retry_after: wait, ..ending });
-        return Verdict::Failure(failure, kept);
+        let ending = Ending { class, retry_after: wait, ..ending };
+        return Verdict::Failure(Unanswered::close(&mut attempt, ending, failure));
     }
     let (head, body) = response.into_parts();
     let body = collect(body, MAX_ERROR_BODY, ERROR_BODY_WAIT).await.unwrap_or_default();
@@ -110,7 +125,11 @@ async fn refused(
 }
 
 /// The failure that a status stands for; none when it refuses the request itself.
-fn failure_of(backend: &Backend, status: StatusCode, wait: Option<Duration>) -> Option<GatewayError> {
+pub(super) fn failure_of(
+    backend: &Backend,
+    status: StatusCode,
+    wait: Option<Duration>,
+) -> Option<GatewayError> {
     let backend = Arc::clone(&backend.name);
     if status.is_redirection() {
         // Followed, it would carry the gateway's credentials wherever the backend says.

@@ -8,6 +8,8 @@ use tollgate_tests::sim::raw::{Part, Place, RawFault};
 
 /// Largest answer that the gateway takes, bytes.
 pub(super) const MAX_ANSWER: usize = 256 << 10;
+/// Largest event of a stream that it takes, bytes.
+pub(super) const MAX_EVENT: usize = 64 << 10;
 /// What backends ask for that say when to come back, s.
 const WAIT_S: u64 = 30;
 
@@ -120,7 +122,8 @@ fn excessive() -> Vec<Case> {
     let broken = Fate::Elsewhere(502, BROKEN);
     let late = Fate::Elsewhere(504, TIMEOUT);
     let large = Faults { oversized_bytes: Some(MAX_ANSWER + MAX_ANSWER / 4), ..Faults::default() };
-    let drip = |from| RawFault::Drip { from, pause_ms: 100 };
+    // Too slow for the whole, and quick enough for the first event of a stream.
+    let drip = |from| RawFault::Drip { from, pause_ms: if from == Part::Head { 100 } else { 25 } };
     vec![
         // A stream has no size, only its events have.
         answer("oversized", large, broken, Fate::Harmless),

@@ -170,8 +170,11 @@ fn config(folder: &Path, backends: &Backends, cells: &[Cell]) -> Result<GatewayC
     let names = aliases.iter().map(String::as_str).collect::<Vec<_>>();
     let who =
         Subscriber { name: "drill", product: "all", tenant: "acme", cost_center: "1", team: "reliability" };
-    let max_answer = format!("{} B", cases::MAX_ANSWER);
-    Ok(config.product("all", &names).subscription(&who).set("server", json!({ "max_answer": max_answer })))
+    let server = json!({
+        "max_answer": format!("{} B", cases::MAX_ANSWER),
+        "max_event": format!("{} B", cases::MAX_EVENT),
+    });
+    Ok(config.product("all", &names).subscription(&who).set("server", server))
 }
 
 /// What is made once for all requests is there before anything is counted.
