@@ -2,6 +2,7 @@
 
 use actix_web::Resource;
 use actix_web::web::{self, ServiceConfig};
+use tollgate_formats::openai_media::MediaKind;
 
 use crate::api::{count_tokens, model_calls, models, passthrough, responses};
 
@@ -35,6 +36,10 @@ pub fn model_api(config: &mut ServiceConfig, base_path: &str) {
             .service(at("/messages/count_tokens").route(web::post().to(count_tokens::post)))
             .service(at("/models").route(web::get().to(models::list)))
             .service(at("/models/{model:.*}").route(web::get().to(models::get)));
+        for kind in MediaKind::ALL {
+            let post = move |request, payload, worker| model_calls::media(request, payload, worker, kind);
+            config.service(at(kind.path()).route(web::post().to(post)));
+        }
     }
     let azure = |path: &str| resource(&format!("/openai/deployments/{{alias}}{path}"));
     config

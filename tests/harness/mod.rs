@@ -19,5 +19,6 @@ pub mod sim_process;
 pub mod sse;
 pub mod tally;
 pub mod topic;
+pub mod upstream;
 pub mod wait;
 pub mod watchdog;

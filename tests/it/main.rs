@@ -13,6 +13,8 @@ mod crash;
 mod drain;
 mod harness;
 mod local_model;
+mod media;
+mod passthrough;
 mod real_sdk;
 mod replicas;
 mod resiliency;

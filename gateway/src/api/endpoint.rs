@@ -14,6 +14,7 @@ use crate::gateway::Worker;
 use crate::overload::{Permit, Place};
 use crate::request::context::RequestContext;
 use crate::request::guard::RequestGuard;
+use crate::request::media;
 use crate::request::pipeline::{self, Answer, Asked};
 use crate::telemetry::trace_context::TraceContext;
 
@@ -60,7 +61,10 @@ async fn answer(
     let body = body::read(request, payload, &context.snapshot.server, &mut held).await?;
     let guard = RequestGuard { permit, held };
     let asked = Asked { caller: &caller, headers: request.headers(), body, alias_in_path, place, guard };
-    pipeline::serve(worker, context, asked).await
+    match context.format {
+        ClientFormat::Media(_) => media::serve(worker, context, asked).await,
+        _ => pipeline::serve(worker, context, asked).await,
+    }
 }
 
 /// A place among the requests that run, at once or after a short wait.

@@ -152,7 +152,7 @@ mod tests {
             ("accept", "b"),
             ("content-length", "3"),
             ("cookie", "session=1"),
-            ("x-anything", "v\u{e9}"),
+            ("x-anything", "v"),
         ];
         let got = passed(&pairs);
         assert_eq!(got.len(), pairs.len());

@@ -1,6 +1,7 @@
 //! The endpoints that ask a model: one line for each, by the API format they speak.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use tollgate_formats::openai_media::MediaKind;
 
 use super::endpoint::serve;
 use crate::formats::ClientFormat;
@@ -31,6 +32,16 @@ pub async fn responses(request: HttpRequest, payload: web::Payload, worker: Shar
 /// `POST …/messages`: Anthropic Messages.
 pub async fn messages(request: HttpRequest, payload: web::Payload, worker: Shared) -> HttpResponse {
     serve(request, payload, worker, ClientFormat::Messages, None).await
+}
+
+/// `POST …/images/generations` and the other paths of [`MediaKind`].
+pub async fn media(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: Shared,
+    kind: MediaKind,
+) -> HttpResponse {
+    serve(request, payload, worker, ClientFormat::Media(kind), None).await
 }
 
 /// `POST /openai/deployments/{alias}/chat/completions`: Azure OpenAI, with the alias in the path.

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use tollgate_schemas::ids::RequestId;
 
-use super::{endpoint, family, models};
+use super::{endpoint, family, models, render};
 use crate::access;
 use crate::error::GatewayError;
 use crate::formats::ClientFormat;
@@ -66,17 +65,9 @@ async fn pass(
 
 fn response(answer: PassedAnswer, id: RequestId) -> HttpResponse {
     let PassedAnswer { head, body } = answer;
-    let status = StatusCode::from_u16(head.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
-    let mut response = HttpResponse::new(status).set_body(body).map_into_boxed_body();
-    let headers = response.headers_mut();
-    for (name, value) in &head.headers {
-        let name = HeaderName::from_bytes(name.as_str().as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
-            headers.append(name, value);
-        }
-    }
+    let mut response = render::passing(head.status, &head.headers, body);
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        headers.insert(REQUEST_ID, value);
+        response.headers_mut().insert(REQUEST_ID, value);
     }
     response
 }

@@ -6,11 +6,13 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
 };
 use bytes::Bytes;
+use hyper::body::Incoming;
 use tollgate_schemas::ids::RequestId;
 
 use super::error_body;
 use crate::error::{GatewayError, seconds_up};
 use crate::formats::ClientFormat;
+use crate::request::passed::Passed;
 use crate::request::pipeline::{Answer, Facts};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,6 +40,11 @@ pub fn answer(answer: Answer, id: RequestId) -> HttpResponse {
             add_facts(&mut response, &facts, id);
             response
         }
+        Answer::Passing { status, headers, body, facts } => {
+            let mut response = passing(status, &headers, *body);
+            add_facts(&mut response, &facts, id);
+            response
+        }
         Answer::Stream { relay, facts } => {
             let mut response = HttpResponse::Ok();
             response
@@ -49,6 +56,19 @@ pub fn answer(answer: Answer, id: RequestId) -> HttpResponse {
             response
         }
     }
+}
+
+/// A body that passes as it comes, with these headers.
+#[must_use]
+pub fn passing(status: http::StatusCode, headers: &http::HeaderMap, body: Passed<Incoming>) -> HttpResponse {
+    let mut response = HttpResponse::new(status_of(status.as_u16())).set_body(body).map_into_boxed_body();
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
 }
 
 /// An error as a response.

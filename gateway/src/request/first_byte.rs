@@ -17,6 +17,7 @@ use super::verdict::Unanswered;
 use super::whole::Whole;
 use crate::api::headers;
 use crate::api::keep_alive::KeepAlive;
+use crate::formats::Wire;
 use crate::gateway::Worker;
 use crate::policies::content_events::CompletionRecorder;
 use crate::snapshot::Model;
@@ -31,6 +32,8 @@ pub(super) enum Begun<'a> {
     Whole(Box<Whole<'a>>),
     /// The beginning of a stream.
     Stream(Box<Streamed>),
+    /// The head of what is relayed without being understood.
+    Passing(Box<Answering<'a>>),
 }
 
 /// Waits until there is something for the client.
@@ -43,6 +46,9 @@ pub(super) async fn begin<'a>(
     model: &Model,
     answering: Answering<'a>,
 ) -> Result<Begun<'a>, Box<Unanswered>> {
+    if matches!(answering.crossing.wire, Wire::Media(_)) {
+        return Ok(Begun::Passing(Box::new(answering)));
+    }
     let stream_type = answering.crossing.wire.stream_type();
     if !(order.subject.stream && headers::has_type(answering.response.headers(), stream_type)) {
         let whole = Whole::read(worker, order, model, answering).await?;

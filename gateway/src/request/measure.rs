@@ -89,10 +89,16 @@ impl Prompt {
         self.body = None;
     }
 
-    fn count(&self, model: &str) -> Count {
-        if matches!(self.client, ClientFormat::Media(_)) {
-            return Count { tokens: self.estimate, exact: true };
+    /// What is counted in place of tokens; none where those are.
+    fn in_place_of_tokens(&self) -> Option<Vec<UsageLine>> {
+        let request = || vec![UsageLine { class: TokenClass::Request, qty: 1 }];
+        match &self.traffic {
+            Some(traffic) => Some(traffic.lines()),
+            None => matches!(self.client, ClientFormat::Media(_)).then(request),
         }
+    }
+
+    fn count(&self, model: &str) -> Count {
         let counted =
             self.body.as_ref().and_then(|body| prompt::count(self.client, model, body, Budget::inline()));
         counted.unwrap_or(Count { tokens: self.estimate, exact: false })
@@ -110,8 +116,8 @@ pub fn measure(prompt: &Prompt, model: &str, produced: Produced<'_>) -> Measure 
     if !produced.prompt_sent {
         return Measure { lines: Vec::new(), source: UsageSource::None };
     }
-    if let Some(traffic) = &prompt.traffic {
-        return Measure { lines: traffic.lines(), source: UsageSource::Counted };
+    if let Some(lines) = prompt.in_place_of_tokens() {
+        return Measure { lines, source: UsageSource::Counted };
     }
     let input = prompt.count(model);
     let mut output = count_text_within(model, produced.text, Budget::inline());

@@ -13,6 +13,7 @@ mod gathered;
 pub mod guard;
 pub mod hedge;
 pub mod measure;
+pub mod media;
 pub mod meter;
 pub mod observer;
 pub mod passed;

@@ -12,6 +12,7 @@ use tollgate_formats::sse::{Splitter, Verdict};
 
 use super::measure::Produced;
 use crate::api::headers::has_type;
+use crate::config::ServerConfig;
 use crate::formats::known::{self, Reading, Said};
 use crate::formats::{Decoder, Wire};
 use crate::overload::Held;
@@ -48,9 +49,9 @@ enum Source {
 
 impl Observer {
     /// Of a successful answer with this head; `reading` where it is known. Whole answers and single events are
-    /// read up to `limit` bytes, whole ones while there is memory to hold them in `held`.
+    /// read within the bounds of `server`, whole ones while there is memory to hold them in `held`.
     #[must_use]
-    pub fn new(reading: Option<Reading>, headers: &HeaderMap, limit: usize, held: Held) -> Self {
+    pub fn new(reading: Option<Reading>, headers: &HeaderMap, server: &ServerConfig, held: Held) -> Self {
         let mut heard = Heard::default();
         let compressed = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
         let Some(reading) = reading else { return Self { source: Source::Blind, heard } };
@@ -58,20 +59,24 @@ impl Observer {
         let binary = has_type(headers, "application/vnd.amazon.eventstream");
         let events = has_type(headers, "text/event-stream");
         let json = has_type(headers, "application/json");
+        let event = server.max_event.as_usize();
         let source = match reading {
             _ if compressed => Source::Blind,
-            Reading::Invoke if binary => Source::Invoke(event_stream::Parser::new(limit)),
+            Reading::Invoke if binary => Source::Invoke(event_stream::Parser::new(event)),
             Reading::Wire(Wire::Media(kind)) if events => {
-                Source::Media(Splitter::new(limit), Along::new(kind))
+                Source::Media(Splitter::new(event), Along::new(kind))
             }
             Reading::Wire(wire) if binary || events => match wire.decoder() {
-                Decoder::Sse(decoder) if events => Source::Events(Splitter::new(limit), decoder),
+                Decoder::Sse(decoder) if events => Source::Events(Splitter::new(event), decoder),
                 Decoder::EventStream(decoder) if binary => {
-                    Source::Converse(event_stream::Parser::new(limit), Box::new(decoder))
+                    Source::Converse(event_stream::Parser::new(event), Box::new(decoder))
                 }
                 _ => Source::Blind,
             },
-            Reading::Wire(_) if json => Source::Whole { reading, body: BytesMut::new(), limit, held },
+            Reading::Wire(_) if json => {
+                let limit = server.max_answer.as_usize();
+                Source::Whole { reading, body: BytesMut::new(), limit, held }
+            }
             _ => Source::Blind,
         };
         Self { source, heard }

@@ -9,14 +9,16 @@ use tollgate_formats::openai_media::MediaKind;
 use super::*;
 use crate::overload::MemoryBudget;
 
-const LIMIT: usize = 1 << 20;
+/// Bytes of memory.
+const LIMIT: u64 = 1 << 20;
 
 fn headers(kind: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))])
 }
 
 fn observer(reading: Reading, kind: &'static str) -> Observer {
-    Observer::new(Some(reading), &headers(kind), LIMIT, MemoryBudget::new(LIMIT as u64).hold())
+    let server = ServerConfig::default();
+    Observer::new(Some(reading), &headers(kind), &server, MemoryBudget::new(LIMIT).hold())
 }
 
 /// Tokens and model heard of an answer that comes in pieces of `size` bytes.
@@ -78,15 +80,15 @@ fn whole_answers_are_read_at_their_end() {
 #[test]
 fn what_is_compressed_unknown_or_of_another_type_is_left_alone() {
     let mut gzip = headers("application/json");
-    gzip.insert(http::header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    let hold = || MemoryBudget::new(LIMIT as u64).hold();
+    gzip.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let hold = || MemoryBudget::new(LIMIT).hold();
     for (reading, headers) in [
         (Some(Reading::Wire(Wire::Chat)), gzip),
         (Some(Reading::Wire(Wire::Chat)), headers("application/octet-stream")),
         (Some(Reading::Wire(Wire::Chat)), headers("application/vnd.amazon.eventstream")),
         (None, headers("application/json")),
     ] {
-        let mut observer = Observer::new(reading, &headers, LIMIT, hold());
+        let mut observer = Observer::new(reading, &headers, &ServerConfig::default(), hold());
         observer.read(&Bytes::from_static(b"{}"));
         assert!(!observer.is_done() && !observer.is_stream());
         observer.end();
@@ -98,12 +100,14 @@ fn what_is_compressed_unknown_or_of_another_type_is_left_alone() {
 fn an_answer_beyond_the_bound_or_the_memory_is_not_held() {
     let budget = MemoryBudget::new(100);
     let reading = Some(Reading::Wire(Wire::Chat));
-    let mut observer = Observer::new(reading, &headers("application/json"), LIMIT, budget.hold());
+    let mut observer =
+        Observer::new(reading, &headers("application/json"), &ServerConfig::default(), budget.hold());
     observer.read(&Bytes::from(vec![b' '; 60]));
     assert_eq!(budget.used_bytes(), 60);
     observer.read(&Bytes::from(vec![b' '; 60]));
     assert_eq!(budget.used_bytes(), 0);
-    let mut observer = Observer::new(reading, &headers("application/json"), 8, budget.hold());
+    let small = ServerConfig { max_answer: tollgate_settings::units::Bytes(8), ..ServerConfig::default() };
+    let mut observer = Observer::new(reading, &headers("application/json"), &small, budget.hold());
     observer.read(&Bytes::from(vec![b' '; 9]));
     assert_eq!(budget.used_bytes(), 0);
 }
@@ -123,6 +127,6 @@ fn invoke_is_read_from_headers_alone() {
     headers
         .insert(HeaderName::from_static("x-amzn-bedrock-input-token-count"), HeaderValue::from_static("5"));
     let hold = MemoryBudget::new(1).hold();
-    let observer = Observer::new(Some(Reading::Invoke), &headers, LIMIT, hold);
+    let observer = Observer::new(Some(Reading::Invoke), &headers, &ServerConfig::default(), hold);
     assert_eq!(observer.produced().usage.unwrap().embedding, 5);
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};
 use tokio::time::Sleep;
 
@@ -117,7 +117,7 @@ where
         let now = Instant::now();
         let first = (now + backend.idle_timeout).min(cut_at);
         let mut passed = Self {
-            size: size_of(&head.headers, upstream.is_end_stream()),
+            size: size_of(head, upstream.is_end_stream()),
             verdict: Verdict::of(head),
             upstream,
             attempt,
@@ -267,9 +267,13 @@ impl<B> Drop for Passed<B> {
     }
 }
 
-/// The length that was announced, also where no body follows (HEAD); else none if there is no body.
-fn size_of(headers: &HeaderMap, is_empty: bool) -> BodySize {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+/// The length that was announced, also where no body follows (HEAD); else none if there is no body. What 304
+/// announces is the length of another answer, and stays among its headers.
+fn size_of(head: &http::response::Parts, is_empty: bool) -> BodySize {
+    if head.status == StatusCode::NOT_MODIFIED {
+        return BodySize::None;
+    }
+    let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     match announced {
         Some(length) => BodySize::Sized(length),
         None if is_empty => BodySize::None,

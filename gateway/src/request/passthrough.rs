@@ -227,9 +227,8 @@ async fn pass(
     match result {
         Ok(response) => {
             let held = worker.gateway.memory.hold();
-            let max = context.snapshot.server.max_answer.as_usize();
             let reading = planned.known.map(|known| known.reading).filter(|_| response.status().is_success());
-            let observer = Observer::new(reading, response.headers(), max, held);
+            let observer = Observer::new(reading, response.headers(), &context.snapshot.server, held);
             let cut_at = begun + backend.total_timeout;
             let (traffic, guard) = (Some(traffic), call.guard);
             Ok(answer(api, response, Relayed { attempt, observer, traffic, upload, guard, cut_at }))

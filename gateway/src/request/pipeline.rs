@@ -5,7 +5,8 @@
 
 use actix_web::http::header::HeaderMap as ClientHeaders;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
+use hyper::body::Incoming;
 use tollgate_formats::view::View;
 use tollgate_schemas::cache::CacheHit;
 use tollgate_schemas::usage::Outcome;
@@ -15,7 +16,8 @@ use super::event::{self, Subject};
 use super::failover::{self, Order, Refusal, Reply, Served};
 use super::first_byte::{self, Begun, Streamed};
 use super::guard::RequestGuard;
-use super::{alias_rules, stored};
+use super::passed::Passed;
+use super::{alias_rules, media, stored};
 use crate::access::{self, Caller};
 use crate::api::headers;
 use crate::error::{GatewayError, Side};
@@ -36,6 +38,17 @@ pub enum Answer {
         status: StatusCode,
         /// Its body, in the client's API format.
         body: Bytes,
+        /// Facts for headers.
+        facts: Facts,
+    },
+    /// An answer that passes as it comes.
+    Passing {
+        /// Its status.
+        status: StatusCode,
+        /// Its headers, as far as the client needs them.
+        headers: HeaderMap,
+        /// Its body.
+        body: Box<Passed<Incoming>>,
         /// Facts for headers.
         facts: Facts,
     },
@@ -167,7 +180,7 @@ async fn answer_to(
 }
 
 /// What has begun goes to the client.
-fn delivered(
+pub(super) fn delivered(
     worker: &Worker,
     order: &Order<'_>,
     reply: Reply<'_>,
@@ -183,6 +196,7 @@ fn delivered(
             let facts = Facts { limit, served: Some(served), ..facts };
             match begun {
                 Begun::Whole(whole) => whole.deliver(worker, order, plan, facts),
+                Begun::Passing(answering) => media::passing(worker, order, *answering, facts, guard),
                 Begun::Stream(mut relay) => {
                     first_byte::keep(&mut relay, guard);
                     Answer::Stream { relay, facts }
@@ -207,7 +221,7 @@ fn from_cache(worker: &Worker, subject: Subject<'_>, status: CacheStatus, hit: C
 
 /// A refusal by the gateway itself is a row too, so that callers can see what was refused and why.
 /// Failures of backends are rows of their attempts already.
-fn refused(worker: &Worker, subject: Subject<'_>, error: GatewayError) -> GatewayError {
+pub(super) fn refused(worker: &Worker, subject: Subject<'_>, error: GatewayError) -> GatewayError {
     let class = error.class();
     if class.side == Side::Client || error.is_without_attempt() {
         let ledger = &worker.gateway.ledger;
