@@ -222,8 +222,7 @@ impl Api {
     ) -> Result<Box<[Arc<Self>]>, SnapshotError> {
         let mut apis = Vec::with_capacity(config.apis.len());
         for (name, api) in &config.apis {
-            let missing =
-                || SnapshotError::Api { name: Arc::clone(name), backend: Arc::clone(&api.backend) };
+            let missing = || SnapshotError::Api { name: Arc::clone(name), backend: Arc::clone(&api.backend) };
             let url = config.backends.get(&api.backend).ok_or_else(missing)?.url.trim_end_matches('/');
             apis.push(Arc::new(Self {
                 name: Arc::clone(name),

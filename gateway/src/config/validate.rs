@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tollgate_settings::{Mistakes, SecretTemplate};
 use tollgate_settings::load::nearest;
+use tollgate_settings::{Mistakes, SecretTemplate};
 
 use super::{BackendConfig, CacheConfig, Config, KeyConfig, ModelConfig, SubscriptionConfig};
 
