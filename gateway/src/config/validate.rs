@@ -230,6 +230,13 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_of_nothing_is_a_mistake() {
+        let found = mistakes("server: { max_body: 0 B, max_answer: 0 B, max_event: 0 B }");
+        let paths = found.iter().filter_map(|mistake| mistake.strip_suffix(": must be above 0"));
+        assert_eq!(paths.collect::<Vec<_>>(), ["server.max_body", "server.max_answer", "server.max_event"]);
+    }
+
+    #[test]
     fn an_empty_mapping_is_a_complete_configuration() {
         assert_eq!(mistakes("{}"), Vec::<String>::new());
     }

@@ -7,6 +7,9 @@
 //!
 //! Some requests go to a fourth backend past the gateway: what becomes slower for those too is the machine's doing
 //! and not counted.
+//!
+//! Afterwards one round is run on an alias that prefers what is quick and hedges what is slow: the same bounds, but a
+//! backend that is avoided before it fails needs no open circuit.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,13 +17,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use tollgate_tests::harness::gateway::{BACKEND_KEY, GatewayConfig, Subscriber, chat, chat_stream};
 use tollgate_tests::harness::keys;
 use tollgate_tests::harness::sim_process::SimProcess;
 use tollgate_tests::load::paced::Pace;
 use tollgate_tests::load::request::Target;
-use tollgate_tests::load::timeline::Timeline;
+use tollgate_tests::load::timeline::{Period, Timeline};
 
 mod phase;
 mod table;
@@ -58,57 +61,120 @@ pub(crate) async fn run(rate: u32, rounds: u32) -> Result<()> {
     let witness = start_backend().await?;
     let pace = Pace { rate: WITNESS_RATE, connections: WITNESS_CONNECTIONS, duration: Duration::MAX };
     let witnessed = Timeline::start(&targets(witness.addr(), BACKEND_KEY, MODEL), pace);
-    let load = Timeline::start(
-        &targets(gateway.addr(), &keys::text("drill"), "chat"),
-        Pace { rate, connections: CONNECTIONS, duration: Duration::MAX },
-    );
-    tokio::time::sleep(WARM_UP).await;
 
-    let mut phases = Vec::new();
-    for round in 1..=rounds {
-        for (number, fault) in Fault::ALL.into_iter().enumerate() {
-            progress(format_args!("round {round}: {fault}"));
-            let mut bed =
-                Bed { gateway: &gateway, backends: &mut backends, load: &load, witnessed: &witnessed };
-            phases.push(bed.run(fault, number).await?);
-        }
+    let mut outcomes = Vec::new();
+    for pool in Pool::ALL {
+        let pace = Pace { rate, connections: CONNECTIONS, duration: Duration::MAX };
+        let load = Timeline::start(&targets(gateway.addr(), &keys::text("drill"), pool.alias()), pace);
+        tokio::time::sleep(WARM_UP).await;
+        let bed = Bed { gateway: &gateway, backends: &mut backends, load: &load, witnessed: &witnessed };
+        let phases = run_rounds(bed, pool, pool.rounds(rounds)).await?;
+        outcomes.push(Outcome { pool, phases, all: load.stop().await });
     }
     witnessed.stop().await;
-    let all = load.stop().await;
     gateway.stop().await?;
 
-    table::print(&phases);
     let mut figures = Figures::default();
-    figures
-        .put("drill", "backends")
-        .put("rounds", rounds)
-        .put("requests", all.requests)
-        .put("requests_per_s", all.requests / began.elapsed().as_secs().max(1))
-        .bound("errors_before_first_byte", all.refused, 0)
-        .put("error_events", all.error_events)
-        .bound("cut_silently", all.cut, 0);
-    for fault in Fault::ALL {
-        let of_fault = phases.iter().filter(|phase| phase.fault == fault).collect::<Vec<_>>();
-        summarize(&mut figures, fault, &of_fault);
+    figures.put("drill", "backends").put("rounds", rounds);
+    for outcome in &outcomes {
+        table::print(&outcome.phases);
+        summarize_all(&mut figures, outcome);
     }
     figures.put("seconds", began.elapsed().as_secs()).finish()
 }
 
+/// How the alias under load chooses among the backends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pool {
+    /// As aliases do that say nothing.
+    Plain,
+    /// By latency, with hedges.
+    Hedged,
+}
+
+impl Pool {
+    const ALL: [Self; 2] = [Self::Plain, Self::Hedged];
+
+    fn alias(self) -> &'static str {
+        match self {
+            Self::Plain => "chat",
+            Self::Hedged => "hedged",
+        }
+    }
+
+    fn rounds(self, rounds: u32) -> u32 {
+        if self == Self::Plain { rounds } else { 1 }
+    }
+
+    fn model(self, targets: &[Value]) -> Value {
+        match self {
+            Self::Plain => json!({ "targets": targets }),
+            Self::Hedged => json!({
+                "targets": targets,
+                "pool": { "strategy": "latency" },
+                "hedge": { "after": "p95", "max_percent": 5 },
+            }),
+        }
+    }
+
+    /// The name of a figure.
+    fn figure(self, name: &str) -> String {
+        if self == Self::Plain { name.to_owned() } else { format!("{}_{name}", self.alias()) }
+    }
+}
+
+/// What became of the load on one alias.
+struct Outcome {
+    pool: Pool,
+    phases: Vec<Phase>,
+    all: Period,
+}
+
+async fn run_rounds(mut bed: Bed<'_>, pool: Pool, rounds: u32) -> Result<Vec<Phase>> {
+    let mut phases = Vec::new();
+    for round in 1..=rounds {
+        for (number, fault) in Fault::ALL.into_iter().enumerate() {
+            progress(format_args!("{}, round {round}: {fault}", pool.alias()));
+            phases.push(bed.run(fault, number).await?);
+        }
+    }
+    Ok(phases)
+}
+
+fn summarize_all(figures: &mut Figures, outcome: &Outcome) {
+    let Outcome { pool, phases, all } = outcome;
+    figures
+        .put(&pool.figure("requests"), all.requests)
+        .bound(&pool.figure("errors_before_first_byte"), all.refused, 0)
+        .put(&pool.figure("error_events"), all.error_events)
+        .bound(&pool.figure("cut_silently"), all.cut, 0);
+    for fault in Fault::ALL {
+        let of_fault = phases.iter().filter(|phase| phase.fault == fault).collect::<Vec<_>>();
+        summarize(figures, *pool, fault, &of_fault);
+    }
+}
+
 /// The figures of one fault over all rounds: the median of what time decides, the worst of what must always hold.
-fn summarize(figures: &mut Figures, fault: Fault, phases: &[&Phase]) {
+fn summarize(figures: &mut Figures, pool: Pool, fault: Fault, phases: &[&Phase]) {
     let median = |of: fn(&Phase) -> u64| {
         let mut values = phases.iter().map(|phase| of(phase)).collect::<Vec<_>>();
         values.sort_unstable();
         values.get(values.len() / 2).copied().unwrap_or(0)
     };
     let most = |of: fn(&Phase) -> u64| phases.iter().map(|phase| of(phase)).max().unwrap_or(0);
+    let figure = |name: &str| pool.figure(&format!("{fault}_{name}"));
     figures
-        .bound(&format!("{fault}_p99_percent"), median(Phase::percent), MOST_PERCENT)
-        .put(&format!("{fault}_p99_raw_percent"), median(Phase::raw_percent))
-        .bound(&format!("{fault}_circuit_not_open"), most(|phase| u64::from(!phase.opened)), 0)
-        .put(&format!("{fault}_probes"), most(|phase| phase.watch.requests))
-        .bound(&format!("{fault}_probes_at_once"), most(|phase| phase.watch.most_at_once), 1)
-        .put(&format!("{fault}_recovered_ms"), most(|phase| phase.recovered.as_millis() as u64));
+        .bound(&figure("p99_percent"), median(Phase::percent), MOST_PERCENT)
+        .put(&figure("p99_raw_percent"), median(Phase::raw_percent))
+        .put(&figure("probes"), most(|phase| phase.watch.requests))
+        .put(&figure("recovered_ms"), most(|phase| phase.recovered.as_millis() as u64));
+    if pool == Pool::Plain || fault != Fault::Slow {
+        figures.bound(&figure("circuit_not_open"), most(|phase| u64::from(!phase.opened)), 0).bound(
+            &figure("probes_at_once"),
+            most(|phase| phase.watch.most_at_once),
+            1,
+        );
+    }
 }
 
 async fn start_backend() -> Result<SimProcess> {
@@ -130,14 +196,18 @@ fn config(folder: &Path, backends: &[SimProcess]) -> Result<GatewayConfig> {
     }
     let who =
         Subscriber { name: "drill", product: "all", tenant: "acme", cost_center: "1", team: "reliability" };
-    Ok(config.set("models.chat", json!({ "targets": targets })).product("all", &["chat"]).subscription(&who))
+    let aliases = Pool::ALL.map(Pool::alias);
+    for pool in Pool::ALL {
+        config = config.set(&format!("models.{}", pool.alias()), pool.model(&targets));
+    }
+    Ok(config.product("all", &aliases).subscription(&who))
 }
 
 /// Whole answers and streams in turn.
 fn targets(addr: SocketAddr, key: &str, model: &str) -> [Target; 2] {
     let keys = [key.to_owned()];
     let text = "What happens when something breaks?";
-    let body = |body: serde_json::Value| Bytes::from(body.to_string());
+    let body = |body: Value| Bytes::from(body.to_string());
     [
         Target::new(addr, &keys, body(chat(model, text)), false),
         Target::new(addr, &keys, body(chat_stream(model, text)), true),

@@ -114,6 +114,8 @@ fn malformed() -> Vec<Case> {
         answer("broken-json", json, broken, Fate::Harmless),
         answer("broken-event", event, Fate::Harmless, Fate::Harmless),
         answer("no-done", no_done, Fate::Harmless, Fate::Harmless),
+        told("failure-as-event", "server_error", Fate::Elsewhere(502, "backend_error")),
+        told("limit-as-event", "rate_limit_error", Fate::Elsewhere(429, "backend_rate_limited")),
     ]
 }
 
@@ -196,6 +198,15 @@ fn raw(name: &str, fault: RawFault, plain: Fate, stream: Fate) -> Case {
 
 fn status(name: &str, fault: StatusFault, fate: Fate) -> Case {
     answer(name, Faults { status: Some(fault), ..Faults::default() }, fate, fate)
+}
+
+/// A stream with nothing but an error in it, under a good head.
+fn told(name: &str, kind: &str, stream: Fate) -> Case {
+    let error = format!(r#"{{"message":"Not now","type":"{kind}","param":null,"code":null}}"#);
+    let body = Some(format!("data: {{\"error\":{error}}}\n\n"));
+    let content_type = Some("text/event-stream".to_owned());
+    let status = Some(StatusFault { body, content_type, ..StatusFault::code(200) });
+    answer(name, Faults { status, ..Faults::default() }, Fate::Elsewhere(502, BROKEN), stream)
 }
 
 fn answer(name: &str, faults: Faults, plain: Fate, stream: Fate) -> Case {
