@@ -73,14 +73,18 @@ fn input(raw: &RawValue) -> Result<Input<'_>, FormatError> {
         return Ok(Input::Texts(vec![text]));
     }
     let json = raw.get();
+    let empty = || FormatError::invalid("`input` is empty", "input");
     let wrong = |_| FormatError::invalid("`input` must be texts or tokens, all of one kind", "input");
     match json.get(1..).unwrap_or_default().trim_start().as_bytes().first() {
-        Some(b']') => Err(FormatError::invalid("`input` is empty", "input")),
+        Some(b']') => Err(empty()),
         Some(b'"') => {
             let texts: Vec<Str<'_>> = serde_json::from_str(json).map_err(wrong)?;
             Ok(Input::Texts(texts.into_iter().map(Str::into_text).collect()))
         }
-        Some(b'[') => Ok(Input::Tokens(serde_json::from_str(json).map_err(wrong)?)),
+        Some(b'[') => {
+            let lists: Vec<Vec<u32>> = serde_json::from_str(json).map_err(wrong)?;
+            if lists.iter().any(Vec::is_empty) { Err(empty()) } else { Ok(Input::Tokens(lists)) }
+        }
         _ => Ok(Input::Tokens(vec![serde_json::from_str(json).map_err(wrong)?])),
     }
 }

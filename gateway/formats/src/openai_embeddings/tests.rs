@@ -24,7 +24,9 @@ fn every_form_of_input_is_read() {
     assert_eq!(input(r#"["a", "b"]"#), Ok(Input::Texts(vec!["a".into(), "b".into()])));
     assert_eq!(input("[ 1, 2]"), Ok(Input::Tokens(vec![vec![1, 2]])));
     assert_eq!(input("[[1], [2, 3]]"), Ok(Input::Tokens(vec![vec![1], vec![2, 3]])));
-    assert!(input("[]").unwrap_err().contains("empty"));
+    for none in ["[]", "[[]]", "[[1], []]"] {
+        assert!(input(none).unwrap_err().contains("empty"), "{none}");
+    }
     assert!(input(r#"["a", 1]"#).unwrap_err().contains("one kind"));
     assert!(input("7").is_err());
 }
