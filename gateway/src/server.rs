@@ -14,7 +14,6 @@ use arc_swap::ArcSwap;
 use tollgate_eventlog::{EventLog, LogError};
 use tollgate_schemas::ids::BootId;
 use tollgate_settings::Mistakes;
-use tollgate_tokens::{Counter, Encoding};
 
 use crate::admin;
 use crate::backends::Backends;
@@ -106,8 +105,6 @@ pub struct Handle {
 /// error: events wait in the spool, and circuits open.
 pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartError> {
     validate(config).map_err(StartError::Config)?;
-    // So that no request waits for the tables that most models count with.
-    Counter::shared().preload(Encoding::O200k);
     let backends = Backends::start(snapshot::deployments(config));
     let snapshot = Snapshot::build(config, &backends)?;
     if snapshot.keys.is_empty() {

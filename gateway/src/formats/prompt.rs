@@ -1,5 +1,7 @@
 //! How many tokens the prompt of a request has, whatever format it came in.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,6 +13,10 @@ use tollgate_tokens::{
 
 use super::client::ClientFormat;
 
+/// Whether tables of an encoding were loaded once. They take tens of megabytes and a third of a second, so they
+/// load when something is counted for the first time, and not on a thread that serves connections.
+static TABLES_LOADED: AtomicBool = AtomicBool::new(false);
+
 /// Tokens that a request's prompt can be at most, for next to nothing.
 #[must_use]
 pub fn upper_bound(model: &str, body: &[u8]) -> u64 {
@@ -20,11 +26,15 @@ pub fn upper_bound(model: &str, body: &[u8]) -> u64 {
 /// Counts the prompt as `model` would read it, away from this thread when it is large.
 pub async fn count_anywhere(client: ClientFormat, model: &str, body: &Bytes) -> Count {
     let estimate = Count { tokens: by_json_size(body), exact: false };
-    if body.len() <= INLINE_BYTES {
+    if body.len() <= INLINE_BYTES && TABLES_LOADED.load(Ordering::Relaxed) {
         return count(client, model, body, Budget::inline()).unwrap_or(estimate);
     }
     let (model, body) = (model.to_owned(), body.clone());
-    let work = move || count(client, &model, &body, Budget::worker()).unwrap_or(estimate);
+    let work = move || {
+        let counted = count(client, &model, &body, Budget::worker()).unwrap_or(estimate);
+        TABLES_LOADED.store(true, Ordering::Relaxed);
+        counted
+    };
     Counter::shared().run(estimate, work).await
 }
 
