@@ -3,10 +3,12 @@
 //! Source: CloudEvents "Kafka Protocol Binding" 1.0.2, §3.2. Consumers route without parsing the value.
 
 use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 /// The attributes of one event.
@@ -53,32 +55,30 @@ pub enum EnvelopeError {
 pub type Headers = Vec<(Cow<'static, str>, Bytes)>;
 
 impl Envelope {
-    /// As record headers.
+    /// As record headers. Their values share one allocation.
     #[must_use]
     pub fn to_headers(&self) -> Headers {
-        let mut headers = Headers::with_capacity(10);
-        let mut put = |name: &'static str, value: Bytes| headers.push((Cow::Borrowed(name), value));
-        put("ce_specversion", Bytes::from_static(b"1.0"));
-        put(
-            "ce_id",
-            Bytes::copy_from_slice(self.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes()),
-        );
-        put("ce_type", text(&self.kind));
-        put("ce_source", text(&self.source));
-        put("ce_time", format_time(self.time_ms).into());
+        let mut values = Values::with_capacity(256);
+        values.text("ce_id", self.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        values.text("ce_source", &self.source);
+        values.format("ce_time", format_args!("{}", Rfc3339(self.time_ms)));
         for (name, value) in [
-            ("ce_subject", self.subject.as_deref()),
-            ("ce_partitionkey", self.partition_key.as_deref()),
-            ("ce_traceparent", self.traceparent.as_deref()),
+            ("ce_subject", &self.subject),
+            ("ce_partitionkey", &self.partition_key),
+            ("ce_traceparent", &self.traceparent),
         ] {
             if let Some(value) = value {
-                put(name, text(value));
+                values.text(name, value);
             }
         }
         if let Some(sequence) = self.sequence {
-            put("ce_sequence", format!("{sequence:020}").into());
+            values.format("ce_sequence", format_args!("{sequence:020}"));
         }
-        put("content-type", Bytes::from_static(b"application/json"));
+        let mut headers = Headers::with_capacity(10);
+        headers.push((Cow::Borrowed("ce_specversion"), Bytes::from_static(b"1.0")));
+        headers.push((Cow::Borrowed("ce_type"), kind(&self.kind)));
+        values.append_to(&mut headers);
+        headers.push((Cow::Borrowed("content-type"), Bytes::from_static(b"application/json")));
         headers
     }
 
@@ -118,18 +118,55 @@ impl Envelope {
 }
 
 /// The type that nearly every event has is not copied.
-fn text(value: &str) -> Bytes {
+fn kind(value: &str) -> Bytes {
     match value {
         crate::usage::EVENT_TYPE => Bytes::from_static(crate::usage::EVENT_TYPE.as_bytes()),
         other => Bytes::copy_from_slice(other.as_bytes()),
     }
 }
 
-/// RFC 3339 in UTC with milliseconds.
-fn format_time(ms: i64) -> String {
-    match Timestamp::from_millisecond(ms) {
-        Ok(at) => format!("{at:.3}"),
-        Err(_) => "1970-01-01T00:00:00.000Z".to_owned(),
+/// Values of headers, one after the other in one buffer.
+struct Values {
+    buffer: String,
+    ends: SmallVec<[(&'static str, usize); 8]>,
+}
+
+impl Values {
+    fn with_capacity(bytes: usize) -> Self {
+        Self { buffer: String::with_capacity(bytes), ends: SmallVec::new() }
+    }
+
+    fn text(&mut self, name: &'static str, value: &str) {
+        self.buffer.push_str(value);
+        self.ends.push((name, self.buffer.len()));
+    }
+
+    fn format(&mut self, name: &'static str, value: fmt::Arguments<'_>) {
+        // A text takes whatever is written.
+        let _ = self.buffer.write_fmt(value);
+        self.ends.push((name, self.buffer.len()));
+    }
+
+    fn append_to(self, headers: &mut Headers) {
+        let mut rest = Bytes::from(self.buffer);
+        let mut start = 0;
+        for (name, end) in self.ends {
+            headers.push((Cow::Borrowed(name), rest.split_to(end - start)));
+            start = end;
+        }
+    }
+}
+
+/// A time in ms since the Unix epoch as RFC 3339 in UTC with milliseconds; the epoch itself when there is no such
+/// time.
+struct Rfc3339(i64);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Timestamp::from_millisecond(self.0) {
+            Ok(at) => write!(f, "{at:.3}"),
+            Err(_) => f.write_str("1970-01-01T00:00:00.000Z"),
+        }
     }
 }
 
@@ -166,7 +203,7 @@ mod tests {
 
     #[test]
     fn time_is_rfc3339_with_milliseconds() {
-        assert_eq!(format_time(1_795_000_123_456), "2026-11-18T11:08:43.456Z");
+        assert_eq!(Rfc3339(1_795_000_123_456).to_string(), "2026-11-18T11:08:43.456Z");
     }
 
     #[test]

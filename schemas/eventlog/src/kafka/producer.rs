@@ -3,28 +3,32 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
 use super::settings::{Reporter, Settings, config_error};
 use crate::{Delivery, DeliveryError, LogError, OutRecord, Position, Producer, SendError, Topic};
 
+/// librdkafka is asked for reports this often while some are awaited. It is never asked to wait itself: the client
+/// library turns what is left of a wait into whole milliseconds, so that each wait ends with one of spinning.
+const ASK_EVERY: Duration = Duration::from_millis(5);
+
+/// Reports come when [`Producer::poll`] is called, in the caller's thread.
 pub(super) struct KafkaProducer {
-    client: ThreadedProducer<Reports>,
+    client: BaseProducer<Reports>,
     reports: Arc<Shared>,
     names: [(Topic, String); Topic::ALL.len()],
     in_flight: usize,
 }
 
-/// Delivery reports on their way from librdkafka's thread to the caller.
+/// Delivery reports on their way from librdkafka's callback to the caller.
 #[derive(Debug, Default)]
 struct Shared {
     done: Mutex<Vec<Report>>,
-    arrived: Condvar,
     reporter: Reporter,
 }
 
@@ -71,7 +75,6 @@ impl ProducerContext for Reports {
 impl Shared {
     fn report(&self, report: Report) {
         self.done.lock().push(report);
-        self.arrived.notify_one();
     }
 }
 
@@ -82,6 +85,20 @@ impl KafkaProducer {
         let context = Reports { shared: Arc::clone(&reports), names: names.clone() };
         let client = settings.producer().create_with_context(context).map_err(config_error)?;
         Ok(Self { client, reports, names, in_flight: 0 })
+    }
+
+    /// Takes what librdkafka has to report.
+    fn ask(&self) -> Vec<Report> {
+        let mut known = self.reports.done.lock().len();
+        loop {
+            // One batch of reports, or one message for the log.
+            self.client.poll(Duration::ZERO);
+            let mut done = self.reports.done.lock();
+            if done.len() == known {
+                return std::mem::take(&mut *done);
+            }
+            known = done.len();
+        }
     }
 
     fn name(&self, topic: Topic) -> &str {
@@ -161,15 +178,15 @@ impl Producer for KafkaProducer {
 
     fn poll(&mut self, timeout: Duration, done: &mut Vec<Delivery>) {
         let deadline = Instant::now() + timeout;
-        let reports = {
-            let mut waiting = self.reports.done.lock();
-            while waiting.is_empty() && self.in_flight > 0 {
-                if self.reports.arrived.wait_until(&mut waiting, deadline).timed_out() {
-                    break;
-                }
+        let mut reports = self.ask();
+        while reports.is_empty() && self.in_flight > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
             }
-            std::mem::take(&mut *waiting)
-        };
+            std::thread::sleep(left.min(ASK_EVERY));
+            reports = self.ask();
+        }
         if reports.is_empty() {
             return;
         }

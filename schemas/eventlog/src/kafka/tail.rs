@@ -11,6 +11,8 @@ use crate::{InRecord, LogError, Tail, Topic};
 
 /// Most that one poll returns.
 const MAX_RECORDS: usize = 1_000;
+/// How often the client is asked while nothing comes.
+const ASK_EVERY: Duration = Duration::from_millis(20);
 
 impl ConsumerContext for QuietContext {}
 
@@ -57,15 +59,20 @@ impl Tail for KafkaTail {
             }
             return Ok(());
         }
-        let mut wait = deadline.saturating_duration_since(Instant::now());
-        for _ in 0..MAX_RECORDS {
-            match self.client.poll(wait) {
-                None => break,
+        while records.len() < MAX_RECORDS {
+            // The client is not asked to wait: each of its waits ends with a millisecond of spinning.
+            match self.client.poll(Duration::ZERO) {
                 Some(Ok(message)) => records.extend(in_record(self.topic, &message)),
                 Some(Err(error)) if is_transient(&error) => break,
                 Some(Err(error)) => return Err(other(error)),
+                None => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() || !records.is_empty() {
+                        break;
+                    }
+                    std::thread::sleep(left.min(ASK_EVERY));
+                }
             }
-            wait = Duration::ZERO;
         }
         Ok(())
     }
