@@ -10,8 +10,9 @@ use super::request::{TIERS, write_call};
 use super::usage::{self, UsageReport};
 use super::wire::{CallWire, Content, PartWire, ThinkingBlock, ToolCallWire};
 use crate::error::FormatError;
-use crate::exchange::{Answer, Part, Shown, Stop, Text, ToolCall};
+use crate::exchange::{Answer, Part, Shown, Stop, Text, ToolCall, Usage};
 use crate::json::{Array, Object, Str, write};
+use crate::view;
 
 #[derive(Deserialize)]
 struct Completion<'a> {
@@ -75,7 +76,7 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
         parts.extend(choice.message.into_iter().flat_map(|message| message.parts(&id)));
     }
     let Some((finish_reason, logprobs)) = first else {
-        return Err(FormatError::invalid("the answer has no choices", "choices"));
+        return Err(no_choices());
     };
     let finish = finish_reason.as_deref().map_or(Stop::Other, stop_of);
     Ok(Answer {
@@ -89,6 +90,35 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
         logprobs: logprobs.map(Cow::Borrowed),
         service_tier: completion.service_tier.map(Str::into_text),
     })
+}
+
+#[derive(Deserialize)]
+struct Metered {
+    #[serde(default)]
+    choices: SmallVec<[Opaque; 4]>,
+    #[serde(default)]
+    usage: Option<UsageReport>,
+}
+
+/// An object of which nothing need be known.
+#[derive(Deserialize)]
+struct Opaque {}
+
+/// Reads no more than what an answer used, for one that passes as it came. None where the server does not say:
+/// then [`decode`] tells what there is to count.
+///
+/// # Errors
+/// When the body is no chat answer.
+pub fn usage(body: &[u8]) -> Result<Option<Usage>, FormatError> {
+    let metered: Metered = serde_json::from_str(view::object_text(body)?)?;
+    if metered.choices.is_empty() {
+        return Err(no_choices());
+    }
+    Ok(metered.usage.map(|report| report.usage()))
+}
+
+fn no_choices() -> FormatError {
+    FormatError::invalid("the answer has no choices", "choices")
 }
 
 impl<'a> Message<'a> {

@@ -37,6 +37,34 @@ fn calls_and_refusals_are_reasons_to_stop_whatever_the_server_says() {
 }
 
 #[test]
+fn the_usage_alone_is_what_the_whole_reading_finds() {
+    for body in [
+        r#"{"choices":[{"message":{"content":"\u00e4 \"x\""}}],"usage":{"prompt_tokens":9,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":3}}}"#,
+        r#"{"usage":{"prompt_tokens":1},"choices":[{"text":"a"},{"text":"b"}],"extra":[{}]}"#,
+        r#"{"choices":[{"message":{"content":"no report"}}],"usage":null}"#,
+    ] {
+        assert_eq!(usage(body.as_bytes()).unwrap(), decode(body.as_bytes()).unwrap().usage, "{body}");
+    }
+}
+
+#[test]
+fn what_is_no_answer_has_no_usage_either() {
+    let bodies: [&[u8]; 7] = [
+        b"",
+        b"[]",
+        br#"{"usage":{"prompt_tokens":1}}"#,
+        br#"{"choices":[],"usage":{"prompt_tokens":1}}"#,
+        br#"{"choices":["a"],"usage":{"prompt_tokens":1}}"#,
+        br#"{"choices":[{"message":{"content":"cut"#,
+        b"{\"choices\":[{\"text\":\"\xff\"}],\"usage\":{\"prompt_tokens\":1}}",
+    ];
+    for body in bodies {
+        assert!(usage(body).is_err(), "{}", String::from_utf8_lossy(body));
+        assert!(decode(body).is_err(), "{}", String::from_utf8_lossy(body));
+    }
+}
+
+#[test]
 fn answers_of_compatible_servers_are_read() {
     let body = br#"{"id":"x-1","created":1.5,"choices":[{"message":{"reasoning":"hm","content":[{"type":"thinking","thinking":[{"type":"text","text":"so"}]},{"type":"text","text":"yes"},{"type":"reference","ids":[1]}],"tool_calls":[{"id":"","function":{"name":"f","arguments":{"a":1}}}]},"finish_reason":"eos"}]}"#;
     let answer = decode(body).unwrap();

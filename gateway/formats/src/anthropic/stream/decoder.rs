@@ -39,6 +39,27 @@ struct Open {
     theirs: u64,
     /// Its place in the answer; none when it is left out.
     ours: Option<u32>,
+    holds: Holds,
+}
+
+/// What the deltas of a block can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Text,
+    Thoughts,
+    Arguments,
+    Nothing,
+}
+
+impl Holds {
+    fn takes(self, delta: &Delta<'_>) -> bool {
+        match delta {
+            Delta::Text(_) => self == Self::Text,
+            Delta::Reasoning(_) | Delta::Signature(_) => self == Self::Thoughts,
+            Delta::Arguments(_) => self == Self::Arguments,
+            Delta::Refusal(_) => false,
+        }
+    }
 }
 
 type Out<'o> = &'o mut dyn FnMut(StreamEvent<'_>);
@@ -70,26 +91,28 @@ impl Decoder {
 
     fn start_block(&mut self, theirs: u64, block: &Block<'_>, out: Out<'_>) -> Result<(), FormatError> {
         self.end_block(out);
-        let part = match block.kind() {
-            "text" => PartStart::Text,
-            "thinking" => PartStart::Reasoning,
+        let (part, holds) = match block.kind() {
+            "text" => (PartStart::Text, Holds::Text),
+            "thinking" => (PartStart::Reasoning, Holds::Thoughts),
             "redacted_thinking" => {
-                PartStart::RedactedReasoning(Cow::Borrowed(block.data.as_deref().unwrap_or_default()))
+                let data = Cow::Borrowed(block.data.as_deref().unwrap_or_default());
+                (PartStart::RedactedReasoning(data), Holds::Nothing)
             }
             "tool_use" => match (&block.id, &block.name) {
                 (Some(id), Some(name)) => {
-                    PartStart::ToolCall { id: Cow::Borrowed(&**id), name: Cow::Borrowed(&**name) }
+                    let (id, name) = (Cow::Borrowed(&**id), Cow::Borrowed(&**name));
+                    (PartStart::ToolCall { id, name }, Holds::Arguments)
                 }
                 _ => return Err(broken("a call of a tool without id or name")),
             },
             _ => {
-                self.open = Some(Open { theirs, ours: None });
+                self.open = Some(Open { theirs, ours: None, holds: Holds::Nothing });
                 return Ok(());
             }
         };
         let index = self.next_index;
         self.next_index = index.saturating_add(1);
-        self.open = Some(Open { theirs, ours: Some(index) });
+        self.open = Some(Open { theirs, ours: Some(index), holds });
         out(StreamEvent::PartStart { index, part });
         // Usually empty; some servers say all at once.
         let first = [
@@ -101,7 +124,8 @@ impl Decoder {
                 .filter(|raw| !is_empty_object(raw.get()))
                 .map(|raw| Delta::Arguments(raw.get().into())),
         ];
-        for delta in first.into_iter().flatten().filter(|delta| !is_empty(delta)) {
+        let fitting = |delta: &Delta<'_>| holds.takes(delta) && !is_empty(delta);
+        for delta in first.into_iter().flatten().filter(fitting) {
             out(StreamEvent::Delta { index, delta });
         }
         Ok(())
@@ -109,7 +133,7 @@ impl Decoder {
 
     fn delta(&self, theirs: u64, delta: DeltaIn<'_>, out: Out<'_>) -> Result<(), FormatError> {
         let open = self.open.filter(|open| open.theirs == theirs);
-        let Some(Open { ours: Some(index), .. }) = open else {
+        let Some(Open { ours: Some(index), holds, .. }) = open else {
             // A part of a block that is left out; or of one that was never begun.
             return if open.is_some() { Ok(()) } else { Err(broken("a delta of a block that is not open")) };
         };
@@ -122,6 +146,9 @@ impl Decoder {
             _ => None,
         };
         if let Some(delta) = delta.filter(|delta| !is_empty(delta)) {
+            if !holds.takes(&delta) {
+                return Err(broken("a delta of another kind than its block"));
+            }
             out(StreamEvent::Delta { index, delta });
         }
         Ok(())

@@ -199,6 +199,11 @@ fn events_out_of_order_are_an_error_and_new_kinds_are_not() {
     assert!(again(&[text_block()]).is_err());
     assert!(again(&[start(&nothing_yet()), start(&nothing_yet())]).is_err());
     assert!(again(&[start(&nothing_yet()), delta(3, &json!({"type": "text_delta", "text": "x"}))]).is_err());
+    let thought = delta(0, &json!({"type": "thinking_delta", "thinking": "x"}));
+    let redacted = block(0, &json!({"type": "redacted_thinking", "data": "xyz"}));
+    for block in [text_block(), redacted] {
+        assert!(again(&[start(&nothing_yet()), block, thought.clone()]).is_err());
+    }
     assert!(Decoder::new().read(None, r#"{"index":0}"#, &mut |_| {}).is_err());
     Decoder::new().read(None, r#"{"type":"later_invention","index":-1}"#, &mut |_| {}).unwrap();
     Decoder::new().read(Some("ping"), "", &mut |_| {}).unwrap();
