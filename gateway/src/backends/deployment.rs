@@ -263,10 +263,17 @@ impl Deployment {
     /// How slow answers begin here, for comparing deployments: the peak-sensitive average of the time to the
     /// first byte, µs. A slow answer counts at once and fades with a time constant of ten seconds, also when
     /// no further answer comes; so a deployment that nobody asks is worth a try again. 0 before the first
-    /// answer. Multiply by `in_flight() + 1` for the expected wait. Reads two atomics and the clock.
+    /// answer. Multiply by `in_flight() + 1` for the expected wait. Reads two atomics. `now_ms` is what
+    /// [`Deployment::now_ms`] of any deployment says.
     #[must_use]
-    pub fn latency_score(&self) -> u64 {
-        self.0.first_byte.faded_us(self.0.clock.now_ms())
+    pub fn latency_score(&self, now_ms: u64) -> u64 {
+        self.0.first_byte.faded_us(now_ms)
+    }
+
+    /// Milliseconds on the clock that all deployments share.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
     }
 
     /// The time within which 95 of 100 answers of the last minute began, at most a quarter too long; none

@@ -1,5 +1,6 @@
 //! A client-facing model name, joined with the deployments that serve it.
 
+use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -90,13 +91,20 @@ impl Alias {
     }
 }
 
-impl Loads for Alias {
+/// Loads of an alias's targets; the clock is read once for all of them, and only where it is needed.
+struct Live<'a> {
+    alias: &'a Alias,
+    now_ms: OnceCell<u64>,
+}
+
+impl Loads for Live<'_> {
     fn in_flight(&self, place: usize) -> u32 {
-        self.targets[place].deployment.in_flight()
+        self.alias.targets[place].deployment.in_flight()
     }
 
     fn first_byte_us(&self, place: usize) -> u64 {
-        self.targets[place].deployment.latency_score()
+        let deployment = &self.alias.targets[place].deployment;
+        deployment.latency_score(*self.now_ms.get_or_init(|| deployment.now_ms()))
     }
 }
 
@@ -110,12 +118,13 @@ pub fn candidates(alias: &Alias, pick: Pick) -> Order {
         Strategy::RoundRobin if pick.session.is_none() => turn.fetch_add(1, Ordering::Relaxed),
         _ => pick.random,
     };
+    let live = Live { alias, now_ms: OnceCell::new() };
     let mut order = order(
         members,
         |place| alias.standing(place, pick.tokens),
         |group| match pick.session {
             Some(session) => rendezvous::arrange(group, members, session),
-            None => strategy::arrange(*strategy, group, members, alias, number),
+            None => strategy::arrange(*strategy, group, members, &live, number),
         },
     );
     for place in &mut order {

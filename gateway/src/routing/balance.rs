@@ -70,27 +70,34 @@ pub fn order(
 }
 
 /// Puts the first `places` of one group into the order of a weighted draw without replacement: of all orders
-/// that agree with the weights, the pick decides for one.
+/// that agree with the weights, the pick decides for one. The others follow as they are configured.
 pub fn draw(group: &mut [usize], members: &[Member], pick: u64, places: usize) {
-    let mut left: u64 = group.iter().map(|index| u64::from(members[*index].weight)).sum();
+    let weight = |index: usize| u64::from(members[index].weight);
+    let mut left: u64 = group.iter().map(|index| weight(*index)).sum();
     let mut number = pick.wrapping_mul(GOLDEN_RATIO);
     for place in 0..group.len().saturating_sub(1).min(places) {
         if left == 0 {
             return;
         }
-        let mut at = scale(number, left);
-        let drawn = (place..group.len()).find(|candidate| {
-            let weight = u64::from(members[group[*candidate]].weight);
-            let hit = at < weight;
-            at = at.saturating_sub(weight);
-            hit
+        let at = scale(number, left);
+        // All are looked at: a jump to the one that is drawn could not be foreseen, and would cost more.
+        let mut sum = 0;
+        let passed = group[place..].iter().filter(|index| {
+            sum += weight(**index);
+            sum <= at
         });
-        let Some(drawn) = drawn else { return };
-        left -= u64::from(members[group[drawn]].weight);
-        // Rotating keeps the configured order of the others, which decides among weights of 0.
-        group[place..=drawn].rotate_right(1);
+        let drawn = place + passed.count();
+        left -= weight(group[drawn]);
+        bring_forward(group, drawn, place);
         number = mix(number);
     }
+}
+
+/// Moves an item forward to a place. The others keep their order, which decides among weights of 0.
+pub(super) fn bring_forward<T: Copy>(items: &mut [T], from: usize, to: usize) {
+    let item = items[from];
+    items.copy_within(to..from, to + 1);
+    items[to] = item;
 }
 
 /// A number below `bound`, in proportion to `number` of all `u64`.

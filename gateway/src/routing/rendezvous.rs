@@ -6,7 +6,11 @@
 
 use smallvec::SmallVec;
 
-use super::balance::{Member, mix};
+use super::balance::{Member, bring_forward, mix};
+
+/// Places of a group that the session decides. The others follow as they are configured: a request hardly ever
+/// comes that far.
+const SOUGHT: usize = 3;
 
 /// A number for a text that is the same in every process and version (FNV-1a, 64 bits, then mixed).
 #[must_use]
@@ -15,19 +19,26 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
     mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, fold))
 }
 
-/// Puts one group into the session's order, sessions in proportion to the weights.
+/// Puts the first places of one group into the session's order, sessions in proportion to the weights.
 pub fn arrange(group: &mut [usize], members: &[Member], session: u64) {
     let Some(first) = group.first().map(|index| members[*index].weight) else { return };
     let alike = group.iter().all(|index| members[*index].weight == first);
     let score = |index: usize| {
         let member = members[index];
         let number = mix(session ^ member.identity);
-        // The logarithm is needed for unequal weights only.
-        if alike { (number >> 40) as f32 } else { weighted(number, member.weight) }
+        // The logarithm is needed for unequal weights only. Numbers that are not negative compare as their bits do;
+        // of equal ones the identity decides, so that all gateways agree.
+        let score = if alike { (number >> 32) as u32 } else { weighted(number, member.weight).to_bits() };
+        u64::from(score) << 32 | member.identity >> 32
     };
-    let mut scored: SmallVec<[(f32, usize); 8]> = group.iter().map(|index| (score(*index), *index)).collect();
-    scored
-        .sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(members[a.1].identity.cmp(&members[b.1].identity)));
+    let mut scored: SmallVec<[(u64, usize); 8]> = group.iter().map(|index| (score(*index), *index)).collect();
+    for place in 0..scored.len().saturating_sub(1).min(SOUGHT) {
+        let mut best = place;
+        for at in place + 1..scored.len() {
+            best = if scored[at].0 > scored[best].0 { at } else { best };
+        }
+        bring_forward(&mut scored, best, place);
+    }
     for (place, (_, index)) in group.iter_mut().zip(scored) {
         *place = index;
     }
