@@ -62,8 +62,9 @@ async fn answer(
     let guard = RequestGuard { permit, held };
     let asked = Asked { caller: &caller, headers: request.headers(), body, alias_in_path, place, guard };
     match context.format {
-        ClientFormat::Media(_) => media::serve(worker, context, asked).await,
-        _ => pipeline::serve(worker, context, asked).await,
+        ClientFormat::Media(_) => Box::pin(media::serve(worker, context, asked)).await,
+        // On its own: the server moves a handler's future several times before it is polled.
+        _ => Box::pin(pipeline::serve(worker, context, asked)).await,
     }
 }
 
@@ -77,7 +78,7 @@ pub async fn enter(worker: &Worker, place: &Place) -> Result<Permit, GatewayErro
         return Ok(permit);
     }
     let retry_after = admission.rules().max_wait.max(std::time::Duration::from_secs(1));
-    admission.enter(place).await.map_err(|_| GatewayError::Overloaded { retry_after })
+    Box::pin(admission.enter(place)).await.map_err(|_| GatewayError::Overloaded { retry_after })
 }
 
 /// The facts of a request that has just arrived.

@@ -6,10 +6,10 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
 };
 use bytes::Bytes;
-use hyper::body::Incoming;
 use tollgate_schemas::ids::RequestId;
 
 use super::error_body;
+use crate::backends::AnswerBody;
 use crate::error::{GatewayError, seconds_up};
 use crate::formats::ClientFormat;
 use crate::request::passed::Passed;
@@ -60,7 +60,11 @@ pub fn answer(answer: Answer, id: RequestId) -> HttpResponse {
 
 /// A body that passes as it comes, with these headers.
 #[must_use]
-pub fn passing(status: http::StatusCode, headers: &http::HeaderMap, body: Passed<Incoming>) -> HttpResponse {
+pub fn passing(
+    status: http::StatusCode,
+    headers: &http::HeaderMap,
+    body: Passed<AnswerBody>,
+) -> HttpResponse {
     let mut response = HttpResponse::new(status_of(status.as_u16())).set_body(body).map_into_boxed_body();
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_str().as_bytes());

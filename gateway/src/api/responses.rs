@@ -17,7 +17,7 @@ use crate::formats::ClientFormat;
 use crate::formats::wire::path_segment;
 use crate::gateway::Worker;
 use crate::request::context::RequestContext;
-use crate::request::failover;
+use crate::request::verdict;
 use crate::request::pipeline::{Answer, Facts};
 use crate::request::response_ids::IdRewriter;
 use crate::request::stored;
@@ -102,5 +102,5 @@ async fn relay(
 }
 
 fn failed(backend: &Arc<Backend>, error: call::CallError) -> GatewayError {
-    failover::call_failure(backend, error).1
+    verdict::call_failure(backend, error).1
 }

@@ -1,9 +1,10 @@
-//! One HTTP call to a backend. Each worker thread has its own clients, so that a call and its connection
-//! live on one thread and no lock is shared. A backend with TLS settings of its own has a client of its own:
-//! a connection that was made with a certificate must not serve others.
+//! One HTTP call to a backend. Each worker thread has its own connections, so that a call and its connection
+//! live on one thread and no lock is shared. A backend with TLS settings of its own has connections of its own:
+//! one that was made with a certificate must not serve others.
 
 use std::cell::RefCell;
 use std::error::Error;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,23 +14,14 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, ResponseFuture};
-use hyper_util::rt::TokioTimer;
 use tollgate_credentials::CredentialError;
 
 use super::backend::Backend;
+use super::connections::{AnswerBody, Connections};
 use super::tls::BackendTls;
 use super::upload::{OutBody, Progress, Upload};
-
-type HttpClient = Client<HttpsConnector<HttpConnector>, OutBody>;
-
-/// Idle connections kept per backend and worker.
-const IDLE_CONNECTIONS: usize = 256;
-/// How long an idle connection is kept.
-const IDLE_FOR: Duration = Duration::from_secs(60);
 
 /// Why a call brought no answer.
 #[derive(Debug, thiserror::Error)]
@@ -57,22 +49,22 @@ pub enum CallError {
     TooLarge(usize),
 }
 
-/// The HTTP clients of one worker thread.
+/// Calls of one worker thread.
 pub struct Caller {
     tls: rustls::ClientConfig,
-    /// One client for each connect timeout and TLS settings in use; in practice one.
-    clients: RefCell<Vec<Pooled>>,
+    /// One for each connect timeout and TLS settings in use; in practice one.
+    pools: RefCell<Vec<Pool>>,
 }
 
-/// A client, and whom it serves.
-struct Pooled {
+/// Connections, and whom they serve.
+struct Pool {
     connect: Duration,
-    /// Settings of a backend's own; they go with the configuration that they stand in, and the client after.
+    /// Settings of a backend's own; they go with the configuration that they stand in, and the connections after.
     tls: Option<Weak<BackendTls>>,
-    client: HttpClient,
+    connections: Connections,
 }
 
-impl Pooled {
+impl Pool {
     fn serves(&self, connect: Duration, tls: Option<&Arc<BackendTls>>) -> bool {
         let same_tls = match (&self.tls, tls) {
             (None, None) => true,
@@ -91,7 +83,7 @@ impl Caller {
     /// A caller for the thread it is used on.
     #[must_use]
     pub fn new(tls: rustls::ClientConfig) -> Self {
-        Self { tls, clients: RefCell::new(Vec::new()) }
+        Self { tls, pools: RefCell::new(Vec::new()) }
     }
 
     /// Posts a body to a backend, JSON unless its headers say otherwise, and waits for the head of its answer.
@@ -104,7 +96,7 @@ impl Caller {
         uri: &Uri,
         mut headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Response<Incoming>, CallError> {
+    ) -> Result<Response<AnswerBody>, CallError> {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         self.call(backend, Method::POST, uri, headers, body).await
     }
@@ -113,7 +105,7 @@ impl Caller {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn get(&self, backend: &Backend, uri: &Uri) -> Result<Response<Incoming>, CallError> {
+    pub async fn get(&self, backend: &Backend, uri: &Uri) -> Result<Response<AnswerBody>, CallError> {
         self.call(backend, Method::GET, uri, HeaderMap::new(), Bytes::new()).await
     }
 
@@ -128,7 +120,7 @@ impl Caller {
         uri: &Uri,
         mut headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Response<Incoming>, CallError> {
+    ) -> Result<Response<AnswerBody>, CallError> {
         // Answers are read on their way, so they must not be compressed.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let head = head(backend, method, uri, headers, &body).await?;
@@ -148,13 +140,13 @@ impl Caller {
         uri: &Uri,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Response<Incoming>, CallError> {
+    ) -> Result<Response<AnswerBody>, CallError> {
         let head = head(backend, method, uri, headers, &body).await?;
         let request = Request::from_parts(head, OutBody::from(body));
         let answer = self.request(backend, request);
         match tokio::time::timeout(backend.first_byte_timeout, answer).await {
             Err(_) => Err(CallError::FirstByteTimeout),
-            Ok(answer) => sent(answer).map(|response| accepted(backend, response)),
+            Ok(answer) => answer.map(|response| accepted(backend, response)),
         }
     }
 
@@ -170,7 +162,7 @@ impl Caller {
         uri: &Uri,
         headers: HeaderMap,
         body: Upload,
-    ) -> Result<Response<Incoming>, CallError> {
+    ) -> Result<Response<AnswerBody>, CallError> {
         let head = head(backend, method, uri, headers, b"").await?;
         let progress = body.progress();
         let request = Request::from_parts(head, OutBody::Stream(body));
@@ -179,8 +171,12 @@ impl Caller {
         Ok(accepted(backend, response))
     }
 
-    fn request(&self, backend: &Backend, request: Request<OutBody>) -> ResponseFuture {
-        self.client(backend.connect_timeout, backend.tls.as_ref()).request(request)
+    fn request(
+        &self,
+        backend: &Backend,
+        request: Request<OutBody>,
+    ) -> impl Future<Output = Result<Response<AnswerBody>, CallError>> + use<> {
+        self.connections(backend.connect_timeout, backend.tls.as_ref()).send(request)
     }
 
     /// Sends any request and waits for the head of its answer.
@@ -192,21 +188,21 @@ impl Caller {
         request: Request<Full<Bytes>>,
         connect: Duration,
         first_byte: Duration,
-    ) -> Result<Response<Incoming>, CallError> {
+    ) -> Result<Response<AnswerBody>, CallError> {
         let request = request.map(OutBody::Whole);
-        answered(self.client(connect, None).request(request), first_byte).await
+        answered(self.connections(connect, None).send(request), first_byte).await
     }
 
-    fn client(&self, connect: Duration, tls: Option<&Arc<BackendTls>>) -> HttpClient {
-        let mut clients = self.clients.borrow_mut();
-        if let Some(pooled) = clients.iter().find(|pooled| pooled.serves(connect, tls)) {
-            return pooled.client.clone();
+    fn connections(&self, connect: Duration, tls: Option<&Arc<BackendTls>>) -> Connections {
+        let mut pools = self.pools.borrow_mut();
+        if let Some(pool) = pools.iter().find(|pool| pool.serves(connect, tls)) {
+            return pool.connections.clone();
         }
-        clients.retain(|pooled| !pooled.is_abandoned());
+        pools.retain(|pool| !pool.is_abandoned());
         let settings = tls.map_or(&self.tls, |tls| tls.client_config());
-        let client = build_client(settings.clone(), connect);
-        clients.push(Pooled { connect, tls: tls.map(Arc::downgrade), client: client.clone() });
-        client
+        let connections = connections(settings.clone(), connect);
+        pools.push(Pool { connect, tls: tls.map(Arc::downgrade), connections: connections.clone() });
+        connections
     }
 }
 
@@ -230,7 +226,7 @@ async fn head(
 }
 
 /// Takes note of what an answer says about the credentials.
-fn accepted(backend: &Backend, response: Response<Incoming>) -> Response<Incoming> {
+fn accepted(backend: &Backend, response: Response<AnswerBody>) -> Response<AnswerBody> {
     if response.status() == StatusCode::UNAUTHORIZED {
         backend.credentials.invalidate();
     }
@@ -238,39 +234,35 @@ fn accepted(backend: &Backend, response: Response<Incoming>) -> Response<Incomin
 }
 
 /// Waits for the head of an answer.
-async fn answered(answer: ResponseFuture, first_byte: Duration) -> Result<Response<Incoming>, CallError> {
+async fn answered(
+    answer: impl Future<Output = Result<Response<AnswerBody>, CallError>>,
+    first_byte: Duration,
+) -> Result<Response<AnswerBody>, CallError> {
     match tokio::time::timeout(first_byte, answer).await {
         Err(_) => Err(CallError::FirstByteTimeout),
         Ok(Ok(response)) if response.status().is_success() && is_encoded(response.headers()) => {
             Err(CallError::Broken("the answer is compressed, which nobody asked for".into()))
         }
-        Ok(answer) => sent(answer),
+        Ok(answer) => answer,
     }
 }
 
 /// Waits for the head of an answer while the request's body is still being sent.
 async fn answered_after(
-    mut answer: ResponseFuture,
+    answer: impl Future<Output = Result<Response<AnswerBody>, CallError>>,
     progress: &Progress,
     first_byte: Duration,
-) -> Result<Response<Incoming>, CallError> {
+) -> Result<Response<AnswerBody>, CallError> {
+    let mut answer = pin!(answer);
     loop {
         let left = first_byte.saturating_sub(progress.silence());
         if left.is_zero() {
             return Err(CallError::FirstByteTimeout);
         }
         if let Ok(answer) = tokio::time::timeout(left, &mut answer).await {
-            return sent(answer);
+            return answer;
         }
     }
-}
-
-fn sent(
-    answer: Result<Response<Incoming>, hyper_util::client::legacy::Error>,
-) -> Result<Response<Incoming>, CallError> {
-    answer.map_err(|error| {
-        if error.is_connect() { CallError::Connect(error.into()) } else { CallError::Broken(error.into()) }
-    })
 }
 
 /// Whether a body is compressed. It could not be read on its way, and so neither be measured nor recognized as
@@ -294,7 +286,7 @@ pub fn post_request(uri: Uri, headers: HeaderMap, body: Bytes) -> Request<Full<B
 /// # Errors
 /// [`CallError::TooLarge`] beyond `limit` bytes, [`CallError::Stalled`] after `idle` of silence,
 /// [`CallError::Broken`] when the connection ends early.
-pub async fn collect(body: Incoming, limit: usize, idle: Duration) -> Result<Bytes, CallError> {
+pub async fn collect(body: AnswerBody, limit: usize, idle: Duration) -> Result<Bytes, CallError> {
     collect_while(body, limit, idle, |_| true).await
 }
 
@@ -303,7 +295,7 @@ pub async fn collect(body: Incoming, limit: usize, idle: Duration) -> Result<Byt
 /// # Errors
 /// As [`collect`]; [`CallError::NoMemory`] when `more` says no.
 pub async fn collect_while(
-    mut body: Incoming,
+    mut body: AnswerBody,
     limit: usize,
     idle: Duration,
     mut more: impl FnMut(usize) -> bool,
@@ -343,18 +335,7 @@ pub async fn collect_while(
     Ok(first.unwrap_or_else(|| joined.freeze()))
 }
 
-/// Runs a connection's task among the tasks of its worker, so that it and the request it serves take turns
-/// without a detour over the runtime's other queue. Workers are actix arbiters: a local set is always there.
-#[derive(Clone, Copy)]
-struct SameThread;
-
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for SameThread {
-    fn execute(&self, task: F) {
-        actix_rt::spawn(task);
-    }
-}
-
-fn build_client(tls: rustls::ClientConfig, connect: Duration) -> HttpClient {
+fn connections(tls: rustls::ClientConfig, connect: Duration) -> Connections {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     // Without it small writes wait for delayed acknowledgements: tens of milliseconds.
@@ -363,12 +344,7 @@ fn build_client(tls: rustls::ClientConfig, connect: Duration) -> HttpClient {
     tcp.set_keepalive(Some(Duration::from_secs(30)));
     let https =
         HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-    Client::builder(SameThread)
-        .pool_idle_timeout(IDLE_FOR)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .pool_timer(TokioTimer::new())
-        .http1_max_buf_size(64 << 10)
-        .build(https)
+    Connections::new(https)
 }
 
 #[cfg(test)]

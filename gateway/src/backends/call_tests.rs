@@ -23,7 +23,7 @@ async fn serve(token_status: u16) -> (SocketAddr, Asked) {
     actix_rt::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let kept = Rc::clone(&kept);
-            let service = service_fn(move |request: Request<Incoming>| {
+            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
                 let target = request.uri().to_string();
                 let shown = request.headers().get("authorization");
                 let shown = shown.map_or("", |value| value.to_str().unwrap()).to_owned();
@@ -64,7 +64,7 @@ fn uri(backend: &Backend) -> Uri {
         .unwrap()
 }
 
-async fn post(backend: &Backend) -> Result<Response<Incoming>, CallError> {
+async fn post(backend: &Backend) -> Result<Response<AnswerBody>, CallError> {
     let caller = Caller::new(client_config().unwrap());
     caller.post(backend, &uri(backend), HeaderMap::new(), Bytes::from_static(b"{}")).await
 }

@@ -19,6 +19,7 @@ pub mod backend_actor;
 pub mod call;
 mod capacity;
 pub mod circuit;
+mod connections;
 pub mod credentials;
 pub mod deployment;
 mod ewma;
@@ -37,6 +38,7 @@ pub mod upload;
 mod window;
 
 pub use backend_actor::ManualAction;
+pub use connections::AnswerBody;
 pub use capacity::{CapacityRules, CapacitySnapshot};
 pub use deployment::{Deployment, DeploymentId, InFlight, NotAdmitted};
 pub use outcome::{AttemptClass, AttemptOutcome, FailureKind};

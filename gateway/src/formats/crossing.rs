@@ -49,12 +49,28 @@ pub struct Incoming {
     pub body: Bytes,
     /// What the provider says it used.
     pub usage: Option<Usage>,
-    /// What was generated; empty unless it was asked for or must be counted.
+    /// What was generated; empty unless the content is read, or must be counted.
     pub text: String,
-    /// Why the model stopped.
+    /// Why the model stopped, where that was read.
     pub stop: Option<Stop>,
     /// Whether it is a text that ended by itself: the only kind that is cached.
     pub plain: bool,
+}
+
+impl Incoming {
+    /// An answer of which no more is known than what it used.
+    fn metered(body: Bytes, usage: Option<Usage>) -> Self {
+        Self { body, usage, text: String::new(), stop: None, plain: false }
+    }
+}
+
+/// How much must be known of a whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// What it used; what it says only where that must be counted.
+    Usage,
+    /// What it says, and how it ended.
+    Content,
 }
 
 /// Reads a stream along, and translates it where the formats differ.
@@ -110,17 +126,29 @@ impl Crossing {
     ///
     /// # Errors
     /// When it is not what the backend's format says.
-    pub fn answer(self, body: Bytes, shown: &Shown, want_text: bool) -> Result<Incoming, FormatError> {
+    pub fn answer(
+        self,
+        body: Bytes,
+        shown: impl FnOnce() -> Shown,
+        reading: Reading,
+    ) -> Result<Incoming, FormatError> {
         if self.client == ClientFormat::Embeddings {
             return embeddings::answer(body);
         }
         if let ClientFormat::Media(kind) = self.client {
             let usage = openai_media::usage::of_answer(kind, &body);
-            return Ok(Incoming { body, usage, text: String::new(), stop: None, plain: false });
+            return Ok(Incoming::metered(body, usage));
+        }
+        if self.is_native()
+            && reading == Reading::Usage
+            && let Some(usage) = self.wire.usage_alone(&body)?
+        {
+            return Ok(Incoming::metered(body, Some(usage)));
         }
         let answer = self.wire.decode_answer(&body)?;
-        let text = if want_text || answer.usage.is_none() { generated(&answer) } else { String::new() };
-        let translated = (!self.is_native()).then(|| self.client.encode_answer(&answer, shown));
+        let wanted = reading == Reading::Content || answer.usage.is_none();
+        let text = if wanted { generated(&answer) } else { String::new() };
+        let translated = (!self.is_native()).then(|| self.client.encode_answer(&answer, &shown()));
         let (usage, stop) = (answer.usage, Some(answer.stop));
         let plain = answer.stop == Stop::End
             && !answer.parts.is_empty()

@@ -5,7 +5,7 @@ use http::uri::InvalidUri;
 use tollgate_formats::exchange::StreamDecoder;
 use tollgate_formats::openai_media::MediaKind;
 use tollgate_formats::{
-    Answer, FormatError, ProviderError, Request, Unmapped, anthropic, bedrock, gemini, openai_chat,
+    Answer, FormatError, ProviderError, Request, Unmapped, Usage, anthropic, bedrock, gemini, openai_chat,
     openai_responses,
 };
 
@@ -135,6 +135,17 @@ impl Wire {
             Self::Converse => bedrock::answer::decode(body),
             Self::Generate => gemini::answer::decode(body),
             _ => openai_chat::answer::decode(body),
+        }
+    }
+
+    /// What a whole answer used, where that can be read without the rest of it.
+    ///
+    /// # Errors
+    /// When it is not what the format says.
+    pub fn usage_alone(self, body: &[u8]) -> Result<Option<Usage>, FormatError> {
+        match self {
+            Self::Chat | Self::Completions => openai_chat::answer::usage(body),
+            _ => Ok(None),
         }
     }
 

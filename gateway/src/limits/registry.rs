@@ -130,7 +130,7 @@ impl Limiters {
             counter.wake_if_asleep();
             return Ok(Reservation::new(counter, ask.tokens, period));
         }
-        self.reserve_slowly(key, rule, ask).await
+        Box::pin(self.reserve_slowly(key, rule, ask)).await
     }
 
     /// All counters, for operators; in no particular order.

@@ -119,7 +119,8 @@ pub async fn look(
     };
     let request = key.clone().into_lookup(min_similarity);
     let plan = StorePlan { key, ttl, semantic: min_similarity.is_some(), max_answer: settings.max_answer };
-    match tokio::time::timeout(settings.deadline, cache.lookup(request, settings.deadline)).await {
+    let lookup = Box::pin(cache.lookup(request, settings.deadline));
+    match tokio::time::timeout(settings.deadline, lookup).await {
         Ok(Ok(LookupResponse { hit: Some(hit) })) => {
             let status = match hit.kind {
                 HitKind::Exact => CacheStatus::HitExact,

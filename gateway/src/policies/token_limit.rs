@@ -87,7 +87,7 @@ async fn reserve_one(
             return Ok(reservation);
         }
     }
-    let tokens = prompt.count().await + completion;
+    let tokens = Box::pin(prompt.count()).await + completion;
     let ask = Ask { tokens, keep_free: 0 };
     limiters.reserve(&limit.key, limit.rule, ask).await.map_err(|refusal| refused(limit, tokens, &refusal))
 }

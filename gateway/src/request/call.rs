@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use http::Response;
-use hyper::body::Incoming;
 use tollgate_formats::exchange::Shown;
 use tollgate_schemas::ids::RequestId;
 
@@ -22,13 +21,14 @@ use super::measure::Produced;
 use super::relay::{Relay, RelayOptions};
 use super::stream_reader::StreamReader;
 use crate::api::headers;
+use crate::backends::AnswerBody;
 use crate::backends::backend::Backend;
 use crate::backends::call::{CallError, collect};
 use crate::formats::Crossing;
-use crate::formats::crossing::StreamCrossing;
+use crate::formats::crossing::{Reading, StreamCrossing};
 
 /// What a call ends with: the head of the answer, or why there is none.
-pub type Answered = Result<Response<Incoming>, CallError>;
+pub type Answered = Result<Response<AnswerBody>, CallError>;
 
 /// A call that is under way. Dropped, it is broken off and its books are closed, or it goes on as a task
 /// where the alias drains.
@@ -132,7 +132,7 @@ impl Unseen {
 
 /// Closes the books of a whole answer that nobody waited for.
 fn end_whole(attempt: &mut Attempt, crossing: Crossing, body: Bytes) {
-    let Ok(incoming) = crossing.answer(body, &Shown::default(), false) else { return };
+    let Ok(incoming) = crossing.answer(body, Shown::default, Reading::Usage) else { return };
     let produced = Produced {
         usage: incoming.usage,
         complete: true,

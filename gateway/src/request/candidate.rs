@@ -9,7 +9,7 @@ use http::Uri;
 use smallvec::SmallVec;
 use tollgate_formats::view::Change;
 
-use super::failover::Order;
+use super::order::Order;
 use super::several::Several;
 use super::stored;
 use crate::backends::InFlight;

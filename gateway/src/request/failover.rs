@@ -6,132 +6,34 @@
 //! before each attempt. Targets whose committed capacity the request does not fit are passed over too and come
 //! again at the end. Where the alias asks for it, a slow call is joined by a second one (`hedge`).
 
-use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::HeaderValue;
-use bytes::Bytes;
-use futures_util::FutureExt;
-use http::{HeaderMap, Response};
-use hyper::body::Incoming;
 use smallvec::SmallVec;
-use tollgate_formats::exchange::Shown;
-use tollgate_formats::view::View;
 
-use super::attempt::{Attempt, Ending};
-use super::call::{Answered, Call, Unseen};
+use self::failures::{Failures, chain};
+use super::attempt::Attempt;
+use super::call::Answered;
 use super::candidate::{Callee, Candidate};
-use super::context::RequestContext;
-use super::event::{self, Subject};
-use super::first_byte::{self, Begun};
-use super::hedge::{Lane, race};
 use super::measure::Prompt;
-use super::resiliency::Hedging;
-use super::response_ids::StoredAt;
-use super::several::{self, Several};
-use super::stored;
-pub use super::verdict::{Refusal, call_failure};
-use super::verdict::{Unanswered, Verdict, decides, judge};
+use super::order::Order;
+use super::reply::{Answering, Reply, Served};
+use super::verdict::{Unanswered, Verdict, judge};
+use super::{event, first_byte, several, stored};
 use crate::backends::InFlight;
 use crate::backends::call::CallError;
 use crate::error::GatewayError;
-use crate::expressions::RequestFacts;
-use crate::formats::Crossing;
 use crate::gateway::Worker;
-use crate::limits::Balance;
-use crate::overload::{Admission, Place};
+use crate::overload::Admission;
 use crate::policies::token_limit::Reserved;
 use crate::routing::affinity::Session;
 use crate::routing::balance::Order as Places;
 use crate::routing::{self, Pick};
 use crate::snapshot::{Model, Target};
 
-/// What a request brings to its attempts.
-pub struct Order<'a> {
-    /// The request.
-    pub context: &'a RequestContext,
-    /// What its events have in common.
-    pub subject: Subject<'a>,
-    /// Its body as received.
-    pub body: &'a Bytes,
-    /// Its body as read.
-    pub view: &'a View<'a>,
-    /// Headers of the client that are passed on.
-    pub headers: HeaderMap,
-    /// What expressions may know of it.
-    pub facts: RequestFacts<'a>,
-    /// The stored answer that it continues, if it does.
-    pub continues: Option<&'a StoredAt>,
-    /// Whose turn it is where requests wait.
-    pub place: &'a Place,
-}
-
-impl Order<'_> {
-    /// What the client sees of an answer in another format than the backend's.
-    #[must_use]
-    pub fn shown(&self, alias: &str, legacy_functions: bool) -> Shown {
-        Shown {
-            id: format!("{}{}", self.context.format.id_prefix(), self.context.id.0.simple()),
-            model: alias.to_owned(),
-            created_s: u64::try_from(event::now_ms() / 1_000).unwrap_or(0),
-            legacy_functions,
-        }
-    }
-}
-
-/// A backend answered.
-pub(super) enum Reply<'a> {
-    /// It does what was asked.
-    Answer {
-        /// The answer, or its beginning.
-        begun: Begun<'a>,
-        /// The limit with the least left, for the client's headers.
-        limit: Option<Balance>,
-        /// For the client's headers.
-        served: Served,
-    },
-    /// It refuses the request itself.
-    Refusal {
-        /// What it says.
-        refusal: Refusal,
-        /// For the client's headers.
-        served: Served,
-    },
-}
-
-/// A backend that answers: the head is here, the body follows.
-pub(super) struct Answering<'a> {
-    /// Books that stay open until the body ends.
-    pub attempt: Attempt,
-    /// The answer.
-    pub response: Response<Incoming>,
-    /// What the client and the backend speak.
-    pub crossing: Crossing,
-    /// Who answers.
-    pub target: &'a Target,
-    /// Whether the client reads calls of tools in OpenAI's old form only.
-    pub legacy_functions: bool,
-    /// Calls that went before the one that is answered.
-    pub(super) several: Option<Rc<Several>>,
-}
-
-/// How an answer came about, for the client's headers.
-#[derive(Debug, Clone)]
-pub struct Served {
-    /// Calls that were made, with the one that answered.
-    pub attempts: u8,
-    /// Configured name of the backend that answered and the model's name there; none where clients are not
-    /// told.
-    pub target: Option<(Arc<str>, Arc<str>)>,
-    /// A cookie that keeps the client's session where it is.
-    pub set_cookie: Option<HeaderValue>,
-    /// Variant of a weighted trial that answered.
-    pub variant: Option<Arc<str>>,
-    /// Parameters that the backend's format has no place for.
-    pub dropped: Vec<Cow<'static, str>>,
-}
+mod failures;
+mod hedging;
 
 /// Tries the candidates of `model` until there is something of an answer for the client.
 ///
@@ -203,16 +105,6 @@ struct Search<'a> {
     failures: Failures,
 }
 
-/// Failures so far.
-#[derive(Debug, Default)]
-struct Failures {
-    last: Option<GatewayError>,
-    /// Something other than a rate limit was among them.
-    other: bool,
-    /// Why a target was not even called: its format cannot carry the request, or there is no room.
-    uncalled: Option<GatewayError>,
-}
-
 impl<'a> Search<'a> {
     async fn run(&mut self) -> Result<Reply<'a>, GatewayError> {
         let failover = &self.model.resiliency.failover;
@@ -220,7 +112,7 @@ impl<'a> Search<'a> {
         {
             let candidate = match self.next_candidate() {
                 Some(candidate) => candidate,
-                None => match self.wait_for_room().await {
+                None => match Box::pin(self.wait_for_room()).await {
                     Some(candidate) => candidate,
                     None => break,
                 },
@@ -229,10 +121,9 @@ impl<'a> Search<'a> {
             let reserved = std::mem::take(&mut self.reserved);
             let (target, attempt) = self.open(candidate, reserved)?;
             let reply = match &self.model.resiliency.hedging {
-                Some(hedging) => self.hedged(hedging, target, attempt).await,
+                Some(hedging) => Box::pin(self.hedged(hedging, target, attempt)).await,
                 None if self.model.resiliency.drains.is_some() => {
-                    let (attempt, answered) = self.call(&target, attempt, true).await;
-                    self.judged(target, attempt, answered).await
+                    Box::pin(self.drained(target, attempt)).await
                 }
                 None => {
                     let answered = self.post(&target).await;
@@ -349,107 +240,23 @@ impl<'a> Search<'a> {
         let several = callee.several.clone();
         let max_answer = self.order.context.snapshot.server.max_answer.as_usize();
         async move {
-            let before = async {
-                let Some(several) = several else { return Ok(None) };
+            if let Some(several) = several {
                 let (caller, backend, uri, headers) = (&*caller, &*backend, &uri, &headers);
                 let place = several::Place { caller, backend, uri, headers, max_answer };
                 let bound = left.min(backend.total_timeout);
-                let called = tokio::time::timeout(bound, several.call_before(&place)).await;
-                called.unwrap_or(Err(CallError::FirstByteTimeout))
-            };
-            if let Some(refusal) = before.await? {
-                return Ok(refusal);
+                let before = Box::pin(several.call_before(&place));
+                let called = tokio::time::timeout(bound, before).await;
+                if let Some(refusal) = called.unwrap_or(Err(CallError::FirstByteTimeout))? {
+                    return Ok(refusal);
+                }
             }
             let answer = caller.post(&backend, &uri, headers, body);
             if left >= backend.first_byte_timeout {
                 return answer.await;
             }
-            tokio::time::timeout(left, answer).await.unwrap_or(Err(CallError::FirstByteTimeout))
+            let answer = tokio::time::timeout(left, Box::pin(answer));
+            answer.await.unwrap_or(Err(CallError::FirstByteTimeout))
         }
-    }
-
-    /// The same with the books beside it; `drained` where it may go on without its client.
-    fn call(&self, callee: &Callee<'_>, attempt: Attempt, drained: bool) -> Call {
-        let drained = drained && callee.several.is_none();
-        let drains = self.model.resiliency.drains.as_ref().filter(|_| drained);
-        let server = &self.order.context.snapshot.server;
-        let unseen = || Unseen {
-            backend: Arc::clone(&callee.target.backend),
-            crossing: callee.crossing,
-            request_id: self.order.context.id,
-            max_answer: server.max_answer.as_usize(),
-            max_event: server.max_event.as_usize(),
-        };
-        let unseen = drains.map(|drains| (drains.clone(), unseen()));
-        Call::new(attempt, self.post(callee).boxed_local(), unseen)
-    }
-
-    /// A call that is joined by a second one to another target when it is slow.
-    async fn hedged(&mut self, hedging: &Hedging, target: Callee<'a>, attempt: Attempt) -> Option<Reply<'a>> {
-        hedging.budget.request();
-        let first = self.call(&target, attempt, true);
-        let Some(patience) = hedging.patience(target.target) else {
-            let (attempt, answered) = first.await;
-            return self.judged(target, attempt, answered).await;
-        };
-        let mut other = None;
-        let second = || self.second_call(hedging, &mut other);
-        let raced = race(first, patience, second, |(_, answered)| decides(answered)).await;
-        let (Some(second), Some(other)) = (raced.second, other) else {
-            return self.won(target, raced.first).await;
-        };
-        // The one that lost is closed first: its reservation goes on to the other.
-        let first_won = matches!(&raced.first, Lane::Ended((_, answered)) if decides(answered));
-        if first_won {
-            self.lost(other, second).await;
-            self.won(target, raced.first).await
-        } else {
-            self.lost(target, raced.first).await;
-            self.won(other, second).await
-        }
-    }
-
-    /// A hedge to the next target that admits it, if there may be one.
-    fn second_call(&mut self, hedging: &Hedging, other: &mut Option<Callee<'a>>) -> Option<Call> {
-        if !hedging.budget.take() {
-            return None;
-        }
-        let opened = self.next_candidate().and_then(|candidate| {
-            // A ledger that refuses now has taken the first call: that one goes on alone.
-            let (target, attempt) = self.open(candidate, Reserved::default()).ok()?;
-            let call = self.call(&target, attempt, false);
-            *other = Some(target);
-            Some(call)
-        });
-        if opened.is_none() {
-            hedging.budget.give_back();
-        }
-        opened
-    }
-
-    /// Closes the books of the call that did not win.
-    async fn lost(&mut self, target: Callee<'a>, lane: Lane<Call>) {
-        match lane {
-            Lane::Ended((attempt, answered)) => {
-                // It failed before the other one decided.
-                let _ = self.judged(target, attempt, answered).await;
-            }
-            Lane::Pending(call) => {
-                if let Some(mut attempt) = call.give_up() {
-                    self.reserved = attempt.end_for_next(Ending::hedge_lost());
-                }
-            }
-        }
-    }
-
-    /// Goes on with the call that won, or failed last.
-    async fn won(&mut self, target: Callee<'a>, lane: Lane<Call>) -> Option<Reply<'a>> {
-        let Lane::Ended((mut attempt, answered)) = lane else { return None };
-        let carried = std::mem::take(&mut self.reserved);
-        if !carried.is_empty() {
-            attempt.take_over(carried);
-        }
-        self.judged(target, attempt, answered).await
     }
 
     /// The reply that a call ended with; none when it failed, which is noted.
@@ -524,31 +331,3 @@ impl<'a> Search<'a> {
 
 /// When to come back if nobody knows.
 const SOON: Duration = Duration::from_secs(1);
-
-impl Failures {
-    /// Of several failures the last one is told, but a rate limit only when there was nothing else.
-    fn note(&mut self, failure: GatewayError) {
-        let busy = matches!(failure, GatewayError::BackendBusy { .. });
-        if !busy || !self.other {
-            self.last = Some(failure);
-        }
-        self.other |= !busy;
-    }
-
-    /// Whether the gateway itself is why the last one failed: no target would do better.
-    fn are_final(&self) -> bool {
-        matches!(self.last, Some(GatewayError::Overloaded { .. }))
-    }
-}
-
-/// An error with its causes, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::drain::Drained;
-use super::failover::{Answering, Order};
 use super::guard::RequestGuard;
+use super::order::Order;
 use super::relay::{Relay, RelayOptions};
+use super::reply::Answering;
 use super::stored;
 use super::stream_reader::StreamReader;
 use super::verdict::Unanswered;
@@ -59,7 +60,7 @@ pub(super) async fn begin<'a>(
     let drained = Drained::new(relay, model.resiliency.drains.clone());
     let mut streamed = Box::new(KeepAlive::new(drained, silence));
     if let Some(relay) = streamed.events_mut().stream_mut() {
-        relay.begin().await?;
+        Box::pin(relay.begin()).await?;
     }
     Ok(Begun::Stream(streamed))
 }

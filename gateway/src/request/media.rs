@@ -13,11 +13,13 @@ use tollgate_formats::view::View;
 
 use super::context::RequestContext;
 use super::event::Subject;
-use super::failover::{self, Answering, Order};
+use super::failover;
 use super::guard::RequestGuard;
 use super::observer::Observer;
+use super::order::Order;
 use super::passed::{Passed, Relayed};
 use super::pipeline::{self, Answer, Asked, Facts};
+use super::reply::Answering;
 use crate::access;
 use crate::api::headers;
 use crate::error::GatewayError;

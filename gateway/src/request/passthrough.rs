@@ -10,7 +10,6 @@ use actix_web::web::Payload;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
-use hyper::body::Incoming;
 use tollgate_schemas::usage::Operation;
 
 use super::attempt::{Attempt, Ending};
@@ -25,6 +24,7 @@ use super::verdict::call_failure;
 use crate::access::{self, Caller};
 use crate::api::pump::Pump;
 use crate::api::{body, forwarded};
+use crate::backends::AnswerBody;
 use crate::backends::InFlight;
 use crate::backends::call::CallError;
 use crate::backends::upload::{Upload, UploadSender};
@@ -65,7 +65,7 @@ pub struct PassedAnswer {
     /// Status and headers as the backend gave them, but for those of its connection.
     pub head: http::response::Parts,
     /// The body.
-    pub body: Passed<Incoming>,
+    pub body: Passed<AnswerBody>,
 }
 
 /// A call that is worked out, but not admitted yet.
@@ -300,7 +300,7 @@ async fn send(
     api: &Api,
     planned: &Planned,
     outgoing: Outgoing,
-) -> (Result<Response<Incoming>, CallError>, Option<Pump>) {
+) -> (Result<Response<AnswerBody>, CallError>, Option<Pump>) {
     let (caller, backend) = (&worker.caller, &api.backend);
     let (method, headers) = (planned.method.clone(), planned.headers.clone());
     match outgoing {
@@ -313,7 +313,7 @@ async fn send(
     }
 }
 
-fn answer(api: &Api, response: Response<Incoming>, relayed: Relayed) -> PassedAnswer {
+fn answer(api: &Api, response: Response<AnswerBody>, relayed: Relayed) -> PassedAnswer {
     relayed.attempt.note_rates(response.headers());
     let (mut head, body) = response.into_parts();
     let body = Passed::new(&head, body, &api.backend, relayed);

@@ -6,20 +6,23 @@
 use actix_web::http::header::HeaderMap as ClientHeaders;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use hyper::body::Incoming;
 use tollgate_formats::view::View;
 use tollgate_schemas::cache::CacheHit;
 use tollgate_schemas::usage::Outcome;
 
 use super::context::RequestContext;
 use super::event::{self, Subject};
-use super::failover::{self, Order, Refusal, Reply, Served};
+use super::failover;
 use super::first_byte::{self, Begun, Streamed};
 use super::guard::RequestGuard;
+use super::order::Order;
 use super::passed::Passed;
+use super::reply::{Reply, Served};
+use super::verdict::Refusal;
 use super::{alias_rules, media, stored};
 use crate::access::{self, Caller};
 use crate::api::headers;
+use crate::backends::AnswerBody;
 use crate::error::{GatewayError, Side};
 use crate::expressions::RequestFacts;
 use crate::formats::ClientFormat;
@@ -48,7 +51,7 @@ pub enum Answer {
         /// Its headers, as far as the client needs them.
         headers: HeaderMap,
         /// Its body.
-        body: Box<Passed<Incoming>>,
+        body: Box<Passed<AnswerBody>>,
         /// Facts for headers.
         facts: Facts,
     },

@@ -16,7 +16,6 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::StatusCode;
 use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tollgate_formats::FormatError;
 use tollgate_schemas::ids::RequestId;
@@ -29,6 +28,7 @@ use super::guard::RequestGuard;
 use super::stream_reader::StreamReader;
 use super::verdict::{Unanswered, failure_of};
 use crate::api::render;
+use crate::backends::AnswerBody;
 use crate::backends::FailureKind;
 use crate::backends::backend::Backend;
 use crate::error::GatewayError;
@@ -40,7 +40,7 @@ const STATUS_OK: u16 = 200;
 
 /// A stream on its way from a backend to a client.
 pub struct Relay {
-    upstream: Incoming,
+    upstream: AnswerBody,
     reader: StreamReader,
     client: ClientFormat,
     attempt: Attempt,
@@ -94,7 +94,7 @@ struct Broken {
 impl Relay {
     /// Starts to relay an answer.
     #[must_use]
-    pub fn new(upstream: Incoming, attempt: Attempt, request_id: RequestId, options: RelayOptions) -> Self {
+    pub fn new(upstream: AnswerBody, attempt: Attempt, request_id: RequestId, options: RelayOptions) -> Self {
         let RelayOptions { reader, client, backend, patience, completion } = options;
         let now = Instant::now();
         let patience = patience.min(backend.total_timeout);

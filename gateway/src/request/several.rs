@@ -8,11 +8,11 @@ use std::cell::RefCell;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use http::{HeaderMap, Response, Uri};
-use hyper::body::Incoming;
 use tollgate_formats::exchange::Shown;
 use tollgate_formats::{FormatError, Usage};
 
 use super::call::Answered;
+use crate::backends::AnswerBody;
 use crate::backends::backend::Backend;
 use crate::backends::call::{CallError, Caller, collect};
 use crate::formats::crossing;
@@ -54,7 +54,7 @@ impl Several {
     pub(super) async fn call_before(
         &self,
         place: &Place<'_>,
-    ) -> Result<Option<Response<Incoming>>, CallError> {
+    ) -> Result<Option<Response<AnswerBody>>, CallError> {
         let calls = self.embeddings.before().iter().map(|body| async {
             let response: Answered =
                 place.caller.post(place.backend, place.uri, place.headers.clone(), body.clone()).await;

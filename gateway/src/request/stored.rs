@@ -2,7 +2,7 @@
 
 use tollgate_formats::view::{Change, View};
 
-use super::failover::Order;
+use super::order::Order;
 use super::response_ids::{IdRewriter, StoredAt};
 use crate::access::Caller;
 use crate::error::GatewayError;

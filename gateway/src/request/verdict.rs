@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 use tollgate_formats::Usage;
 use tollgate_schemas::ids::RequestId;
 
@@ -14,6 +13,7 @@ use super::attempt::{Attempt, Ending};
 use super::call::Answered;
 use super::event;
 use super::measure::Produced;
+use crate::backends::AnswerBody;
 use crate::backends::backend::Backend;
 use crate::backends::call::{CallError, collect};
 use crate::backends::outcome;
@@ -32,7 +32,7 @@ const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 /// What came of one call.
 pub(super) enum Verdict {
     /// The backend does what was asked.
-    Answer(Box<Attempt>, Response<Incoming>),
+    Answer(Box<Attempt>, Response<AnswerBody>),
     /// It refuses the request itself.
     Refusal(Refusal),
     /// It failed.
@@ -92,7 +92,7 @@ pub(super) async fn judge(
             Verdict::Failure(Unanswered::close(&mut attempt, ending, failure))
         }
         Ok(response) if response.status().is_success() => Verdict::Answer(Box::new(attempt), response),
-        Ok(response) => refused(target, crossing, request_id, attempt, response, produced).await,
+        Ok(response) => Box::pin(refused(target, crossing, request_id, attempt, response, produced)).await,
     }
 }
 
@@ -102,7 +102,7 @@ async fn refused(
     crossing: Crossing,
     request_id: RequestId,
     mut attempt: Attempt,
-    response: Response<Incoming>,
+    response: Response<AnswerBody>,
     produced: Produced<'_>,
 ) -> Verdict {
     let status = response.status();

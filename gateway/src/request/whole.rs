@@ -2,20 +2,21 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use hyper::body::Incoming as Body;
 
 use super::attempt::{Attempt, Ending};
-use super::failover::{Answering, Order};
 use super::measure::Produced;
+use super::order::Order;
 use super::pipeline::{Answer, Facts};
+use super::reply::Answering;
 use super::several::Several;
 use super::stored;
 use super::verdict::{Unanswered, call_failure};
+use crate::backends::AnswerBody;
 use crate::backends::call::{self, CallError};
 use crate::backends::{AttemptClass, FailureKind};
 use crate::error::GatewayError;
 use crate::formats::Crossing;
-use crate::formats::crossing::Incoming;
+use crate::formats::crossing::{Incoming, Reading};
 use crate::formats::embeddings::Part;
 use crate::gateway::Worker;
 use crate::overload::Held;
@@ -59,10 +60,12 @@ impl<'a> Whole<'a> {
         };
         attempt.mark_first_byte();
         let recorder = CompletionRecorder::new(&worker.gateway, &order.context.snapshot.content);
-        let shown = order.shown(&model.alias, legacy_functions);
+        let shown = || order.shown(&model.alias, legacy_functions);
+        let content = recorder.is_some() || model.cache.is_some();
+        let reading = if content { Reading::Content } else { Reading::Usage };
         let incoming = match &several {
-            Some(several) => several.answer(&Part::new(&head.headers, body), &shown),
-            None => crossing.answer(body, &shown, recorder.is_some()),
+            Some(several) => several.answer(&Part::new(&head.headers, body), &shown()),
+            None => crossing.answer(body, shown, reading),
         };
         match incoming {
             Ok(incoming) => Ok(Self { attempt, status, incoming, recorder, crossing, target, _held: held }),
@@ -113,7 +116,7 @@ impl<'a> Whole<'a> {
 
 /// The rest of an answer of which `before` bytes are there, within the bounds on bytes, memory and time.
 async fn collected(
-    body: Body,
+    body: AnswerBody,
     before: usize,
     max_answer: usize,
     target: &Target,

@@ -1,0 +1,270 @@
+//! Connections to backends, kept and used again by one worker thread: HTTP/1.1, one request at a time on each.
+//!
+//! A connection goes along with the body of its answer and comes back when that has ended. What was used last is
+//! used next, so that those which are not needed grow old and are closed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Response, Uri};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tower_service::Service;
+
+use super::call::CallError;
+use super::upload::OutBody;
+
+/// Idle connections kept per origin.
+const MOST_IDLE: usize = 256;
+/// How long an idle connection is kept.
+const IDLE_FOR: Duration = Duration::from_secs(60);
+/// How often connections that have grown old are looked for.
+const REAP_EVERY: Duration = Duration::from_secs(15);
+/// Bytes of an answer that wait for their reader, per connection.
+const READ_BUFFER: usize = 64 << 10;
+
+type Sender = SendRequest<OutBody>;
+
+/// The connections of one worker that are made in one way (TLS settings, time to connect).
+#[derive(Clone)]
+pub(super) struct Connections(Rc<Shared>);
+
+struct Shared {
+    connector: HttpsConnector<HttpConnector>,
+    origins: RefCell<HashMap<Origin, Rc<Kept>, ahash::RandomState>>,
+}
+
+/// Where connections lead.
+#[derive(PartialEq, Eq, Hash)]
+struct Origin {
+    is_https: bool,
+    authority: Authority,
+}
+
+/// What is kept of one origin.
+struct Kept {
+    host: HeaderValue,
+    idle: RefCell<Idle>,
+}
+
+#[derive(Default)]
+struct Idle {
+    /// Ready for a request, the one that was used last at the end.
+    ready: Vec<(Sender, Instant)>,
+    /// Whose answers are over for us, but which have still to finish with the backend.
+    finishing: Vec<(Sender, Instant)>,
+}
+
+/// The body of an answer, and the connection that it comes on.
+pub struct AnswerBody {
+    body: Incoming,
+    lease: Option<Lease>,
+}
+
+struct Lease {
+    sender: Sender,
+    kept: Rc<Kept>,
+}
+
+impl Connections {
+    /// Connections made by `connector`. Needs the local tasks of a worker.
+    pub(super) fn new(connector: HttpsConnector<HttpConnector>) -> Self {
+        let shared = Rc::new(Shared { connector, origins: RefCell::default() });
+        actix_rt::spawn(reap(Rc::downgrade(&shared)));
+        Self(shared)
+    }
+
+    /// Sends a request on an idle connection or a new one, and waits for the head of its answer. A request that an
+    /// idle connection did not begin to send, because the backend had just closed it, goes out on another one.
+    ///
+    /// # Errors
+    /// [`CallError::Connect`] and [`CallError::Broken`].
+    pub(super) async fn send(self, mut request: Request<OutBody>) -> Result<Response<AnswerBody>, CallError> {
+        let uri = std::mem::take(request.uri_mut());
+        let kept = self.0.origin(&uri)?;
+        *request.uri_mut() = origin_form(&uri);
+        request.headers_mut().entry(HOST).or_insert_with(|| kept.host.clone());
+        loop {
+            let reused = kept.take(Instant::now());
+            let is_reused = reused.is_some();
+            let mut sender = match reused {
+                Some(sender) => sender,
+                None => Box::pin(self.connect(uri.clone())).await?,
+            };
+            match sender.try_send_request(request).await {
+                Ok(response) => {
+                    let lease = Lease { sender, kept };
+                    return Ok(response.map(|body| AnswerBody { body, lease: Some(lease) }));
+                }
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) if is_reused => request = unsent,
+                    _ => return Err(CallError::Broken(failed.into_error().into())),
+                },
+            }
+        }
+    }
+
+    async fn connect(&self, uri: Uri) -> Result<Sender, CallError> {
+        let stream = self.0.connector.clone().call(uri).await.map_err(CallError::Connect)?;
+        let made = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(stream).await;
+        let (sender, connection) = made.map_err(|error| CallError::Connect(error.into()))?;
+        // Among the tasks of its worker, so that it and the request it serves take turns without a detour over the
+        // runtime's other queue.
+        actix_rt::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a backend's connection broke");
+            }
+        });
+        Ok(sender)
+    }
+}
+
+impl Shared {
+    fn origin(&self, uri: &Uri) -> Result<Rc<Kept>, CallError> {
+        let no_origin = || CallError::Connect("the URL has no host".into());
+        let authority = uri.authority().ok_or_else(no_origin)?.clone();
+        let is_https = uri.scheme() == Some(&Scheme::HTTPS);
+        let origin = Origin { is_https, authority };
+        let mut origins = self.origins.borrow_mut();
+        if let Some(kept) = origins.get(&origin) {
+            return Ok(Rc::clone(kept));
+        }
+        let host = host(&origin.authority, is_https).ok_or_else(no_origin)?;
+        let kept = Rc::new(Kept { host, idle: RefCell::default() });
+        origins.insert(origin, Rc::clone(&kept));
+        Ok(kept)
+    }
+
+    /// Closes what has grown old, and forgets origins that nothing leads to.
+    fn reap(&self, now: Instant) {
+        self.origins.borrow_mut().retain(|_, kept| {
+            let mut idle = kept.idle.borrow_mut();
+            let Idle { ready, finishing } = &mut *idle;
+            for senders in [&mut *ready, &mut *finishing] {
+                senders.retain(|(sender, since)| !sender.is_closed() && is_fresh(*since, now));
+            }
+            !ready.is_empty() || !finishing.is_empty() || Rc::strong_count(kept) > 1
+        });
+    }
+}
+
+impl Kept {
+    /// A connection that can be used now.
+    fn take(&self, now: Instant) -> Option<Sender> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some((sender, since)) = idle.ready.pop() {
+            if sender.is_ready() && is_fresh(since, now) {
+                return Some(sender);
+            }
+        }
+        idle.finishing.retain(|(sender, _)| !sender.is_closed());
+        let finished = idle.finishing.iter().position(|(sender, _)| sender.is_ready())?;
+        Some(idle.finishing.swap_remove(finished).0)
+    }
+
+    /// Keeps a connection whose answer is over, unless there are enough.
+    fn give_back(&self, sender: Sender) {
+        let mut idle = self.idle.borrow_mut();
+        if sender.is_closed() || idle.ready.len() + idle.finishing.len() >= MOST_IDLE {
+            return;
+        }
+        let now = Instant::now();
+        if sender.is_ready() {
+            idle.ready.push((sender, now));
+        } else {
+            idle.finishing.retain(|(sender, _)| !sender.is_closed());
+            idle.finishing.push((sender, now));
+        }
+    }
+}
+
+fn is_fresh(since: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(since) < IDLE_FOR
+}
+
+/// Closes old connections as long as there are any to come.
+async fn reap(shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(REAP_EVERY).await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.reap(Instant::now());
+    }
+}
+
+/// What a request says of where it goes once it is there (RFC 9112 §3.2.1).
+fn origin_form(uri: &Uri) -> Uri {
+    uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")).into()
+}
+
+/// The `Host` of an origin: without a name and password, and without the port that goes without saying.
+fn host(authority: &Authority, is_https: bool) -> Option<HeaderValue> {
+    let usual = if is_https { 443 } else { 80 };
+    let host = authority.host();
+    let value = match authority.port_u16().filter(|port| *port != usual) {
+        Some(port) => HeaderValue::from_str(&format!("{host}:{port}")),
+        None => HeaderValue::from_str(host),
+    };
+    value.ok()
+}
+
+impl AnswerBody {
+    /// The connection is of no more use here.
+    fn release(&mut self) {
+        if let Some(Lease { sender, kept }) = self.lease.take() {
+            kept.give_back(sender);
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) {
+            self.release();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.body.fmt(f)
+    }
+}
+
+impl Drop for AnswerBody {
+    /// An answer that nobody reads to its end: its connection is used again if hardly anything was missing, which
+    /// shows when the connection has taken note.
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+#[cfg(test)]
+#[path = "connections_tests.rs"]
+mod tests;

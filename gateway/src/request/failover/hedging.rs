@@ -1,0 +1,113 @@
+//! Calls whose books stay beside them: one that is joined by a second one to another target when it is slow, and one
+//! that may go on without its client.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use super::Search;
+use crate::policies::token_limit::Reserved;
+use crate::request::attempt::{Attempt, Ending};
+use crate::request::call::{Call, Unseen};
+use crate::request::candidate::Callee;
+use crate::request::hedge::{Lane, race};
+use crate::request::reply::Reply;
+use crate::request::resiliency::Hedging;
+use crate::request::verdict::decides;
+
+impl<'a> Search<'a> {
+    /// A call that may go on without its client.
+    pub(super) async fn drained(&mut self, target: Callee<'a>, attempt: Attempt) -> Option<Reply<'a>> {
+        let (attempt, answered) = self.call(&target, attempt, true).await;
+        self.judged(target, attempt, answered).await
+    }
+
+    /// The same with the books beside it; `drained` where it may go on without its client.
+    fn call(&self, callee: &Callee<'_>, attempt: Attempt, drained: bool) -> Call {
+        let drained = drained && callee.several.is_none();
+        let drains = self.model.resiliency.drains.as_ref().filter(|_| drained);
+        let server = &self.order.context.snapshot.server;
+        let unseen = || Unseen {
+            backend: Arc::clone(&callee.target.backend),
+            crossing: callee.crossing,
+            request_id: self.order.context.id,
+            max_answer: server.max_answer.as_usize(),
+            max_event: server.max_event.as_usize(),
+        };
+        let unseen = drains.map(|drains| (drains.clone(), unseen()));
+        Call::new(attempt, self.post(callee).boxed_local(), unseen)
+    }
+
+    /// A call that is joined by a second one to another target when it is slow.
+    pub(super) async fn hedged(
+        &mut self,
+        hedging: &Hedging,
+        target: Callee<'a>,
+        attempt: Attempt,
+    ) -> Option<Reply<'a>> {
+        hedging.budget.request();
+        let first = self.call(&target, attempt, true);
+        let Some(patience) = hedging.patience(target.target) else {
+            let (attempt, answered) = first.await;
+            return self.judged(target, attempt, answered).await;
+        };
+        let mut other = None;
+        let second = || self.second_call(hedging, &mut other);
+        let raced = race(first, patience, second, |(_, answered)| decides(answered)).await;
+        let (Some(second), Some(other)) = (raced.second, other) else {
+            return self.won(target, raced.first).await;
+        };
+        // The one that lost is closed first: its reservation goes on to the other.
+        let first_won = matches!(&raced.first, Lane::Ended((_, answered)) if decides(answered));
+        if first_won {
+            self.lost(other, second).await;
+            self.won(target, raced.first).await
+        } else {
+            self.lost(target, raced.first).await;
+            self.won(other, second).await
+        }
+    }
+
+    /// A hedge to the next target that admits it, if there may be one.
+    fn second_call(&mut self, hedging: &Hedging, other: &mut Option<Callee<'a>>) -> Option<Call> {
+        if !hedging.budget.take() {
+            return None;
+        }
+        let opened = self.next_candidate().and_then(|candidate| {
+            // A ledger that refuses now has taken the first call: that one goes on alone.
+            let (target, attempt) = self.open(candidate, Reserved::default()).ok()?;
+            let call = self.call(&target, attempt, false);
+            *other = Some(target);
+            Some(call)
+        });
+        if opened.is_none() {
+            hedging.budget.give_back();
+        }
+        opened
+    }
+
+    /// Closes the books of the call that did not win.
+    async fn lost(&mut self, target: Callee<'a>, lane: Lane<Call>) {
+        match lane {
+            Lane::Ended((attempt, answered)) => {
+                // It failed before the other one decided.
+                let _ = self.judged(target, attempt, answered).await;
+            }
+            Lane::Pending(call) => {
+                if let Some(mut attempt) = call.give_up() {
+                    self.reserved = attempt.end_for_next(Ending::hedge_lost());
+                }
+            }
+        }
+    }
+
+    /// Goes on with the call that won, or failed last.
+    async fn won(&mut self, target: Callee<'a>, lane: Lane<Call>) -> Option<Reply<'a>> {
+        let Lane::Ended((mut attempt, answered)) = lane else { return None };
+        let carried = std::mem::take(&mut self.reserved);
+        if !carried.is_empty() {
+            attempt.take_over(carried);
+        }
+        self.judged(target, attempt, answered).await
+    }
+}
