@@ -73,6 +73,7 @@ async fn failover_ends_with_the_attempts_that_are_allowed() {
     bed.sim.state().set_fault(FIRST, broken(500));
     let reply = bed.gateway.client("checkout").post(CHAT, &chat("chat", "Hi")).await.unwrap();
     refused(&reply, 502, "backend_error");
+    assert_eq!(reply.header("x-tollgate-attempts"), "1");
     assert_eq!(bed.sim.state().model_stats("sim-small").requests, 1);
 }
 
@@ -84,9 +85,10 @@ async fn when_all_are_busy_the_earliest_recovery_is_told() {
         bed.sim.state().set_fault(model, Faults { status: Some(status), ..Faults::default() });
     }
     let client = bed.gateway.client("checkout");
-    for _ in 0..2 {
+    for round in 0..2 {
         let reply = client.post(CHAT, &chat("chat", "Hi")).await.unwrap();
         refused(&reply, 429, "backend_rate_limited");
+        assert!(round > 0 || reply.header("x-tollgate-attempts") == "2", "{:?}", reply.headers);
         let wait: u64 = reply.header("retry-after").parse().unwrap();
         assert!((1..=40).contains(&wait), "{wait} s is not the earlier of the two");
     }

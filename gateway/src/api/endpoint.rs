@@ -1,5 +1,6 @@
 //! From an HTTP request for a model's answer to the pipeline and back, whatever API format it speaks.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,7 +41,9 @@ pub async fn serve(
 #[must_use]
 pub fn refuse(error: &GatewayError, context: &RequestContext) -> HttpResponse {
     tracing::debug!(request_id = %context.id, code = error.class().code, "request refused or failed");
-    render::error(error, context.format, context.id)
+    let mut response = render::error(error, context.format, context.id);
+    render::add_attempts(&mut response, context.attempts.get());
+    response
 }
 
 async fn answer(
@@ -92,5 +95,6 @@ pub fn context(request: &HttpRequest, worker: &Worker, format: ClientFormat) -> 
         format,
         uri: request.uri().clone(),
         snapshot: Arc::clone(&worker.gateway.snapshot.load()),
+        attempts: Cell::new(0),
     }
 }

@@ -97,6 +97,13 @@ pub fn stream_error(error: &GatewayError, client: ClientFormat, id: RequestId) -
     error_body::event(error, client, id).into()
 }
 
+/// Tells how many backends were called in vain, where any was.
+pub fn add_attempts(response: &mut HttpResponse, attempts: u8) {
+    if attempts > 0 {
+        response.headers_mut().insert(ATTEMPTS, HeaderValue::from(u16::from(attempts)));
+    }
+}
+
 fn add_facts(response: &mut HttpResponse, facts: &Facts, id: RequestId) {
     let headers = response.headers_mut();
     let mut put = |name: HeaderName, value: String| {

@@ -1,5 +1,6 @@
-//! Facts about one request, written once when it arrives.
+//! Facts about one request, written when it arrives; all that changes is how often backends were called for it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,4 +25,6 @@ pub struct RequestContext {
     pub uri: actix_web::http::Uri,
     /// The configuration it runs under, to its end.
     pub snapshot: Arc<Snapshot>,
+    /// Calls to backends that were made for it so far.
+    pub attempts: Cell<u8>,
 }

@@ -218,6 +218,7 @@ impl<'a> Search<'a> {
         reserved: Reserved,
     ) -> Result<(Callee<'a>, Attempt), GatewayError> {
         self.calls = self.calls.saturating_add(1);
+        self.order.context.attempts.set(self.calls);
         let Self { worker, order, .. } = self;
         let Candidate { callee, in_flight, permit } = candidate;
         let prompt = Prompt::of(order.context.format, order.body);
