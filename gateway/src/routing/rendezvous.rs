@@ -23,25 +23,31 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
 pub fn arrange(group: &mut [usize], members: &[Member], session: u64) {
     let Some(first) = group.first().map(|index| members[*index].weight) else { return };
     let alike = group.iter().all(|index| members[*index].weight == first);
-    let score = |index: usize| {
-        let member = members[index];
-        let number = mix(session ^ member.identity);
-        // The logarithm is needed for unequal weights only. Numbers that are not negative compare as their bits do;
-        // of equal ones the identity decides, so that all gateways agree.
-        let score = if alike { (number >> 32) as u32 } else { weighted(number, member.weight).to_bits() };
-        u64::from(score) << 32 | member.identity >> 32
-    };
-    let mut scored: SmallVec<[(u64, usize); 8]> = group.iter().map(|index| (score(*index), *index)).collect();
-    for place in 0..scored.len().saturating_sub(1).min(SOUGHT) {
-        let mut best = place;
-        for at in place + 1..scored.len() {
-            best = if scored[at].0 > scored[best].0 { at } else { best };
-        }
-        bring_forward(&mut scored, best, place);
+    let keys: SmallVec<[u64; 8]> = group
+        .iter()
+        .enumerate()
+        .map(|(position, index)| key(&members[*index], session, alike, position))
+        .collect();
+    let (mut chosen, mut last) = ([0; SOUGHT], u64::MAX);
+    for place in 0..group.len().saturating_sub(1).min(SOUGHT) {
+        let best = keys.iter().fold(0, |best, key| best.max(if *key < last { *key } else { 0 }));
+        let position = (best & POSITION) as usize;
+        // Those that were brought forward over it have moved it.
+        let moved = chosen[..place].iter().filter(|before| **before > position).count();
+        bring_forward(group, position + moved, place);
+        (chosen[place], last) = (position, best);
     }
-    for (place, (_, index)) in group.iter_mut().zip(scored) {
-        *place = index;
-    }
+}
+
+/// The part of a key that says where in the group its target stands.
+const POSITION: u64 = 0xffff;
+
+/// A target's score for a session, higher is better; of equal ones the identity decides, so that all gateways agree.
+fn key(member: &Member, session: u64, alike: bool, position: usize) -> u64 {
+    let number = mix(session ^ member.identity);
+    // The logarithm is needed for unequal weights only. Numbers that are not negative compare as their bits do.
+    let score = if alike { (number >> 32) as u32 } else { weighted(number, member.weight).to_bits() };
+    u64::from(score) << 32 | member.identity >> 32 & !POSITION | position as u64 & POSITION
 }
 
 /// The score of a target with a weight: −weight ÷ log2(u), u uniform between 0 and 1.
@@ -91,6 +97,23 @@ mod tests {
                 let before = target(&members, &[0, 1, 2, 3], session);
                 let after = target(&members, &[0, 1, 3], session);
                 assert!(before == after || before == 2, "session {session} went from {before} to {after}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_places_are_where_a_session_goes_when_the_first_are_lost() {
+        for weights in [[1; 6], [9, 8, 40, 0, 2, 2]] {
+            let members = members(&weights);
+            for session in 0..1_000 {
+                let mut left: Vec<usize> = (0..6).collect();
+                let mut group = left.clone();
+                arrange(&mut group, &members, stable_hash(&u64::to_le_bytes(session)));
+                for place in &group[..SOUGHT] {
+                    assert_eq!(target(&members, &left, session), *place);
+                    left.retain(|index| index != place);
+                }
+                assert_eq!(group[SOUGHT..], left, "the others follow as they are configured");
             }
         }
     }
