@@ -4,6 +4,7 @@
 //! exists only where a provider keeps it.
 
 pub mod answer;
+mod input;
 pub mod items;
 pub mod request;
 pub mod stream;
