@@ -17,10 +17,10 @@ use crate::formats::ClientFormat;
 use crate::formats::wire::path_segment;
 use crate::gateway::Worker;
 use crate::request::context::RequestContext;
-use crate::request::verdict;
 use crate::request::pipeline::{Answer, Facts};
 use crate::request::response_ids::IdRewriter;
 use crate::request::stored;
+use crate::request::verdict;
 
 /// `GET …/responses/{id}`.
 pub async fn get(request: HttpRequest, id: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {

@@ -38,8 +38,8 @@ pub mod upload;
 mod window;
 
 pub use backend_actor::ManualAction;
-pub use connections::AnswerBody;
 pub use capacity::{CapacityRules, CapacitySnapshot};
+pub use connections::AnswerBody;
 pub use deployment::{Deployment, DeploymentId, InFlight, NotAdmitted};
 pub use outcome::{AttemptClass, AttemptOutcome, FailureKind};
 pub use rates::RateSnapshot;
