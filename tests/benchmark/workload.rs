@@ -38,10 +38,10 @@ impl Plan {
     /// Under three minutes.
     pub(crate) const QUICK: Self = Self {
         warm_up: Duration::from_millis(500),
-        window: Duration::from_millis(1500),
+        window: Duration::from_secs(1),
         paced: Duration::from_millis(2500),
         held: Duration::from_secs(4),
-        rounds: 3,
+        rounds: 5,
     };
 }
 
