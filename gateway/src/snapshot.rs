@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tollgate_formats::OnUnmappable;
+use tollgate_tokens::{Encoding, Family};
 
 use crate::access::KeyTable;
 use crate::backends::backend::{Backend, BackendError};
@@ -98,6 +99,8 @@ pub struct Target {
     pub backend: Arc<Backend>,
     /// The model's name there.
     pub model: Arc<str>,
+    /// What its tokens are counted with where nobody reports them.
+    pub encoding: Encoding,
     /// Its health and circuit.
     pub deployment: Deployment,
     /// Where it is called.
@@ -265,6 +268,7 @@ impl Model {
             targets.push(Target {
                 backend: backend.with_timeouts(model.timeouts),
                 model: Arc::clone(&target.model),
+                encoding: Family::of(&target.model).encoding(),
                 deployment,
                 endpoints: endpoints(config, target).ok_or_else(missing)?,
                 variant: target.variant.clone(),

@@ -8,14 +8,23 @@ use serde_json::value::RawValue;
 use tollgate_formats::Request;
 use tollgate_formats::exchange::{Image, Media, Part, Source, TurnRole};
 use tollgate_tokens::{
-    Budget, Count, Counter, Detail, INLINE_BYTES, ImageSource, Piece, Tally, by_json_size, count_input,
+    Budget, Count, Counter, Detail, Encoding, Family, INLINE_BYTES, ImageSource, Piece, Tally, by_json_size,
+    count_input,
 };
 
 use super::client::ClientFormat;
 
-/// Whether tables of an encoding were loaded once. They take tens of megabytes and a third of a second, so they
-/// load when something is counted for the first time, and not on a thread that serves connections.
-static TABLES_LOADED: AtomicBool = AtomicBool::new(false);
+/// Sees to it that an encoding's tables are there by the time that something must be counted. They take tens of
+/// megabytes and a third of a second: so they load with the first request for a model that is counted with them, while
+/// its backend answers, and not on a thread that serves connections.
+pub fn expect_counts(encoding: Encoding) {
+    static EXPECTED: [AtomicBool; Encoding::ALL.len()] =
+        [const { AtomicBool::new(false) }; Encoding::ALL.len()];
+    let expected = &EXPECTED[encoding as usize];
+    if !expected.load(Ordering::Relaxed) && !expected.swap(true, Ordering::Relaxed) {
+        Counter::shared().preload(encoding);
+    }
+}
 
 /// Tokens that a request's prompt can be at most, for next to nothing.
 #[must_use]
@@ -26,15 +35,11 @@ pub fn upper_bound(model: &str, body: &[u8]) -> u64 {
 /// Counts the prompt as `model` would read it, away from this thread when it is large.
 pub async fn count_anywhere(client: ClientFormat, model: &str, body: &Bytes) -> Count {
     let estimate = Count { tokens: by_json_size(body), exact: false };
-    if body.len() <= INLINE_BYTES && TABLES_LOADED.load(Ordering::Relaxed) {
+    if body.len() <= INLINE_BYTES && Family::of(model).encoding().is_loaded() {
         return count(client, model, body, Budget::inline()).unwrap_or(estimate);
     }
     let (model, body) = (model.to_owned(), body.clone());
-    let work = move || {
-        let counted = count(client, &model, &body, Budget::worker()).unwrap_or(estimate);
-        TABLES_LOADED.store(true, Ordering::Relaxed);
-        counted
-    };
+    let work = move || count(client, &model, &body, Budget::worker()).unwrap_or(estimate);
     Counter::shared().run(estimate, work).await
 }
 

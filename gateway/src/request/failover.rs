@@ -24,6 +24,8 @@ use super::{event, first_byte, several, stored};
 use crate::backends::InFlight;
 use crate::backends::call::CallError;
 use crate::error::GatewayError;
+use crate::formats::ClientFormat;
+use crate::formats::prompt::expect_counts;
 use crate::gateway::Worker;
 use crate::overload::Admission;
 use crate::policies::token_limit::Reserved;
@@ -221,6 +223,9 @@ impl<'a> Search<'a> {
         self.order.context.attempts.set(self.calls);
         let Self { worker, order, .. } = self;
         let Candidate { callee, in_flight, permit } = candidate;
+        if !matches!(order.context.format, ClientFormat::Media(_)) {
+            expect_counts(callee.target.encoding);
+        }
         let prompt = Prompt::of(order.context.format, order.body);
         let position = worker.gateway.ledger.next_position();
         let event = event::intent(order.subject, callee.target, self.calls, position, prompt.estimate());

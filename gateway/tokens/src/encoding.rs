@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tiktoken_rs::CoreBPE;
 
@@ -38,6 +39,9 @@ struct Tables {
     merges: Merges,
 }
 
+/// Which encodings' tables are loaded.
+static LOADED: [AtomicBool; Encoding::ALL.len()] = [const { AtomicBool::new(false) }; Encoding::ALL.len()];
+
 impl Encoding {
     /// Every encoding.
     pub const ALL: [Self; 4] = [Self::O200k, Self::Cl100k, Self::P50k, Self::R50k];
@@ -48,6 +52,12 @@ impl Encoding {
     /// The vocabulary that this program was built with is not what it should be.
     pub fn load(self) -> Result<(), LoadError> {
         self.tables().map(|_| ())
+    }
+
+    /// Whether its tables are loaded, so that a count need not wait for them.
+    #[must_use]
+    pub fn is_loaded(self) -> bool {
+        LOADED[self as usize].load(Ordering::Relaxed)
     }
 
     /// Bytes of memory that the loaded tables take; 0 if they cannot be loaded.
@@ -84,7 +94,11 @@ impl Encoding {
             Self::P50k => &P50K,
             Self::R50k => &R50K,
         };
-        tables.as_ref().map_err(Clone::clone)
+        let tables = tables.as_ref().map_err(Clone::clone);
+        if !self.is_loaded() {
+            LOADED[self as usize].store(true, Ordering::Relaxed);
+        }
+        tables
     }
 
     fn pattern(self) -> Pattern {
