@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
-use tollgate_gateway::backends::circuit::CircuitRules;
-use tollgate_gateway::backends::{AttemptClass, AttemptOutcome, Backends, DeploymentId, DeploymentSpec};
-use tollgate_gateway::limits::{Ask, CounterKey, Limiters, TokenRule};
+use tollgate_backends::circuit::CircuitRules;
+use tollgate_backends::{AttemptClass, AttemptOutcome, Backends, DeploymentId, DeploymentSpec};
+use tollgate_limits::{Ask, CounterKey, Limiters, TokenRule};
 
 fn limits(c: &mut Criterion) {
     let system = actix_rt::System::new();

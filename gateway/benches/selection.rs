@@ -8,11 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tollgate_gateway::backends::circuit::CircuitRules;
-use tollgate_gateway::backends::{
-    AttemptClass, AttemptOutcome, Backends, Deployment, DeploymentId, DeploymentSpec,
-};
-use tollgate_gateway::routing::{Alias, AliasTarget, Pick, Strategy, candidates};
+use tollgate_backends::circuit::CircuitRules;
+use tollgate_backends::routing::{Alias, AliasTarget, Pick, Strategy, candidates};
+use tollgate_backends::{AttemptClass, AttemptOutcome, Backends, Deployment, DeploymentId, DeploymentSpec};
 
 fn id(number: u32) -> DeploymentId {
     DeploymentId { backend: format!("backend-{number}").into(), model: Arc::from("model") }

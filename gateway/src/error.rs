@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use tollgate_credentials::CredentialError;
 use tollgate_formats::FormatError;
-
-use crate::usage::LedgerError;
+use tollgate_identity::IdentityError;
+use tollgate_ledger::LedgerError;
+use tollgate_runtime::snapshot::UnknownModel;
 
 /// Who has to act on an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -298,6 +299,21 @@ impl GatewayError {
     #[must_use]
     pub fn invalid_body(message: impl Into<String>, param: Option<&'static str>) -> Self {
         Self::InvalidBody { message: message.into(), param: param.map(Cow::Borrowed) }
+    }
+}
+
+impl From<IdentityError> for GatewayError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::MissingKey => Self::MissingKey,
+            IdentityError::InvalidKey => Self::InvalidKey,
+        }
+    }
+}
+
+impl From<UnknownModel> for GatewayError {
+    fn from(UnknownModel { model, near }: UnknownModel) -> Self {
+        Self::UnknownModel { model, near }
     }
 }
 

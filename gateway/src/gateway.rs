@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use tollgate_admission::snapshot::{AdmissionSnapshot, BackendLoad};
+use tollgate_admission::{Admission, MemoryBudget, OverloadSnapshot};
+use tollgate_backends::Backends;
+use tollgate_backends::call::Caller;
+use tollgate_ledger::Ledger;
+use tollgate_limits::Limiters;
+use tollgate_runtime::snapshot::Snapshot;
 
-use crate::backends::Backends;
-use crate::backends::call::Caller;
-use crate::limits::Limiters;
-use crate::overload::snapshot::{AdmissionSnapshot, BackendLoad};
-use crate::overload::{Admission, MemoryBudget, OverloadSnapshot};
 use crate::policies::semantic_cache::CacheLookup;
 use crate::request::response_ids::ResponseIds;
-use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::Metrics;
-use crate::usage::Ledger;
 
 /// Shared by all workers of the process.
 pub struct Gateway {

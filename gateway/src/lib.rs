@@ -7,26 +7,18 @@
 //! [`backends`] owns health and calls, [`formats`] reads what backends say,
 //! [`usage`] writes everything down and publishes it.
 
-pub mod access;
 pub mod admin;
 pub mod api;
-pub mod backends;
-pub mod config;
 pub mod error;
-pub mod expressions;
-pub mod formats;
 pub mod gateway;
-pub mod limits;
-pub mod overload;
+pub mod headers;
 pub mod policies;
+pub mod probes;
 pub mod replicas;
 pub mod request;
 pub mod routes;
-pub mod routing;
 pub mod server;
-pub mod snapshot;
 pub mod telemetry;
-pub mod usage;
 
-pub use config::Config;
 pub use server::{Handle, StartError, start};
+pub use tollgate_config::Config;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tollgate_gateway::config::validate::validate;
+use tollgate_config::validate::validate;
 use tollgate_gateway::telemetry::tracing::{TelemetryOptions, init};
 use tollgate_gateway::{Config, start};
 use tollgate_settings::EXIT_CONFIG;

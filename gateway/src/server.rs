@@ -11,29 +11,29 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
 use arc_swap::ArcSwap;
+use tollgate_admission::{Admission, AdmissionRules, MemoryBudget};
+use tollgate_backends::Backends;
+use tollgate_backends::call::Caller;
+use tollgate_backends::tls;
+use tollgate_config::validate::validate;
+use tollgate_config::{Config, FsyncConfig, OnFullConfig};
 use tollgate_eventlog::{EventLog, LogError};
+use tollgate_ledger::{self, FsyncPolicy, Ledger, LedgerError, LedgerOptions, OnFull, UsageHandle};
+use tollgate_limits::Limiters;
+use tollgate_runtime::snapshot::{self, Snapshot, SnapshotError};
 use tollgate_schemas::ids::BootId;
 use tollgate_settings::Mistakes;
 
 use crate::admin;
-use crate::backends::Backends;
-use crate::backends::call::Caller;
-use crate::backends::probes::Probes;
-use crate::backends::tls;
-use crate::config::validate::validate;
-use crate::config::{Config, FsyncConfig, OnFullConfig};
 use crate::gateway::{Gateway, Worker};
-use crate::limits::Limiters;
-use crate::overload::{Admission, AdmissionRules, MemoryBudget};
 use crate::policies::cache_client::HttpCache;
 use crate::policies::semantic_cache::CacheLookup;
+use crate::probes::Probes;
 use crate::replicas::{Replica, Replicas};
 use crate::request::response_ids::ResponseIds;
 use crate::request::signing_key::{self, SigningKeyError};
 use crate::routes;
-use crate::snapshot::{self, Snapshot, SnapshotError};
 use crate::telemetry::metrics::Metrics;
-use crate::usage::{self, FsyncPolicy, Ledger, LedgerError, LedgerOptions, OnFull, UsageHandle};
 
 /// Spool segment size; small enough to be deleted soon after it is published.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -111,7 +111,7 @@ pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartErr
         tracing::warn!("no subscription has a key: every call will be refused");
     }
     let ledger = open_ledger(config)?;
-    let usage = usage::start(ledger.clone(), Arc::clone(&log));
+    let usage = tollgate_ledger::start(ledger.clone(), Arc::clone(&log));
     let gateway = Arc::new(Gateway {
         snapshot: ArcSwap::from_pointee(snapshot),
         backends,

@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::json;
 use tollgate_cache_service::config::{EmbedderConfig, MiniLmConfig};
+use tollgate_config::validate::validate;
 use tollgate_eventlog::config::{EmbeddedConfig, EventLogConfig};
-use tollgate_gateway::config::validate::validate;
 use tollgate_settings::load::{malformed, parse_yaml, read_text};
 use tollgate_settings::{ConfigError, Mistakes};
 

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde::Deserialize;
 use tollgate_accounting::price_book::{PriceBook, PriceKey};
 use tollgate_accounting::service::load_price_book;
-use tollgate_gateway::config::validate::validate;
+use tollgate_config::validate::validate;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::topics::{Topic, TopicSpec};
 use tollgate_settings::load::read_yaml;
@@ -39,7 +39,7 @@ fn the_gateway_examples_lack_nothing_but_their_secrets() {
 
 #[test]
 fn the_example_of_providers_has_every_api_format() {
-    use tollgate_gateway::config::BackendFormat::{Anthropic, AzureOpenAi, Bedrock, Gemini, OpenAi};
+    use tollgate_formats::BackendFormat::{Anthropic, AzureOpenAi, Bedrock, Gemini, OpenAi};
     let config: tollgate_gateway::Config = read_yaml(&deploy("config/providers.yaml")).unwrap();
     for format in [OpenAi, AzureOpenAi, Anthropic, Bedrock, Gemini] {
         assert!(config.backends.values().any(|backend| backend.format == format), "{}", format.as_str());

@@ -9,6 +9,7 @@
 //! `answer`, `stream`, `error`.
 
 pub mod anthropic;
+mod backend_format;
 pub mod bedrock;
 mod calls;
 pub mod error;
@@ -25,6 +26,7 @@ pub mod sse;
 pub mod unmapped;
 pub mod view;
 
+pub use backend_format::BackendFormat;
 pub use error::{ErrorShown, FormatError, ProviderError, ProviderErrorKind};
 pub use exchange::{Answer, Request, Shown, StreamEvent, Usage};
 pub use unmapped::{OnUnmappable, Unmapped};

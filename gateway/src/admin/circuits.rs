@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde::{Deserialize, Serialize};
+use tollgate_backends::{Backends, DeploymentId, ManualAction, ManualError};
 
-use crate::backends::{Backends, DeploymentId, ManualAction, ManualError};
 use crate::gateway::Gateway;
 
 /// Which circuits are meant.
@@ -92,8 +92,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::backends::{DeploymentSpec, circuit::CircuitRules};
-    use crate::telemetry::clock::Clock;
+    use tollgate_backends::{DeploymentSpec, circuit::CircuitRules};
+    use tollgate_base::clock::Clock;
 
     fn backends() -> Backends {
         let spec = |model: &str| DeploymentSpec {

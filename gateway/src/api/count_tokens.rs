@@ -2,12 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use tollgate_crossing::{ClientFormat, prompt};
+use tollgate_identity::identify;
 
-use super::{body, endpoint};
-use crate::access;
+use super::endpoint;
+use crate::api::client_headers::ClientHeaders;
 use crate::error::GatewayError;
-use crate::formats::{ClientFormat, prompt};
 use crate::gateway::Worker;
+use crate::request::body;
 use crate::request::context::RequestContext;
 
 #[derive(Serialize)]
@@ -32,11 +34,11 @@ async fn count(
     payload: web::Payload,
     context: &RequestContext,
 ) -> Result<u64, GatewayError> {
-    let caller = access::identify(request.headers(), &context.snapshot)?;
+    let caller = identify(&ClientHeaders(request.headers()), &context.snapshot.keys)?;
     let mut held = worker.gateway.memory.hold();
     let body = body::read(request, payload, &context.snapshot.server, &mut held).await?;
     let view = context.format.view(&body)?;
-    let model = access::model_for(&context.snapshot, &caller, &view.model_name()?)?;
+    let model = context.snapshot.model_for(&caller, &view.model_name()?)?;
     let tokenizer_model = model.targets.first().map_or("", |target| &*target.model);
     // What cannot be read is told before it is counted.
     context.format.decode(&body)?;

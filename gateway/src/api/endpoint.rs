@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use tollgate_admission::{Permit, Place};
+use tollgate_crossing::ClientFormat;
+use tollgate_identity::identify;
 use tollgate_schemas::ids::RequestId;
 
-use super::{body, render};
-use crate::access;
+use super::render;
+use crate::api::client_headers::ClientHeaders;
 use crate::error::GatewayError;
-use crate::formats::ClientFormat;
 use crate::gateway::Worker;
-use crate::overload::{Permit, Place};
+use crate::headers::trace_context::TraceContext;
+use crate::request::body;
 use crate::request::context::RequestContext;
 use crate::request::guard::RequestGuard;
 use crate::request::media;
 use crate::request::pipeline::{self, Answer, Asked};
-use crate::telemetry::trace_context::TraceContext;
 
 /// Serves one request in this format. `alias` is given where the path names it.
 pub async fn serve(
@@ -57,13 +59,14 @@ async fn answer(
         return Err(GatewayError::Stopping);
     }
     // Nobody without a key makes the gateway read a body.
-    let caller = access::identify(request.headers(), &context.snapshot)?;
+    let caller = identify(&ClientHeaders(request.headers()), &context.snapshot.keys)?;
     let place = Place { tier: caller.product.tier, subscription: Arc::clone(&caller.payer.subscription) };
     let permit = enter(worker, &place).await?;
     let mut held = worker.gateway.memory.hold();
     let body = body::read(request, payload, &context.snapshot.server, &mut held).await?;
     let guard = RequestGuard { permit, held };
-    let asked = Asked { caller: &caller, headers: request.headers(), body, alias_in_path, place, guard };
+    let headers = ClientHeaders(request.headers());
+    let asked = Asked { caller: &caller, headers: &headers, body, alias_in_path, place, guard };
     match context.format {
         ClientFormat::Media(_) => Box::pin(media::serve(worker, context, asked)).await,
         // On its own: the server moves a handler's future several times before it is polled.

@@ -4,12 +4,12 @@ use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
+use tollgate_crossing::ClientFormat;
+use tollgate_formats::BackendFormat;
 use tollgate_schemas::ids::RequestId;
 
 use super::render;
-use crate::config::BackendFormat;
 use crate::error::GatewayError;
-use crate::formats::ClientFormat;
 
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 

@@ -1,10 +1,10 @@
 //! The endpoints that ask a model: one line for each, by the API format they speak.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use tollgate_crossing::ClientFormat;
 use tollgate_formats::openai_media::MediaKind;
 
 use super::endpoint::serve;
-use crate::formats::ClientFormat;
 use crate::gateway::Worker;
 
 type Shared = web::Data<Worker>;

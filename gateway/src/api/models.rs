@@ -2,11 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use tollgate_crossing::ClientFormat;
+use tollgate_identity::identify;
 
 use super::{endpoint, render};
-use crate::access;
+use crate::api::client_headers::ClientHeaders;
 use crate::error::GatewayError;
-use crate::formats::ClientFormat;
 use crate::gateway::Worker;
 use crate::request::context::RequestContext;
 
@@ -45,8 +46,8 @@ struct AnthropicEntry<'a> {
 /// All aliases of the caller's product that are not hidden.
 pub async fn list(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     let context = context(&request, &worker);
-    let caller = match access::identify(request.headers(), &context.snapshot) {
-        Err(error) => return render::error(&error, context.format, context.id),
+    let caller = match identify(&ClientHeaders(request.headers()), &context.snapshot.keys) {
+        Err(error) => return render::error(&error.into(), context.format, context.id),
         Ok(caller) => caller,
     };
     let models = caller.product.models.iter().map(|name| &**name);
@@ -63,8 +64,9 @@ pub async fn list(request: HttpRequest, worker: web::Data<Worker>) -> HttpRespon
 /// One alias, when the caller may use it.
 pub async fn get(request: HttpRequest, path: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {
     let context = context(&request, &worker);
-    let found = access::identify(request.headers(), &context.snapshot)
-        .and_then(|caller| access::model_for(&context.snapshot, &caller, &path));
+    let found = identify(&ClientHeaders(request.headers()), &context.snapshot.keys)
+        .map_err(GatewayError::from)
+        .and_then(|caller| Ok(context.snapshot.model_for(&caller, &path)?));
     match found {
         Ok(model) if context.format == ClientFormat::Messages => {
             HttpResponse::Ok().json(anthropic_entry(&model.alias))

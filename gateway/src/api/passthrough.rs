@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use tollgate_admission::Place;
+use tollgate_crossing::ClientFormat;
+use tollgate_identity::identify;
+use tollgate_runtime::snapshot::Api;
 use tollgate_schemas::ids::RequestId;
 
 use super::{endpoint, family, models, render};
-use crate::access;
+use crate::api::client_headers::ClientHeaders;
 use crate::error::GatewayError;
-use crate::formats::ClientFormat;
 use crate::gateway::Worker;
-use crate::overload::Place;
 use crate::request::context::RequestContext;
 use crate::request::guard::RequestGuard;
 use crate::request::passthrough::{self, PassedAnswer, PassedCall, unknown_path};
-use crate::snapshot::Api;
 
 /// The gateway's id of the request. The backend may have one of its own, in `x-request-id` for example.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-request-id");
@@ -52,8 +53,8 @@ async fn pass(
     if worker.gateway.is_stopping() {
         return Err(GatewayError::Stopping);
     }
-    let caller = access::identify(request.headers(), &context.snapshot)?;
-    if !access::may_call(&caller, api) {
+    let caller = identify(&ClientHeaders(request.headers()), &context.snapshot.keys)?;
+    if !caller.may_call(&api.name) {
         return Err(unknown_path(request));
     }
     let place = Place { tier: caller.product.tier, subscription: Arc::clone(&caller.payer.subscription) };

@@ -6,12 +6,12 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
 };
 use bytes::Bytes;
+use tollgate_backends::AnswerBody;
+use tollgate_crossing::ClientFormat;
 use tollgate_schemas::ids::RequestId;
 
-use super::error_body;
-use crate::backends::AnswerBody;
 use crate::error::{GatewayError, seconds_up};
-use crate::formats::ClientFormat;
+use crate::request::error_body;
 use crate::request::passed::Passed;
 use crate::request::pipeline::{Answer, Facts};
 
@@ -85,7 +85,7 @@ pub fn error(error: &GatewayError, client: ClientFormat, id: RequestId) -> HttpR
     let mut facts = Facts { retry_after: error.retry_after(), ..Facts::default() };
     if let GatewayError::TokenLimit { limit, remaining, retry_after, .. } = error {
         facts.limit =
-            Some(crate::limits::Balance { limit: *limit, remaining: *remaining, reset: *retry_after });
+            Some(tollgate_limits::Balance { limit: *limit, remaining: *remaining, reset: *retry_after });
     }
     add_facts(&mut response, &facts, id);
     response
@@ -139,7 +139,12 @@ fn add_facts(response: &mut HttpResponse, facts: &Facts, id: RequestId) {
     if let Some(wait) = facts.retry_after {
         put(RETRY_AFTER, seconds_up(wait).to_string());
     }
-    if let Some(cookie) = facts.served.as_ref().and_then(|served| served.set_cookie.clone()) {
+    if let Some(cookie) = facts
+        .served
+        .as_ref()
+        .and_then(|served| served.set_cookie.as_ref())
+        .and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok())
+    {
         headers.append(SET_COOKIE, cookie);
     }
 }

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use tollgate_backends::backend::Backend;
+use tollgate_backends::call;
+use tollgate_crossing::ClientFormat;
+use tollgate_crossing::wire::path_segment;
+use tollgate_identity::identify;
 
-use super::{endpoint, headers};
-use crate::access;
-use crate::backends::backend::Backend;
-use crate::backends::call;
+use super::endpoint;
+use crate::api::client_headers::ClientHeaders;
 use crate::error::GatewayError;
-use crate::formats::ClientFormat;
-use crate::formats::wire::path_segment;
 use crate::gateway::Worker;
+use crate::headers;
 use crate::request::context::RequestContext;
 use crate::request::pipeline::{Answer, Facts};
 use crate::request::response_ids::IdRewriter;
@@ -71,7 +73,7 @@ async fn relay(
     if worker.gateway.is_stopping() {
         return Err(GatewayError::Stopping);
     }
-    let caller = access::identify(request.headers(), &context.snapshot)?;
+    let caller = identify(&ClientHeaders(request.headers()), &context.snapshot.keys)?;
     let at = stored::find(worker, &caller, id)?;
     let gone = || GatewayError::UnknownResponse { id: id.chars().take(128).collect() };
     let backend = context.snapshot.backends.get(&*at.backend).ok_or_else(gone)?;
@@ -82,7 +84,7 @@ async fn relay(
         path_segment(&at.id)
     );
     let uri = uri.parse().map_err(|_| gone())?;
-    let forwarded = headers::for_backend(request.headers(), &context.trace);
+    let forwarded = headers::for_backend(&ClientHeaders(request.headers()), &context.trace);
     let response = worker
         .caller
         .call(backend, method, &uri, forwarded, Bytes::new())

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use tollgate_backends::call::{Caller, collect, post_request};
 use tollgate_schemas::cache::{LookupRequest, LookupResponse};
 
 use super::semantic_cache::{CacheLookup, LookupError, LookupFuture};
-use crate::backends::call::{Caller, collect, post_request};
 
 /// Largest answer of the cache service, bytes.
 const MAX_ANSWER: usize = 1 << 20;

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tollgate_config::ContentConfig;
+use tollgate_ledger::ContentMessage;
 use tollgate_schemas::content::{COMPLETION_TYPE, CompletionEvent, PROMPT_TYPE, PromptEvent};
 use tollgate_schemas::ids::{EventId, RequestId};
 use tollgate_schemas::topics::Topic;
 use tollgate_schemas::usage::Payer;
 
-use crate::config::ContentConfig;
 use crate::gateway::Gateway;
 use crate::request::attempt::Attempt;
 use crate::request::event::now_ms;
-use crate::usage::ContentMessage;
 
 /// Publishes a request's body when prompts are published.
 pub fn record_prompt(

@@ -11,18 +11,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use tollgate_config::CacheConfig;
+use tollgate_identity::Caller;
+use tollgate_ledger::ContentMessage;
+use tollgate_runtime::snapshot::Model;
 use tollgate_schemas::cache::{CacheHit, CacheStore, HitKind, LookupRequest, LookupResponse, STORE_TYPE};
 use tollgate_schemas::cache_key::{CacheKey, KeyLimits, cache_key_from_slice};
 use tollgate_schemas::topics::Topic;
 
-use crate::access::Caller;
-use crate::config::CacheConfig;
 use crate::gateway::Worker;
 use crate::request::attempt::Attempt;
 use crate::request::context::RequestContext;
 use crate::request::event::now_ms;
-use crate::snapshot::Model;
-use crate::usage::ContentMessage;
 
 /// A lookup in flight.
 pub type LookupFuture<'a> = Pin<Box<dyn Future<Output = Result<LookupResponse, LookupError>> + 'a>>;

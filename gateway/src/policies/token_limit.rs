@@ -6,11 +6,11 @@
 
 use bytes::Bytes;
 use smallvec::SmallVec;
+use tollgate_crossing::{ClientFormat, prompt};
+use tollgate_identity::{Caller, CallerLimit};
+use tollgate_limits::{Ask, Balance, LimitExceeded, Limiters, Reservation};
 
-use crate::access::{Caller, CallerLimit};
 use crate::error::GatewayError;
-use crate::formats::{ClientFormat, prompt};
-use crate::limits::{Ask, Balance, LimitExceeded, Limiters, Reservation};
 
 /// Reservations of one request, one for each limit. Dropped without being settled, all is given back.
 #[derive(Debug, Default)]

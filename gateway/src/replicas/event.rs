@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tollgate_backends::transition::{Change, Remote, RemoteChange, Transition};
+use tollgate_backends::{DeploymentId, FailureKind};
 use tollgate_eventlog::{InRecord, OutRecord, Topic};
 use tollgate_schemas::backend_state::{BackendState, STATE_TYPE, StateKind, state_key};
 use tollgate_schemas::envelope::Envelope;
 use uuid::Uuid;
 
 use super::Replica;
-use crate::backends::transition::{Change, Remote, RemoteChange, Transition};
-use crate::backends::{DeploymentId, FailureKind};
 
 /// A transition of this replica as the others are told of it. `now_ms` is wall time.
 #[must_use]
@@ -112,7 +112,7 @@ pub fn read(record: &InRecord) -> Option<BackendState> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backends::circuit::{Cause, TripRule};
+    use tollgate_backends::circuit::{Cause, TripRule};
     use tollgate_eventlog::Position;
     use tollgate_schemas::ids::BootId;
 

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tollgate_backends::Backends;
 use tollgate_eventlog::{EventLog, InRecord, LogError, Tail, Topic};
 
 use super::publish::wall_ms;
 use super::{Replica, event};
-use crate::backends::Backends;
 use crate::telemetry::background::ReplicaMetrics;
 
 /// How long one look at the log may wait; the thread ends within that.

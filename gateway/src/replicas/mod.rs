@@ -22,8 +22,8 @@ mod publish;
 
 use self::follow::Follower;
 use self::publish::Publisher;
-use crate::backends::Backends;
 use crate::telemetry::background::ReplicaMetrics;
+use tollgate_backends::Backends;
 
 /// Who this replica is.
 #[derive(Debug, Clone)]

@@ -6,12 +6,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tollgate_backends::transition::Listener;
 use tollgate_eventlog::{DeliveryError, EventLog, Producer, SendError};
 use tollgate_schemas::backend_state::BackendState;
 
 use super::outbox::Outbox;
 use super::{Replica, event};
-use crate::backends::transition::Listener;
 use crate::telemetry::background::ReplicaMetrics;
 
 /// Transitions that may wait for the thread; further ones are dropped and counted.

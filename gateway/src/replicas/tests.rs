@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
+use tollgate_backends::circuit::{CircuitRules, TripRule};
+use tollgate_backends::{
+    AttemptClass, AttemptOutcome, CircuitState, Deployment, DeploymentId, DeploymentSnapshot, DeploymentSpec,
+    FailureKind, ManualAction,
+};
+use tollgate_base::clock::Clock;
 use tollgate_eventlog::config::EmbeddedConfig;
 use tollgate_eventlog::embedded::EmbeddedLog;
 use tollgate_eventlog::segment::fake::FakeFiles;
 use tollgate_eventlog::{Consumer, LogError, Producer, Tail, Topic, TopicSpec};
 
 use super::*;
-use crate::backends::circuit::{CircuitRules, TripRule};
-use crate::backends::{
-    AttemptClass, AttemptOutcome, CircuitState, Deployment, DeploymentId, DeploymentSnapshot, DeploymentSpec,
-    FailureKind, ManualAction,
-};
-use crate::telemetry::clock::Clock;
 
 fn id() -> DeploymentId {
     DeploymentId { backend: "b".into(), model: "vendor/m:free".into() }

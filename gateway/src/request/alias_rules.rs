@@ -4,11 +4,10 @@
 
 use bytes::Bytes;
 use smallvec::SmallVec;
+use tollgate_config::{AliasCaps, AliasDefaults};
+use tollgate_crossing::ClientFormat;
 use tollgate_formats::FormatError;
 use tollgate_formats::view::{Change, View};
-
-use crate::config::{AliasCaps, AliasDefaults};
-use crate::formats::ClientFormat;
 
 /// The body as the alias wants it; none when it is already so.
 ///

@@ -7,17 +7,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tollgate_admission::Permit;
+use tollgate_backends::retry_after::RateHeaders;
+use tollgate_backends::{AttemptClass, AttemptOutcome, FailureKind, InFlight};
+use tollgate_ledger::{IntentTicket, LedgerError};
 use tollgate_schemas::ids::EventId;
 use tollgate_schemas::usage::{Outcome, UsageEvent, VERSION_FINAL};
 
 use super::event::now_ms;
 use super::measure::{Measure, Produced, Prompt, measure};
-use crate::backends::retry_after::RateHeaders;
-use crate::backends::{AttemptClass, AttemptOutcome, FailureKind, InFlight};
 use crate::gateway::Gateway;
-use crate::overload::Permit;
 use crate::policies::token_limit::Reserved;
-use crate::usage::{IntentTicket, LedgerError};
 
 /// One call of one backend, from its intent to its settlement.
 pub struct Attempt {
@@ -193,7 +193,7 @@ impl Attempt {
 
     /// The limit with the least left, for the client's headers.
     #[must_use]
-    pub fn tightest_limit(&self) -> Option<crate::limits::Balance> {
+    pub fn tightest_limit(&self) -> Option<tollgate_limits::Balance> {
         self.open.as_ref().and_then(|open| open.reserved.tightest())
     }
 

@@ -12,20 +12,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use http::Response;
+use tollgate_backends::AnswerBody;
+use tollgate_backends::backend::Backend;
+use tollgate_backends::call::{CallError, collect};
+use tollgate_backends::drains::Drains;
+use tollgate_crossing::Crossing;
+use tollgate_crossing::crossing::{Reading, StreamCrossing};
 use tollgate_formats::exchange::Shown;
 use tollgate_schemas::ids::RequestId;
 
 use super::attempt::{Attempt, Ending};
-use super::drain::{Drainable, Drains, read_on};
+use super::drain::{Drainable, read_on};
 use super::measure::Produced;
 use super::relay::{Relay, RelayOptions};
 use super::stream_reader::StreamReader;
-use crate::api::headers;
-use crate::backends::AnswerBody;
-use crate::backends::backend::Backend;
-use crate::backends::call::{CallError, collect};
-use crate::formats::Crossing;
-use crate::formats::crossing::{Reading, StreamCrossing};
+use crate::headers;
 
 /// What a call ends with: the head of the answer, or why there is none.
 pub type Answered = Result<Response<AnswerBody>, CallError>;

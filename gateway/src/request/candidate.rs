@@ -7,17 +7,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Uri;
 use smallvec::SmallVec;
+use tollgate_admission::Permit;
+use tollgate_backends::InFlight;
+use tollgate_crossing::crossing::Outgoing;
+use tollgate_crossing::{Crossing, Wire};
 use tollgate_formats::view::Change;
+use tollgate_runtime::snapshot::{Model, Target};
 
 use super::order::Order;
 use super::several::Several;
 use super::stored;
-use crate::backends::InFlight;
 use crate::error::GatewayError;
-use crate::formats::crossing::Outgoing;
-use crate::formats::{Crossing, Wire};
-use crate::overload::Permit;
-use crate::snapshot::{Model, Target};
 
 /// A target that may be called now.
 pub(super) struct Candidate<'a> {

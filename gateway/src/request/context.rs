@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tollgate_crossing::ClientFormat;
+use tollgate_runtime::snapshot::Snapshot;
 use tollgate_schemas::ids::RequestId;
 
-use crate::formats::ClientFormat;
-use crate::snapshot::Snapshot;
-use crate::telemetry::trace_context::TraceContext;
+use crate::headers::trace_context::TraceContext;
 
 /// What is known of a request before its body is read.
 #[derive(Debug)]

@@ -5,69 +5,14 @@
 //! the worker; when its bounds are reached it is dropped, and the attempt's books are closed like those of a
 //! call that was broken off.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
-
-use crate::config::DrainConfig;
-
-/// The answers of one alias that are read without a client; clones share the bound.
-#[derive(Debug, Clone)]
-pub struct Drains {
-    rules: DrainConfig,
-    running: Arc<AtomicU32>,
-}
-
-/// A place among the answers that are read without a client.
-#[derive(Debug)]
-pub struct Slot(Arc<AtomicU32>);
-
-impl Drains {
-    /// None is running.
-    #[must_use]
-    pub fn new(rules: DrainConfig) -> Self {
-        Self { rules, running: Arc::default() }
-    }
-
-    /// Bounds.
-    #[must_use]
-    pub fn rules(&self) -> &DrainConfig {
-        &self.rules
-    }
-
-    /// Takes a place; none when as many as allowed are running.
-    #[must_use]
-    pub fn slot(&self) -> Option<Slot> {
-        let more = |running: u32| (running < self.rules.max_concurrent).then_some(running + 1);
-        self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Slot(Arc::clone(&self.running)))
-    }
-
-    /// Runs `work` as a task of this worker, within the time bound and if there is a place. Must be called
-    /// on a worker.
-    pub fn spawn(&self, work: impl Future<Output = ()> + 'static) {
-        let Some(slot) = self.slot() else { return };
-        let max = self.rules.max.0;
-        actix_rt::spawn(async move {
-            // When the time is over the work is dropped, which closes its books.
-            let _ = tokio::time::timeout(max, work).await;
-            drop(slot);
-        });
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+use tollgate_backends::drains::Drains;
 
 /// A stream that can be read on without its client.
 pub trait Drainable: Stream<Item = io::Result<Bytes>> + Unpin + 'static {
@@ -113,7 +58,7 @@ impl<S: Drainable> Drop for Drained<S> {
         let (Some(mut stream), Some(drains)) = (self.stream.take(), self.drains.take()) else { return };
         if !stream.is_settled() && !std::thread::panicking() {
             stream.client_gone();
-            drains.spawn(read_on(stream, drains.rules.max_bytes.0));
+            drains.spawn(read_on(stream, drains.rules().max_bytes.0));
         }
     }
 }
@@ -133,10 +78,13 @@ pub async fn read_on(mut stream: impl Drainable, max_bytes: u64) {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::future::Future;
     use std::rc::Rc;
     use std::time::Duration;
 
     use tollgate_settings::units::{Bytes as Size, Time};
+
+    use tollgate_config::DrainConfig;
 
     use super::*;
 
@@ -228,7 +176,7 @@ mod tests {
     fn time_and_bytes_are_bounded() {
         let books = run(abandon(50, Some(drains(1))));
         assert!(!books.settled && books.dropped && (30..=32).contains(&books.read), "{books:?}");
-        let few_bytes = Drains::new(DrainConfig { max_bytes: Size(45), ..drains(1).rules });
+        let few_bytes = Drains::new(DrainConfig { max_bytes: Size(45), ..*drains(1).rules() });
         let books = run(abandon(20, Some(few_bytes)));
         assert_eq!((books.read, books.dropped), (6, true));
     }

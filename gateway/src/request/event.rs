@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
+use tollgate_crossing::ClientFormat;
+use tollgate_runtime::snapshot::{Api, Target};
 use tollgate_schemas::ids::{EventId, RequestId};
 use tollgate_schemas::tokens::{TokenClass, UsageLine};
 use tollgate_schemas::usage::{
     Call, LedgerPosition, Operation, Outcome, Payer, Timing, UsageEvent, UsageSource, VERSION_FINAL,
     VERSION_RECOVERED,
 };
-
-use crate::formats::ClientFormat;
-use crate::snapshot::{Api, Target};
 
 /// What every event of one request has in common.
 #[derive(Debug, Clone, Copy)]

@@ -11,6 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
+use tollgate_admission::Admission;
+use tollgate_backends::InFlight;
+use tollgate_backends::call::CallError;
+use tollgate_backends::routing::affinity::Session;
+use tollgate_backends::routing::balance::Order as Places;
+use tollgate_backends::routing::{self, Pick};
+use tollgate_crossing::ClientFormat;
+use tollgate_crossing::prompt::expect_counts;
+use tollgate_runtime::snapshot::{Model, Target};
 
 use self::failures::{Failures, chain};
 use super::attempt::Attempt;
@@ -21,18 +30,9 @@ use super::order::Order;
 use super::reply::{Answering, Reply, Served};
 use super::verdict::{Unanswered, Verdict, judge};
 use super::{event, first_byte, several, stored};
-use crate::backends::InFlight;
-use crate::backends::call::CallError;
 use crate::error::GatewayError;
-use crate::formats::ClientFormat;
-use crate::formats::prompt::expect_counts;
 use crate::gateway::Worker;
-use crate::overload::Admission;
 use crate::policies::token_limit::Reserved;
-use crate::routing::affinity::Session;
-use crate::routing::balance::Order as Places;
-use crate::routing::{self, Pick};
-use crate::snapshot::{Model, Target};
 
 mod failures;
 mod hedging;

@@ -7,6 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tollgate_crossing::Wire;
+use tollgate_runtime::snapshot::Model;
+
 use super::drain::Drained;
 use super::guard::RequestGuard;
 use super::order::Order;
@@ -16,12 +19,10 @@ use super::stored;
 use super::stream_reader::StreamReader;
 use super::verdict::Unanswered;
 use super::whole::Whole;
-use crate::api::headers;
-use crate::api::keep_alive::KeepAlive;
-use crate::formats::Wire;
 use crate::gateway::Worker;
+use crate::headers;
 use crate::policies::content_events::CompletionRecorder;
-use crate::snapshot::Model;
+use crate::request::keep_alive::KeepAlive;
 
 /// A stream on its way to the client, with comments in its silences, and read to its end without the client
 /// where the alias asks for it.

@@ -1,6 +1,6 @@
 //! What a request holds from its first byte to the last one of its answer.
 
-use crate::overload::{Held, Permit};
+use tollgate_admission::{Held, Permit};
 
 /// A place among the running requests, and the memory of its body.
 #[derive(Debug)]

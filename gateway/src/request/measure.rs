@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tollgate_crossing::{ClientFormat, prompt};
 use tollgate_formats::Usage;
 use tollgate_schemas::tokens::{TokenClass, UsageLine};
 use tollgate_schemas::usage::UsageSource;
 use tollgate_tokens::{Budget, Count, count_text_within};
 
 use super::traffic::Traffic;
-use crate::formats::{ClientFormat, prompt};
 
 /// Prompts up to this size are kept until the provider has reported, so that they can be counted exactly
 /// if it never does; longer ones are estimated from their size.

@@ -7,6 +7,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
+use tollgate_crossing::known::Reading;
+use tollgate_expressions::RequestFacts;
 use tollgate_formats::FormatError;
 use tollgate_formats::openai_media::{multipart, view};
 use tollgate_formats::view::View;
@@ -20,12 +22,9 @@ use super::order::Order;
 use super::passed::{Passed, Relayed};
 use super::pipeline::{self, Answer, Asked, Facts};
 use super::reply::Answering;
-use crate::access;
-use crate::api::headers;
 use crate::error::GatewayError;
-use crate::expressions::RequestFacts;
-use crate::formats::known::Reading;
 use crate::gateway::Worker;
+use crate::headers;
 use crate::policies::{content_events, token_limit};
 
 /// Bytes of JSON per token, for what is reserved.
@@ -41,8 +40,7 @@ pub async fn serve(
     asked: Asked<'_>,
 ) -> Result<Answer, GatewayError> {
     let body = asked.body.clone();
-    let content_type = asked.headers.get("content-type").cloned();
-    let kind = content_type.as_ref().and_then(|kind| kind.to_str().ok()).unwrap_or("application/json");
+    let kind = asked.headers.text("content-type").unwrap_or("application/json");
     let unread = Subject {
         request_id: context.id,
         payer: &asked.caller.payer,
@@ -74,7 +72,7 @@ async fn answer_to(
 ) -> Result<Answer, GatewayError> {
     let Asked { caller, headers: client_headers, ref body, ref place, guard, .. } = asked;
     let snapshot = &context.snapshot;
-    let model = access::model_for(snapshot, caller, subject.alias)?;
+    let model = snapshot.model_for(caller, subject.alias)?;
     let is_form = multipart::is_form(kind);
     if !is_form {
         content_events::record_prompt(

@@ -4,6 +4,10 @@
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+use tollgate_admission::Held;
+use tollgate_config::ServerConfig;
+use tollgate_crossing::known::{self, Reading, Said};
+use tollgate_crossing::{Decoder, Wire};
 use tollgate_formats::Usage;
 use tollgate_formats::bedrock::{self, event_stream};
 use tollgate_formats::exchange::{StreamDecoder, StreamEvent};
@@ -11,11 +15,7 @@ use tollgate_formats::openai_media::usage::Along;
 use tollgate_formats::sse::{Splitter, Verdict};
 
 use super::measure::Produced;
-use crate::api::headers::has_type;
-use crate::config::ServerConfig;
-use crate::formats::known::{self, Reading, Said};
-use crate::formats::{Decoder, Wire};
-use crate::overload::Held;
+use crate::headers::has_type;
 
 /// Reads one answer along.
 pub struct Observer {

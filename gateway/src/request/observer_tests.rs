@@ -3,11 +3,11 @@
 use base64::Engine as _;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tollgate_admission::MemoryBudget;
 use tollgate_formats::bedrock::event_stream::encode_event;
 use tollgate_formats::openai_media::MediaKind;
 
 use super::*;
-use crate::overload::MemoryBudget;
 
 /// Bytes of memory.
 const LIMIT: u64 = 1 << 20;

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use tollgate_admission::Place;
+use tollgate_expressions::RequestFacts;
 use tollgate_formats::exchange::Shown;
 use tollgate_formats::view::View;
 
 use super::context::RequestContext;
 use super::event::{self, Subject};
 use super::response_ids::StoredAt;
-use crate::expressions::RequestFacts;
-use crate::overload::Place;
 
 /// What a request brings to its attempts.
 pub struct Order<'a> {

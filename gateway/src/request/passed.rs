@@ -16,6 +16,8 @@ use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame};
 use tokio::time::Sleep;
+use tollgate_backends::backend::Backend;
+use tollgate_backends::{AttemptClass, FailureKind, outcome, retry_after};
 
 use super::attempt::{Attempt, Ending};
 use super::event::now_ms;
@@ -23,9 +25,7 @@ use super::guard::RequestGuard;
 use super::measure::Produced;
 use super::observer::Observer;
 use super::traffic::Traffic;
-use crate::api::pump::Pump;
-use crate::backends::backend::Backend;
-use crate::backends::{AttemptClass, FailureKind, outcome, retry_after};
+use crate::request::pump::Pump;
 
 /// An answer that passes.
 pub struct Passed<B> {

@@ -10,6 +10,14 @@ use actix_web::web::Payload;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
+use tollgate_admission::{Permit, Place};
+use tollgate_backends::AnswerBody;
+use tollgate_backends::InFlight;
+use tollgate_backends::call::CallError;
+use tollgate_backends::upload::{Upload, UploadSender};
+use tollgate_crossing::known::Known;
+use tollgate_identity::{Caller, presented_key};
+use tollgate_runtime::snapshot::Api;
 use tollgate_schemas::usage::Operation;
 
 use super::attempt::{Attempt, Ending};
@@ -21,19 +29,13 @@ use super::observer::Observer;
 use super::passed::{Passed, Relayed};
 use super::traffic::Traffic;
 use super::verdict::call_failure;
-use crate::access::{self, Caller};
-use crate::api::pump::Pump;
-use crate::api::{body, forwarded};
-use crate::backends::AnswerBody;
-use crate::backends::InFlight;
-use crate::backends::call::CallError;
-use crate::backends::upload::{Upload, UploadSender};
+use crate::api::client_headers::ClientHeaders;
 use crate::error::{GatewayError, Side};
-use crate::formats::known::Known;
 use crate::gateway::Worker;
-use crate::overload::{Permit, Place};
+use crate::headers::forwarded;
 use crate::policies::token_limit::{self, Reserved};
-use crate::snapshot::Api;
+use crate::request::body;
+use crate::request::pump::Pump;
 
 /// Bytes of a request's body per token, where tokens are estimated before the body is here.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -144,7 +146,7 @@ fn planned(
     uri: Option<Uri>,
     known: Option<Known>,
 ) -> Result<Planned, Refused> {
-    if let Some(protocol) = forwarded::wanted_upgrade(request.headers()) {
+    if let Some(protocol) = forwarded::wanted_upgrade(&ClientHeaders(request.headers())) {
         return Err(GatewayError::UpgradeNotSupported { protocol }.into());
     }
     // TRACE would show the backend's credentials to the client, CONNECT asks for a tunnel.
@@ -153,8 +155,9 @@ fn planned(
         return Err(GatewayError::WrongMethod { method: method.to_string(), path }.into());
     }
     let uri = uri.ok_or_else(|| unknown_path(request))?;
-    let key = access::presented_key(request.headers()).unwrap_or_default();
-    let mut headers = forwarded::to_backend(request.headers(), key, &context.trace);
+    let client = ClientHeaders(request.headers());
+    let key = presented_key(&client).unwrap_or_default();
+    let mut headers = forwarded::to_backend(&client, key, &context.trace);
     if known.is_some() {
         // What is compressed cannot be read along.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

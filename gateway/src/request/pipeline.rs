@@ -3,10 +3,16 @@
 //! A request that reaches a backend keeps its own books there (`attempt.rs`). One that does not, because
 //! it was refused or answered from the cache, is written down here.
 
-use actix_web::http::header::HeaderMap as ClientHeaders;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use tollgate_admission::Place;
+use tollgate_backends::AnswerBody;
+use tollgate_base::headers::Headers;
+use tollgate_crossing::ClientFormat;
+use tollgate_expressions::RequestFacts;
 use tollgate_formats::view::View;
+use tollgate_identity::Caller;
+use tollgate_limits::Balance;
 use tollgate_schemas::cache::CacheHit;
 use tollgate_schemas::usage::Outcome;
 
@@ -20,15 +26,9 @@ use super::passed::Passed;
 use super::reply::{Reply, Served};
 use super::verdict::Refusal;
 use super::{alias_rules, media, stored};
-use crate::access::{self, Caller};
-use crate::api::headers;
-use crate::backends::AnswerBody;
 use crate::error::{GatewayError, Side};
-use crate::expressions::RequestFacts;
-use crate::formats::ClientFormat;
 use crate::gateway::Worker;
-use crate::limits::Balance;
-use crate::overload::Place;
+use crate::headers;
 use crate::policies::content_events;
 use crate::policies::semantic_cache::{self, CacheStatus, Looked, StorePlan};
 use crate::policies::token_limit::{self, PromptSize};
@@ -84,7 +84,7 @@ pub struct Asked<'a> {
     /// Who calls.
     pub caller: &'a Caller,
     /// Its headers.
-    pub headers: &'a ClientHeaders,
+    pub headers: &'a dyn Headers,
     /// Its body.
     pub body: Bytes,
     /// The alias, where the path names it and not the body.
@@ -130,7 +130,7 @@ async fn answer_to(
 ) -> Result<Answer, GatewayError> {
     let Asked { caller, headers: client_headers, ref body, ref place, guard, .. } = asked;
     let snapshot = &context.snapshot;
-    let model = access::model_for(snapshot, caller, subject.alias)?;
+    let model = snapshot.model_for(caller, subject.alias)?;
     let changed = alias_rules::apply(context.format, &view, body, &model.defaults, &model.caps)?;
     let body = changed.as_ref().unwrap_or(body);
     let view = if changed.is_some() { context.format.view(body)? } else { view };

@@ -17,6 +17,10 @@ use futures_core::Stream;
 use http::StatusCode;
 use http_body::{Body as _, Frame};
 use tokio::time::Sleep;
+use tollgate_backends::AnswerBody;
+use tollgate_backends::FailureKind;
+use tollgate_backends::backend::Backend;
+use tollgate_crossing::ClientFormat;
 use tollgate_formats::FormatError;
 use tollgate_schemas::ids::RequestId;
 use tollgate_schemas::usage::Outcome;
@@ -28,11 +32,7 @@ use super::guard::RequestGuard;
 use super::stream_reader::StreamReader;
 use super::verdict::{Unanswered, failure_of};
 use crate::api::render;
-use crate::backends::AnswerBody;
-use crate::backends::FailureKind;
-use crate::backends::backend::Backend;
 use crate::error::GatewayError;
-use crate::formats::ClientFormat;
 use crate::policies::content_events::CompletionRecorder;
 
 /// Status of a stream that has begun.

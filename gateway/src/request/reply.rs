@@ -4,17 +4,17 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::http::header::HeaderValue;
+use http::HeaderValue;
 use http::Response;
+use tollgate_backends::AnswerBody;
+use tollgate_crossing::Crossing;
+use tollgate_limits::Balance;
+use tollgate_runtime::snapshot::Target;
 
 use super::attempt::Attempt;
 use super::first_byte::Begun;
 use super::several::Several;
 use super::verdict::Refusal;
-use crate::backends::AnswerBody;
-use crate::formats::Crossing;
-use crate::limits::Balance;
-use crate::snapshot::Target;
 
 /// A backend answered.
 pub(super) enum Reply<'a> {

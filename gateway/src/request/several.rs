@@ -8,15 +8,15 @@ use std::cell::RefCell;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use http::{HeaderMap, Response, Uri};
+use tollgate_backends::AnswerBody;
+use tollgate_backends::backend::Backend;
+use tollgate_backends::call::{CallError, Caller, collect};
+use tollgate_crossing::crossing;
+use tollgate_crossing::embeddings::{Embeddings, Part};
 use tollgate_formats::exchange::Shown;
 use tollgate_formats::{FormatError, Usage};
 
 use super::call::Answered;
-use crate::backends::AnswerBody;
-use crate::backends::backend::Backend;
-use crate::backends::call::{CallError, Caller, collect};
-use crate::formats::crossing;
-use crate::formats::embeddings::{Embeddings, Part};
 
 /// Calls of one request that are under way at a time.
 const AT_A_TIME: usize = 8;

@@ -7,10 +7,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use secrecy::ExposeSecret as _;
+use tollgate_config::Config;
 use tollgate_settings::SecretError;
 use zeroize::Zeroizing;
-
-use crate::config::Config;
 
 /// Name of the file in `data_dir`.
 const FILE: &str = "response-ids.key";

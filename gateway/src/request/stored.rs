@@ -1,14 +1,14 @@
 //! Answers that a provider keeps (Responses API): which target has them, and whose they are.
 
+use tollgate_crossing::{Crossing, Wire};
 use tollgate_formats::view::{Change, View};
+use tollgate_identity::Caller;
+use tollgate_runtime::snapshot::Target;
 
 use super::order::Order;
 use super::response_ids::{IdRewriter, StoredAt};
-use crate::access::Caller;
 use crate::error::GatewayError;
-use crate::formats::{Crossing, Wire};
 use crate::gateway::Worker;
-use crate::snapshot::Target;
 
 /// The answer that a request continues; none when it begins anew.
 ///

@@ -1,6 +1,8 @@
 //! A backend's bytes to the client's: split into events, read along, passed on or translated.
 
 use bytes::Bytes;
+use tollgate_crossing::Decoder;
+use tollgate_crossing::crossing::StreamCrossing;
 use tollgate_formats::FormatError;
 use tollgate_formats::bedrock::{self, event_stream};
 use tollgate_formats::exchange::{StreamDecoder, StreamEncoder};
@@ -8,8 +10,6 @@ use tollgate_formats::sse::{Splitter, Verdict};
 
 use super::meter::Meter;
 use super::response_ids::IdRewriter;
-use crate::formats::Decoder;
-use crate::formats::crossing::StreamCrossing;
 
 /// Reads one stream. Pure: bytes in, bytes out.
 pub struct StreamReader {

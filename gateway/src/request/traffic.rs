@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tollgate_backends::upload::Progress;
 use tollgate_schemas::tokens::{TokenClass, UsageLine};
-
-use crate::backends::upload::Progress;
 
 /// Bytes of one call's bodies, counted as they pass.
 #[derive(Debug)]

@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use tollgate_backends::AnswerBody;
+use tollgate_backends::backend::Backend;
+use tollgate_backends::call::{CallError, collect};
+use tollgate_backends::outcome;
+use tollgate_backends::retry_after;
+use tollgate_backends::{AttemptClass, FailureKind};
+use tollgate_crossing::Crossing;
 use tollgate_formats::Usage;
+use tollgate_runtime::snapshot::Target;
 use tollgate_schemas::ids::RequestId;
 
 use super::attempt::{Attempt, Ending};
 use super::call::Answered;
 use super::event;
 use super::measure::Produced;
-use crate::backends::AnswerBody;
-use crate::backends::backend::Backend;
-use crate::backends::call::{CallError, collect};
-use crate::backends::outcome;
-use crate::backends::retry_after;
-use crate::backends::{AttemptClass, FailureKind};
 use crate::error::GatewayError;
-use crate::formats::Crossing;
 use crate::policies::token_limit::Reserved;
-use crate::snapshot::Target;
 
 /// Largest error answer of a backend that is read, bytes.
 const MAX_ERROR_BODY: usize = 64 << 10;

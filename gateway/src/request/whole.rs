@@ -2,6 +2,14 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use tollgate_admission::Held;
+use tollgate_backends::AnswerBody;
+use tollgate_backends::call::{self, CallError};
+use tollgate_backends::{AttemptClass, FailureKind};
+use tollgate_crossing::Crossing;
+use tollgate_crossing::crossing::{Incoming, Reading};
+use tollgate_crossing::embeddings::Part;
+use tollgate_runtime::snapshot::{Model, Target};
 
 use super::attempt::{Attempt, Ending};
 use super::measure::Produced;
@@ -11,18 +19,10 @@ use super::reply::Answering;
 use super::several::Several;
 use super::stored;
 use super::verdict::{Unanswered, call_failure};
-use crate::backends::AnswerBody;
-use crate::backends::call::{self, CallError};
-use crate::backends::{AttemptClass, FailureKind};
 use crate::error::GatewayError;
-use crate::formats::Crossing;
-use crate::formats::crossing::{Incoming, Reading};
-use crate::formats::embeddings::Part;
 use crate::gateway::Worker;
-use crate::overload::Held;
 use crate::policies::content_events::CompletionRecorder;
 use crate::policies::semantic_cache::StorePlan;
-use crate::snapshot::{Model, Target};
 
 /// An answer that has come whole and is understood; its books are open.
 pub(super) struct Whole<'a> {

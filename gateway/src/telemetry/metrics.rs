@@ -18,15 +18,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
+use tollgate_admission::OverloadSnapshot;
+use tollgate_backends::DeploymentSnapshot;
+use tollgate_limits::LimiterStats;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{Outcome, UsageEvent};
 
 use super::background::{ProbeMetrics, ReplicaMetrics};
 use super::load::{OverloadMetrics, TokenCountMetrics};
 use super::scrape::{DeploymentMetrics, LedgerMetrics, LimiterMetrics};
-use crate::backends::DeploymentSnapshot;
-use crate::limits::LimiterStats;
-use crate::overload::OverloadSnapshot;
 
 /// Most label combinations of one family of metrics.
 const MAX_SERIES: usize = 2_000;

@@ -92,10 +92,10 @@ fn series_beyond_the_bound_are_counted_as_overflow() {
 
 #[actix_rt::test]
 async fn circuits_and_limiters_show_their_state() {
-    use crate::backends::circuit::CircuitRules;
-    use crate::backends::{Backends, DeploymentId, DeploymentSpec, ManualAction};
-    use crate::overload::snapshot::{AdmissionSnapshot, BackendLoad, MemorySnapshot};
-    use crate::telemetry::clock::Clock;
+    use tollgate_admission::snapshot::{AdmissionSnapshot, BackendLoad, MemorySnapshot};
+    use tollgate_backends::circuit::CircuitRules;
+    use tollgate_backends::{Backends, DeploymentId, DeploymentSpec, ManualAction};
+    use tollgate_base::clock::Clock;
 
     let id = DeploymentId { backend: "b".into(), model: "m".into() };
     let spec = DeploymentSpec { id: id.clone(), rules: CircuitRules::default(), capacity: None };

@@ -8,10 +8,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use tollgate_backends::{CircuitState, DeploymentSnapshot};
+use tollgate_limits::LimiterStats;
 
 use super::metrics::LedgerGauges;
-use crate::backends::{CircuitState, DeploymentSnapshot};
-use crate::limits::LimiterStats;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DeploymentLabels {

@@ -10,11 +10,10 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tokio::runtime::Runtime;
+use tollgate_config::TelemetryConfig;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
-
-use crate::config::TelemetryConfig;
 
 /// How long the last spans may take to leave at the end.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(3);

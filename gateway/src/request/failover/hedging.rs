@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use tollgate_runtime::resiliency::Hedging;
 
 use super::Search;
 use crate::policies::token_limit::Reserved;
@@ -12,7 +13,6 @@ use crate::request::call::{Call, Unseen};
 use crate::request::candidate::Callee;
 use crate::request::hedge::{Lane, race};
 use crate::request::reply::Reply;
-use crate::request::resiliency::Hedging;
 use crate::request::verdict::decides;
 
 impl<'a> Search<'a> {
@@ -47,7 +47,7 @@ impl<'a> Search<'a> {
     ) -> Option<Reply<'a>> {
         hedging.budget.request();
         let first = self.call(&target, attempt, true);
-        let Some(patience) = hedging.patience(target.target) else {
+        let Some(patience) = hedging.patience(&target.target.deployment) else {
             let (attempt, answered) = first.await;
             return self.judged(target, attempt, answered).await;
         };

@@ -1,0 +1,139 @@
+//! One configured backend, resolved: where it is, what it speaks, how long it may take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use tollgate_admission::{Admission, AdmissionRules};
+use tollgate_config::{BackendConfig, OverloadConfig, TimeoutOverrides};
+use tollgate_credentials::Credentials;
+use tollgate_crossing::{Endpoints, Wire};
+use tollgate_formats::BackendFormat;
+
+use super::credentials::{self, CredentialsError};
+use super::tls::{BackendTls, BackendTlsError};
+
+/// A backend that can be called.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Configured name.
+    pub name: Arc<str>,
+    /// Company that serves it; part of the price key.
+    pub provider: Arc<str>,
+    /// Region label.
+    pub region: Arc<str>,
+    /// API format it speaks.
+    pub format: BackendFormat,
+    /// Whether Responses requests pass as they are.
+    pub serves_responses: bool,
+    /// Where answers that it keeps are found; none where it keeps none.
+    pub responses_url: Option<String>,
+    /// Further headers that it is sent.
+    pub headers: HeaderMap,
+    /// Bounds what runs there at a time; none without a bound.
+    pub admission: Option<Arc<Admission>>,
+    /// How the gateway identifies itself.
+    pub credentials: Arc<Credentials>,
+    /// TLS settings of its own, if it has any.
+    pub tls: Option<Arc<BackendTls>>,
+    /// TCP and TLS handshake.
+    pub connect_timeout: Duration,
+    /// To the first byte of the answer.
+    pub first_byte_timeout: Duration,
+    /// Longest silence within an answer.
+    pub idle_timeout: Duration,
+    /// The whole call.
+    pub total_timeout: Duration,
+}
+
+/// Why a backend cannot be made from its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// Its URL cannot be read.
+    #[error("`{0}` is not a URL")]
+    Url(String),
+    /// A header cannot be sent.
+    #[error("headers.{0}: not a header")]
+    Header(String),
+    /// Its credentials cannot be resolved.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// Its TLS settings cannot be used.
+    #[error("tls: {0}")]
+    Tls(#[from] BackendTlsError),
+}
+
+impl Backend {
+    /// Resolves a configured backend.
+    ///
+    /// # Errors
+    /// When its URL or credentials cannot be resolved.
+    pub fn resolve(
+        name: &Arc<str>,
+        config: &BackendConfig,
+        overload: &OverloadConfig,
+    ) -> Result<Self, BackendError> {
+        let responses = Endpoints::of(config, "").map_err(|_| BackendError::Url(config.url.clone()))?;
+        let serves_responses = config.serves_responses();
+        let responses_url = responses.uri(Wire::Responses, false).map(Uri::to_string);
+        let tls = match &config.tls {
+            usual if usual.is_default() => None,
+            own => Some(Arc::new(BackendTls::resolve(own)?)),
+        };
+        let provider = config.provider.clone().unwrap_or_else(|| config.format.as_str().into());
+        Ok(Self {
+            name: Arc::clone(name),
+            provider,
+            region: config.region.clone().unwrap_or_default(),
+            format: config.format,
+            serves_responses,
+            responses_url: responses_url.filter(|_| serves_responses),
+            headers: headers(config)?,
+            admission: config.max_running.map(|max_running| {
+                Admission::new(AdmissionRules {
+                    max_running,
+                    max_waiting: overload.max_waiting,
+                    max_wait: overload.max_wait.0,
+                })
+            }),
+            credentials: credentials::resolve(name, config.credentials.as_ref())?,
+            tls,
+            connect_timeout: config.timeouts.connect.0,
+            first_byte_timeout: config.timeouts.first_byte.0,
+            idle_timeout: config.timeouts.idle.0,
+            total_timeout: config.timeouts.total.0,
+        })
+    }
+
+    /// The same backend with the timeouts of an alias.
+    #[must_use]
+    pub fn with_timeouts(self: &Arc<Self>, overrides: TimeoutOverrides) -> Arc<Self> {
+        let TimeoutOverrides { connect, first_byte, idle, total } = overrides;
+        if [connect, first_byte, idle, total].iter().all(Option::is_none) {
+            return Arc::clone(self);
+        }
+        Arc::new(Self {
+            connect_timeout: connect.map_or(self.connect_timeout, |time| time.0),
+            first_byte_timeout: first_byte.map_or(self.first_byte_timeout, |time| time.0),
+            idle_timeout: idle.map_or(self.idle_timeout, |time| time.0),
+            total_timeout: total.map_or(self.total_timeout, |time| time.0),
+            ..Self::clone(self)
+        })
+    }
+}
+
+/// Version of Anthropic's API that the gateway speaks (API reference, "Versions").
+const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+
+fn headers(config: &BackendConfig) -> Result<HeaderMap, BackendError> {
+    let mut headers = HeaderMap::new();
+    if config.format == BackendFormat::Anthropic {
+        headers.insert("anthropic-version", ANTHROPIC_VERSION);
+    }
+    for (name, value) in &config.headers {
+        let wrong = || BackendError::Header(name.clone());
+        let key: HeaderName = name.parse().map_err(|_| wrong())?;
+        headers.insert(key, value.parse().map_err(|_| wrong())?);
+    }
+    Ok(headers)
+}

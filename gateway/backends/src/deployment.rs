@@ -1,0 +1,442 @@
+//! One model at one backend, as requests see it: may I go there, and how did it end.
+//!
+//! Admission reads the gate and counts; it takes no lock and sends no message. A success changes counters
+//! only; the actor hears of failures and probes, because only those can move the circuit.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use actix_rt::ArbiterHandle;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
+use serde::Serialize;
+use tollgate_base::clock::{Clock, millis};
+
+use super::backend_actor::{BackendActor, Report};
+use super::capacity::Capacity;
+use super::circuit::{Cause, Circuit, CircuitRules};
+use super::ewma::PeakEwma;
+use super::gate::{Gate, Pass, Position, Ticket};
+use super::latencies::Latencies;
+use super::outcome::{AttemptClass, AttemptOutcome, FailureKind};
+use super::rates::RateCells;
+use super::retry_after::RateHeaders;
+use super::transition::Listening;
+
+/// What a caller is told while a probe is under way, and while an operator holds the circuit open.
+const PROBE_WAIT: Duration = Duration::from_secs(1);
+const HELD_WAIT: Duration = Duration::from_secs(60);
+/// What a request is told that is too large for the committed capacity.
+const NEVER_FITS_WAIT: Duration = Duration::from_secs(60);
+
+/// Reports that may wait for the actor; further ones are dropped and counted.
+const MAX_WAITING_REPORTS: u32 = 1_024;
+
+/// Names a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct DeploymentId {
+    /// Configured name of the backend.
+    pub backend: Arc<str>,
+    /// The model's name there.
+    pub model: Arc<str>,
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.backend, self.model)
+    }
+}
+
+/// One deployment; clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Deployment(Arc<Cell>);
+
+/// The deployment may not be called now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it takes no such request for another {} ms", retry_after.as_millis())]
+pub struct NotAdmitted {
+    /// When it may be.
+    pub retry_after: Duration,
+}
+
+/// What the actor publishes after each look: the part that only it knows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Published {
+    pub(super) cause: Option<Cause>,
+    pub(super) trips: u64,
+    pub(super) recently_succeeded: u32,
+    pub(super) recently_failed: u32,
+    /// The replica that this one heard of it from.
+    pub(super) heard_from: Option<Arc<str>>,
+}
+
+/// State of a deployment that outlives its actors.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) id: DeploymentId,
+    pub(super) gate: Gate,
+    pub(super) clock: Clock,
+    /// The circuit as its actor last left it. Written by the actor, read when there is a new one.
+    pub(super) checkpoint: Mutex<Circuit>,
+    pub(super) published: ArcSwap<Published>,
+    pub(super) succeeded: AtomicU64,
+    /// Set when the configuration has dropped the deployment: its actor is not replaced any more.
+    pub(super) retired: AtomicBool,
+    pub(super) probe_timeout_ms: AtomicU64,
+    /// Reports sent and not yet handled.
+    pub(super) waiting_reports: AtomicU32,
+    pub(super) failed: AtomicU64,
+    pub(super) latency: PeakEwma,
+    pub(super) first_byte: PeakEwma,
+    pub(super) rates: RateCells,
+    pub(super) outcomes_dropped: AtomicU64,
+    pub(super) respawned: AtomicU64,
+    /// What is committed; perhaps shared with other models of the backend.
+    pub(super) capacity: ArcSwapOption<Capacity>,
+    /// Who is told when the circuit moves.
+    pub(super) listening: Arc<Listening>,
+    in_flight: AtomicU32,
+    first_bytes: Latencies,
+    actor: Mutex<Option<Addr<BackendActor>>>,
+    arbiter: ArbiterHandle,
+}
+
+impl Deployment {
+    pub(super) fn new(
+        id: DeploymentId,
+        rules: CircuitRules,
+        arbiter: &ArbiterHandle,
+        clock: &Clock,
+        listening: Arc<Listening>,
+    ) -> Self {
+        let deployment = Self(Arc::new(Cell {
+            id,
+            gate: Gate::default(),
+            clock: clock.clone(),
+            probe_timeout_ms: AtomicU64::new(millis(rules.probe_timeout)),
+            checkpoint: Mutex::new(Circuit::new(rules)),
+            published: ArcSwap::default(),
+            succeeded: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+            waiting_reports: AtomicU32::new(0),
+            failed: AtomicU64::new(0),
+            in_flight: AtomicU32::new(0),
+            latency: PeakEwma::default(),
+            first_byte: PeakEwma::default(),
+            first_bytes: Latencies::default(),
+            rates: RateCells::default(),
+            outcomes_dropped: AtomicU64::new(0),
+            respawned: AtomicU64::new(0),
+            capacity: ArcSwapOption::empty(),
+            listening,
+            actor: Mutex::new(None),
+            arbiter: arbiter.clone(),
+        }));
+        deployment.actor();
+        deployment
+    }
+
+    /// Which one.
+    #[must_use]
+    pub fn id(&self) -> &DeploymentId {
+        &self.0.id
+    }
+
+    /// Lets a request pass or not. An admitted one must report how it ended.
+    ///
+    /// # Errors
+    /// While the circuit is open, held, or waits for its probe.
+    pub fn admit(&self) -> Result<InFlight, NotAdmitted> {
+        let cell = &self.0;
+        let timeout_ms = cell.probe_timeout_ms.load(Ordering::Relaxed);
+        match cell.gate.admit(|| cell.clock.now_ms(), timeout_ms) {
+            Ok(pass) => {
+                cell.in_flight.fetch_add(1, Ordering::Relaxed);
+                if matches!(pass, Pass::Probe(_)) {
+                    tracing::info!(deployment = %cell.id, "circuit half-open: a request is its probe");
+                }
+                Ok(InFlight { deployment: self.clone(), pass, ended: false, charged: None })
+            }
+            Err(position) => Err(NotAdmitted { retry_after: self.wait(position).unwrap_or(PROBE_WAIT) }),
+        }
+    }
+
+    /// As [`Deployment::admit`], and takes an estimate of its tokens from the committed capacity; the attempt
+    /// gives back what it does not use. Without committed capacity there is no difference.
+    ///
+    /// # Errors
+    /// As [`Deployment::admit`], and while the tokens do not fit. One of more tokens than ever fit is told
+    /// to come back in a minute, and fails again then.
+    pub fn admit_for(&self, tokens: u64) -> Result<InFlight, NotAdmitted> {
+        let mut admitted = self.admit()?;
+        if self.take(tokens) {
+            admitted.charged = self.has_capacity().then_some(tokens);
+            return Ok(admitted);
+        }
+        Err(NotAdmitted { retry_after: self.fits_in(tokens).unwrap_or(NEVER_FITS_WAIT) })
+    }
+
+    /// Whether throughput is committed here. Such a deployment is worth filling first, and should be tried
+    /// by [`Deployment::admit_for`] as long as there is another one for what does not fit.
+    #[must_use]
+    pub fn has_capacity(&self) -> bool {
+        self.0.capacity.load().is_some()
+    }
+
+    /// Whether a request of about this many tokens fits the committed capacity now; always, where none is
+    /// committed. A look without consequences: another request may take the place before this one does.
+    #[must_use]
+    pub fn fits(&self, tokens: u64) -> bool {
+        match &*self.0.capacity.load() {
+            Some(capacity) => capacity.fits(self.0.clock.now_ms(), tokens),
+            None => true,
+        }
+    }
+
+    /// When a request of about this many tokens will fit: zero if it does now, none if it never will.
+    #[must_use]
+    pub fn fits_in(&self, tokens: u64) -> Option<Duration> {
+        match &*self.0.capacity.load() {
+            Some(capacity) => capacity.fits_in(self.0.clock.now_ms(), tokens),
+            None => Some(Duration::ZERO),
+        }
+    }
+
+    /// Takes an estimate of tokens from the committed capacity if it fits; always true where none is
+    /// committed. What was taken must be settled; [`Deployment::admit_for`] sees to that by itself.
+    #[must_use = "tokens that were not taken must not be used"]
+    pub fn take(&self, tokens: u64) -> bool {
+        match &*self.0.capacity.load() {
+            Some(capacity) => capacity.take(self.0.clock.now_ms(), tokens),
+            None => true,
+        }
+    }
+
+    /// Corrects an estimate that was taken by what was used; 0 gives all of it back.
+    pub fn settle(&self, estimated: u64, actual: u64) {
+        if let Some(capacity) = &*self.0.capacity.load() {
+            capacity.settle(self.0.clock.now_ms(), estimated, actual);
+        }
+    }
+
+    /// Tells the circuit what a health probe of the gateway's own found. While the circuit is closed only a
+    /// bad finding counts, like a failure; once an open circuit may be probed, the finding decides about it.
+    pub fn probed(&self, healthy: bool) {
+        let cell = &*self.0;
+        let timeout_ms = cell.probe_timeout_ms.load(Ordering::Relaxed);
+        let ticket = match cell.gate.admit(|| cell.clock.now_ms(), timeout_ms) {
+            Ok(Pass::Probe(ticket)) => Some(ticket),
+            Ok(Pass::Normal) if !healthy => None,
+            Ok(Pass::Normal) | Err(_) => return,
+        };
+        let failure = (!healthy).then_some(FailureKind::Probe);
+        self.tell(Report { failure, retry_after: None, ticket });
+    }
+
+    /// Whether a request would be admitted now. The clock is read only when the circuit is not closed.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.gate.is_passable(|| self.0.clock.now_ms())
+    }
+
+    /// When a request may be admitted; none when it would be now.
+    #[must_use]
+    pub fn recovers_in(&self) -> Option<Duration> {
+        if self.is_ready() { None } else { self.wait(self.0.gate.position()) }
+    }
+
+    /// Attempts under way.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.0.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Moving average to the first byte, else of the whole attempt; none before the first success.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.0.first_byte.get().or_else(|| self.0.latency.get())
+    }
+
+    /// How slow answers begin here, for comparing deployments: the peak-sensitive average of the time to the
+    /// first byte, µs. A slow answer counts at once and fades with a time constant of ten seconds, also when
+    /// no further answer comes; so a deployment that nobody asks is worth a try again. 0 before the first
+    /// answer. Multiply by `in_flight() + 1` for the expected wait. Reads two atomics. `now_ms` is what
+    /// [`Deployment::now_ms`] of any deployment says.
+    #[must_use]
+    pub fn latency_score(&self, now_ms: u64) -> u64 {
+        self.0.first_byte.faded_us(now_ms)
+    }
+
+    /// Milliseconds on the clock that all deployments share.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
+    }
+
+    /// The time within which 95 of 100 answers of the last minute began, at most a quarter too long; none
+    /// when fewer than 20 did. Reads about 200 atomics: for what is done once per request at most.
+    #[must_use]
+    pub fn first_byte_p95(&self) -> Option<Duration> {
+        self.0.first_bytes.percentile(self.0.clock.now_ms(), 95)
+    }
+
+    /// The living actor; a new one if there is none, unless the deployment is retired.
+    pub(super) fn actor(&self) -> Addr<BackendActor> {
+        let mut slot = self.0.actor.lock();
+        if let Some(actor) = slot.as_ref() {
+            if actor.connected() || self.0.retired.load(Ordering::Relaxed) {
+                return actor.clone();
+            }
+            self.0.respawned.fetch_add(1, Ordering::Relaxed);
+            self.0.waiting_reports.store(0, Ordering::Relaxed);
+            tracing::error!(deployment = %self.0.id, "the backend's actor died and is replaced");
+        }
+        let cell = Arc::clone(&self.0);
+        let actor = BackendActor::start_in_arbiter(&self.0.arbiter, move |_| BackendActor::new(cell));
+        slot.insert(actor).clone()
+    }
+
+    pub(super) fn cell(&self) -> &Cell {
+        &self.0
+    }
+
+    pub(super) fn wait(&self, position: Position) -> Option<Duration> {
+        let left = |at_ms: u64| Duration::from_millis(at_ms.saturating_sub(self.0.clock.now_ms()));
+        match position {
+            Position::Closed => None,
+            Position::Open { until_ms } => Some(left(until_ms)),
+            Position::Probing { expires_ms } => Some(left(expires_ms).min(PROBE_WAIT)),
+            Position::Held => Some(HELD_WAIT),
+        }
+    }
+
+    /// Sends without waiting. A mailbox does not keep its bound against senders that are made anew, so the
+    /// reports under way are counted here.
+    fn tell(&self, report: Report) {
+        let cell = &*self.0;
+        if cell.waiting_reports.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING_REPORTS {
+            cell.waiting_reports.fetch_sub(1, Ordering::Relaxed);
+            // A lost outcome of a probe costs its time limit, any other one a count.
+            cell.outcomes_dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.actor().do_send(report);
+    }
+
+    fn ended(&self, pass: Pass, outcome: &AttemptOutcome) {
+        let cell = &*self.0;
+        let ticket = match pass {
+            Pass::Normal => None,
+            Pass::Probe(ticket) => Some(ticket),
+        };
+        match outcome.class {
+            AttemptClass::Success => {
+                cell.succeeded.fetch_add(1, Ordering::Relaxed);
+                self.time(outcome);
+                if let Some(ticket) = ticket {
+                    self.tell(Report { failure: None, retry_after: None, ticket: Some(ticket) });
+                }
+            }
+            AttemptClass::Failure(kind) => self.failed(kind, outcome, ticket),
+            AttemptClass::Neutral => {
+                if let Some(ticket) = ticket {
+                    cell.gate.abandon(ticket, cell.clock.now_ms());
+                }
+            }
+        }
+    }
+
+    fn failed(&self, kind: FailureKind, outcome: &AttemptOutcome, ticket: Option<Ticket>) {
+        let cell = &*self.0;
+        cell.failed.fetch_add(1, Ordering::Relaxed);
+        if kind == FailureKind::Status(429)
+            && let Some(capacity) = &*cell.capacity.load()
+        {
+            // What is committed is used up: that is its purpose, not a failure.
+            let now_ms = cell.clock.now_ms();
+            capacity.refused(now_ms, outcome.retry_after);
+            if let Some(ticket) = ticket {
+                cell.gate.abandon(ticket, now_ms);
+            }
+            return;
+        }
+        if kind == FailureKind::Timeout {
+            self.time(outcome);
+        }
+        self.tell(Report { failure: Some(kind), retry_after: outcome.retry_after, ticket });
+    }
+
+    fn time(&self, outcome: &AttemptOutcome) {
+        let now_ms = self.0.clock.now_ms();
+        self.0.latency.record(now_ms, outcome.latency);
+        // A call that timed out before its first byte was at least that slow.
+        let first_byte = outcome.first_byte.unwrap_or(outcome.latency);
+        self.0.first_byte.record(now_ms, first_byte);
+        self.0.first_bytes.record(now_ms, first_byte);
+    }
+}
+
+/// An admitted attempt. Dropped without a report it counts for nothing and frees its place.
+#[derive(Debug)]
+#[must_use = "an attempt that is dropped says nothing about its backend"]
+pub struct InFlight {
+    deployment: Deployment,
+    pass: Pass,
+    ended: bool,
+    /// Tokens that were taken from committed capacity for it.
+    charged: Option<u64>,
+}
+
+impl InFlight {
+    /// Whether this attempt decides about the circuit.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        matches!(self.pass, Pass::Probe(_))
+    }
+
+    /// Counts tokens against committed capacity whether they fit or not: for a request that must go here
+    /// because there is nowhere else. The attempt gives back what it does not use.
+    pub fn charge(&mut self, tokens: u64) {
+        if let Some(capacity) = &*self.deployment.0.capacity.load() {
+            capacity.charge(self.deployment.0.clock.now_ms(), tokens);
+            self.charged = Some(self.charged.unwrap_or(0).saturating_add(tokens));
+        }
+    }
+
+    /// Notes what the provider said about its rate limits.
+    pub fn note_rates(&self, rates: &RateHeaders) {
+        let cell = self.deployment.cell();
+        cell.rates.note(rates, cell.clock.now_ms());
+    }
+
+    /// Says how the attempt ended. Never waits.
+    pub fn report(mut self, outcome: AttemptOutcome) {
+        self.end(&outcome);
+    }
+
+    fn end(&mut self, outcome: &AttemptOutcome) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.deployment.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+            if let Some(estimated) = self.charged.take() {
+                self.deployment.settle(estimated, outcome.tokens.unwrap_or(0));
+            }
+            self.deployment.ended(self.pass, outcome);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let nothing = AttemptOutcome {
+            class: AttemptClass::Neutral,
+            latency: Duration::ZERO,
+            first_byte: None,
+            retry_after: None,
+            tokens: None,
+        };
+        self.end(&nothing);
+    }
+}

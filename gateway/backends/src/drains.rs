@@ -1,0 +1,58 @@
+//! Bounds on what goes on after its client has gone: time, bytes and number, per alias.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tollgate_config::DrainConfig;
+
+/// The answers of one alias that are read without a client; clones share the bound.
+#[derive(Debug, Clone)]
+pub struct Drains {
+    rules: DrainConfig,
+    running: Arc<AtomicU32>,
+}
+
+/// A place among the answers that are read without a client.
+#[derive(Debug)]
+pub struct Slot(Arc<AtomicU32>);
+
+impl Drains {
+    /// None is running.
+    #[must_use]
+    pub fn new(rules: DrainConfig) -> Self {
+        Self { rules, running: Arc::default() }
+    }
+
+    /// Bounds.
+    #[must_use]
+    pub fn rules(&self) -> &DrainConfig {
+        &self.rules
+    }
+
+    /// Takes a place; none when as many as allowed are running.
+    #[must_use]
+    pub fn slot(&self) -> Option<Slot> {
+        let more = |running: u32| (running < self.rules.max_concurrent).then_some(running + 1);
+        self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Slot(Arc::clone(&self.running)))
+    }
+
+    /// Runs `work` as a task of this worker, within the time bound and if there is a place. Must be called
+    /// on a worker.
+    pub fn spawn(&self, work: impl Future<Output = ()> + 'static) {
+        let Some(slot) = self.slot() else { return };
+        let max = self.rules.max.0;
+        actix_rt::spawn(async move {
+            // When the time is over the work is dropped, which closes its books.
+            let _ = tokio::time::timeout(max, work).await;
+            drop(slot);
+        });
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

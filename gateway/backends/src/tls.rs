@@ -1,0 +1,152 @@
+//! TLS towards backends and token endpoints: the system's roots, TLS 1.2 and 1.3; for a backend that wants
+//! it, authorities of its own and a certificate of the gateway.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use secrecy::ExposeSecret;
+use tollgate_config::{BackendTlsConfig, ClientCertificateConfig};
+use tollgate_settings::SecretError;
+
+/// Client settings with the system's certificate authorities, which are read once per process. Without any
+/// (a bare container) every https backend will be refused at its handshake; that is logged once, and http
+/// backends work.
+///
+/// # Errors
+/// When the cryptography provider does not offer the protocol versions.
+pub fn client_config() -> Result<ClientConfig, rustls::Error> {
+    Ok(builder()?.with_root_certificates(system_roots()).with_no_client_auth())
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
+}
+
+fn system_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let read = || {
+        let mut roots = RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            tracing::warn!("no certificate authorities on this system: https endpoints cannot be verified");
+        }
+        Arc::new(roots)
+    };
+    Arc::clone(ROOTS.get_or_init(read))
+}
+
+/// TLS settings of one backend that differ from those of all others. They do not print.
+pub struct BackendTls {
+    client: ClientConfig,
+}
+
+/// Why the TLS settings of a backend cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendTlsError {
+    /// The file of authorities is not usable.
+    #[error("{path} is not a PEM file of certificates: {reason}")]
+    Authorities {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The client certificate or its key cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The client certificate is no PEM certificate.
+    #[error("the certificate is not a PEM certificate")]
+    Certificate,
+    /// The key is no PEM key.
+    #[error("the key is not a PEM private key")]
+    Key,
+    /// Certificate and key do not fit together, or are of a kind that is not supported.
+    #[error("certificate and key cannot be used together: {0}")]
+    Pair(rustls::Error),
+    /// The cryptography provider does not offer the protocol versions.
+    #[error(transparent)]
+    Provider(rustls::Error),
+}
+
+impl BackendTlsError {
+    /// The field at fault, below `tls`.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Authorities { .. } => "ca",
+            Self::Secret(_) | Self::Pair(_) | Self::Provider(_) => "client_certificate",
+            Self::Certificate => "client_certificate.certificate",
+            Self::Key => "client_certificate.key",
+        }
+    }
+}
+
+impl BackendTls {
+    /// Resolves configured settings.
+    ///
+    /// # Errors
+    /// When a file, certificate or key is not usable.
+    pub fn resolve(config: &BackendTlsConfig) -> Result<Self, BackendTlsError> {
+        let roots = match &config.ca {
+            Some(path) => Arc::new(read_authorities(path)?),
+            None => system_roots(),
+        };
+        let builder = builder().map_err(BackendTlsError::Provider)?.with_root_certificates(roots);
+        let client = match &config.client_certificate {
+            None => builder.with_no_client_auth(),
+            Some(pair) => {
+                let (chain, key) = read_pair(pair)?;
+                builder.with_client_auth_cert(chain, key).map_err(BackendTlsError::Pair)?
+            }
+        };
+        Ok(Self { client })
+    }
+
+    /// The settings for a client.
+    #[must_use]
+    pub const fn client_config(&self) -> &ClientConfig {
+        &self.client
+    }
+}
+
+impl fmt::Debug for BackendTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BackendTls(***)")
+    }
+}
+
+fn read_authorities(path: &Path) -> Result<RootCertStore, BackendTlsError> {
+    let failed = |reason: String| BackendTlsError::Authorities { path: path.display().to_string(), reason };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))? {
+        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+        roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(failed("it has none".to_owned())) } else { Ok(roots) }
+}
+
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn read_pair(config: &ClientCertificateConfig) -> Result<Pair, BackendTlsError> {
+    let certificate = config.certificate.resolve()?;
+    let chain: Result<Vec<_>, pem::Error> =
+        CertificateDer::pem_slice_iter(certificate.expose_secret().as_bytes()).collect();
+    let chain = chain.map_err(|_| BackendTlsError::Certificate)?;
+    if chain.is_empty() {
+        return Err(BackendTlsError::Certificate);
+    }
+    let key = config.key.resolve()?;
+    let key =
+        PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes()).map_err(|_| BackendTlsError::Key)?;
+    Ok((chain, key))
+}
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;

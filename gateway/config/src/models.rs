@@ -1,0 +1,121 @@
+//! Models as clients see them, and the targets that serve them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tollgate_settings::units::Tokens;
+
+use super::{CacheConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, TimeoutOverrides};
+
+/// A model as clients see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Where requests for it go.
+    pub targets: Vec<TargetConfig>,
+    /// What a request has when its client does not say.
+    #[serde(default)]
+    pub defaults: AliasDefaults,
+    /// The most that a client may ask for.
+    #[serde(default)]
+    pub caps: AliasCaps,
+    /// What happens to parameters that the API format of the target has no place for.
+    #[serde(default)]
+    pub on_unmappable: OnUnmappableConfig,
+    /// How one of them is chosen.
+    #[serde(default)]
+    pub pool: PoolConfig,
+    /// How far a request goes to find a target that answers.
+    #[serde(default)]
+    pub failover: FailoverConfig,
+    /// Timeouts that replace those of the backends.
+    #[serde(default)]
+    pub timeouts: TimeoutOverrides,
+    /// What becomes of an answer whose client has gone.
+    #[serde(default)]
+    pub on_disconnect: OnDisconnectConfig,
+    /// A second call to another target when the first is slow; never when absent.
+    #[serde(default)]
+    pub hedge: Option<HedgeConfig>,
+    /// Whether its answers are cached.
+    #[serde(default)]
+    pub cache: Option<CacheConfig>,
+    /// Not listed by `/models`, but usable.
+    #[serde(default)]
+    pub hidden: bool,
+}
+
+/// One way to serve a model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetConfig {
+    /// Name of the backend.
+    pub backend: Arc<str>,
+    /// The model's name there.
+    pub model: Arc<str>,
+    /// Lower numbers are tried first.
+    #[serde(default = "super::defaults::priority")]
+    pub priority: u32,
+    /// Name of the variant in a weighted trial: in usage events and in `x-tollgate-variant`.
+    #[serde(default)]
+    pub variant: Option<Arc<str>>,
+    /// Share of the traffic within the priority group.
+    #[serde(default = "super::defaults::weight")]
+    pub weight: u32,
+}
+
+/// What a request has when its client does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AliasDefaults {
+    /// Most tokens of the answer.
+    pub max_output_tokens: Option<Tokens>,
+    /// Temperature, on the client's scale.
+    pub temperature: Option<f64>,
+}
+
+/// The most that a client may ask for; more is lowered to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AliasCaps {
+    /// Most tokens of the answer; also for requests that do not say.
+    pub max_output_tokens: Option<Tokens>,
+    /// Temperature, on the client's scale.
+    pub temperature: Option<f64>,
+}
+
+impl AliasDefaults {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl AliasCaps {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What happens to parameters that the API format of the target has no place for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnmappableConfig {
+    /// The request is refused with `unsupported_parameter`.
+    #[default]
+    Reject,
+    /// They are left out and named in `x-tollgate-dropped-parameters`.
+    Drop,
+}
+
+impl From<OnUnmappableConfig> for tollgate_formats::OnUnmappable {
+    fn from(config: OnUnmappableConfig) -> Self {
+        match config {
+            OnUnmappableConfig::Reject => Self::Reject,
+            OnUnmappableConfig::Drop => Self::Drop,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The API formats that backends speak.
+
+use serde::{Deserialize, Serialize};
+
+/// API format of a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendFormat {
+    /// OpenAI Chat Completions and whatever is compatible with it.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// Azure OpenAI, deployments in the path or in the body.
+    #[serde(rename = "azure-openai")]
+    AzureOpenAi,
+    /// Anthropic Messages.
+    Anthropic,
+    /// Amazon Bedrock: Converse, and InvokeModel for embeddings.
+    Bedrock,
+    /// Google Gemini: generateContent.
+    Gemini,
+}
+
+impl BackendFormat {
+    /// Its name in configuration, events and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::AzureOpenAi => "azure-openai",
+            Self::Anthropic => "anthropic",
+            Self::Bedrock => "bedrock",
+            Self::Gemini => "gemini",
+        }
+    }
+}

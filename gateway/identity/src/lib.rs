@@ -1,0 +1,95 @@
+//! Who is calling, and what they may use.
+//!
+//! A request carries a gateway key in one of four headers. Only SHA-256 hashes of keys are held; a key is
+//! found by its hash, and the hash is compared in constant time. A key that is unknown and a key that is
+//! malformed are answered alike.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tollgate_base::headers::Headers;
+use tollgate_expressions::KEY_HEADERS;
+
+pub mod subscription;
+
+pub use subscription::{Caller, CallerLimit, KeyTable, Product};
+
+/// Longest key that is looked at, bytes.
+const MAX_KEY_BYTES: usize = 512;
+
+/// Why nobody is known to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// No gateway key was sent.
+    #[error("no gateway key was sent")]
+    MissingKey,
+    /// The key is unknown or malformed.
+    #[error("the gateway key is not valid")]
+    InvalidKey,
+}
+
+/// The caller that the request's key belongs to.
+///
+/// # Errors
+/// When there is no key, or none that is known.
+pub fn identify(headers: &dyn Headers, keys: &KeyTable) -> Result<Arc<Caller>, IdentityError> {
+    let key = presented_key(headers).ok_or(IdentityError::MissingKey)?;
+    if key.len() > MAX_KEY_BYTES {
+        return Err(IdentityError::InvalidKey);
+    }
+    let hash: [u8; 32] = Sha256::digest(key).into();
+    keys.find(&hash).ok_or(IdentityError::InvalidKey)
+}
+
+/// The key that a request carries, whether it is valid or not.
+#[must_use]
+pub fn presented_key(headers: &dyn Headers) -> Option<&[u8]> {
+    KEY_HEADERS.iter().find_map(|name| {
+        let value = headers.first(name)?;
+        match *name {
+            "authorization" => bearer(value),
+            _ => Some(value),
+        }
+        .map(<[u8]>::trim_ascii)
+        .filter(|key| !key.is_empty())
+    })
+}
+
+/// The credentials of the `Bearer` scheme, whose name is case-insensitive (RFC 9110 §11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    fn key_in(name: &'static str, value: &str) -> Option<Vec<u8>> {
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        presented_key(&headers).map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn a_key_is_read_from_each_of_its_headers() {
+        for (name, value) in [
+            ("authorization", "Bearer k1"),
+            ("authorization", "bearer  k1 "),
+            ("api-key", "k1"),
+            ("x-api-key", "k1"),
+            ("ocp-apim-subscription-key", "k1"),
+        ] {
+            assert_eq!(key_in(name, value).as_deref(), Some(&b"k1"[..]), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_and_empty_values_are_no_key() {
+        for (name, value) in [("authorization", "Basic azE="), ("authorization", "Bearer "), ("api-key", " ")]
+        {
+            assert_eq!(key_in(name, value), None, "{name}: {value}");
+        }
+    }
+}

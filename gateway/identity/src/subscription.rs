@@ -1,0 +1,217 @@
+//! Subscriptions and products, resolved once per configuration so that requests only look up.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq;
+use tollgate_config::validate::key_hash;
+use tollgate_config::{CacheScope, Config, CounterScope, SubscriptionConfig};
+use tollgate_limits::{CounterKey, TokenRule};
+use tollgate_schemas::usage::Payer;
+
+/// Tags that are columns of their own in events and reports.
+const COST_CENTER: &str = "cost_center";
+const TEAM: &str = "team";
+const APP: &str = "app";
+
+/// What a gateway key stands for.
+#[derive(Debug)]
+pub struct Caller {
+    /// The product its subscription is made for.
+    pub product: Arc<Product>,
+    /// Who pays; copied into every event.
+    pub payer: Payer,
+    /// The limits on its use, with their counter keys worked out.
+    pub limits: Box<[CallerLimit]>,
+}
+
+/// A bundle of models.
+#[derive(Debug)]
+pub struct Product {
+    /// Aliases that may be used.
+    pub models: HashSet<Arc<str>>,
+    /// APIs that may be called.
+    pub apis: HashSet<Arc<str>>,
+    /// Who goes first when capacity is short.
+    pub tier: u8,
+}
+
+/// One limit as it applies to one caller.
+#[derive(Debug)]
+pub struct CallerLimit {
+    /// What is counted together.
+    pub key: CounterKey,
+    /// How much.
+    pub rule: TokenRule,
+    /// What the counter key is made of, for messages.
+    pub scope: CounterScope,
+}
+
+/// Gateway keys by hash.
+#[derive(Debug, Default)]
+pub struct KeyTable {
+    callers: HashMap<[u8; 32], Arc<Caller>, ahash::RandomState>,
+}
+
+impl KeyTable {
+    /// The caller whose key has this hash.
+    #[must_use]
+    pub fn find(&self, hash: &[u8; 32]) -> Option<Arc<Caller>> {
+        let (known, caller) = self.callers.get_key_value(hash)?;
+        bool::from(known.ct_eq(hash)).then(|| Arc::clone(caller))
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.callers.len()
+    }
+
+    /// Whether there is no key at all, so that nobody can call.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.callers.is_empty()
+    }
+
+    /// The keys of a validated configuration.
+    #[must_use]
+    pub fn build(config: &Config) -> Self {
+        let products: HashMap<&str, Arc<Product>> = config
+            .products
+            .iter()
+            .map(|(name, product)| {
+                (
+                    &**name,
+                    Arc::new(Product {
+                        models: product.models.iter().cloned().collect(),
+                        apis: product.apis.iter().cloned().collect(),
+                        tier: product.tier,
+                    }),
+                )
+            })
+            .collect();
+        let mut table = Self::default();
+        for (name, subscription) in &config.subscriptions {
+            let Some(product) = products.get(&*subscription.product) else { continue };
+            for key in &subscription.keys {
+                let Some(hash) = key_hash(key) else { continue };
+                let key_id = key.id.clone().unwrap_or_else(|| hex::encode(&hash[..6]).into());
+                let caller = resolve(config, name, subscription, Arc::clone(product), key_id);
+                table.callers.insert(hash, Arc::new(caller));
+            }
+        }
+        table
+    }
+}
+
+impl Caller {
+    /// Whether its product has an API.
+    #[must_use]
+    pub fn may_call(&self, api: &str) -> bool {
+        self.product.apis.contains(api)
+    }
+
+    /// The owner of cached answers under a scope, within the tenant.
+    #[must_use]
+    pub fn cache_scope(&self, scope: CacheScope) -> Arc<str> {
+        match scope {
+            CacheScope::Key => format!("key:{}", self.payer.key_id).into(),
+            CacheScope::Subscription => format!("subscription:{}", self.payer.subscription).into(),
+            CacheScope::Team => format!("team:{}", self.payer.team).into(),
+            CacheScope::Tenant => "tenant".into(),
+        }
+    }
+}
+
+fn resolve(
+    config: &Config,
+    name: &Arc<str>,
+    subscription: &SubscriptionConfig,
+    product: Arc<Product>,
+    key_id: Arc<str>,
+) -> Caller {
+    let tag = |key: &str| subscription.tags.get(key).cloned().unwrap_or_default();
+    let columns = [COST_CENTER, TEAM, APP];
+    let other_tags: BTreeMap<Arc<str>, Arc<str>> = subscription
+        .tags
+        .iter()
+        .filter(|(key, _)| !columns.contains(&&***key))
+        .map(|(key, value)| (Arc::clone(key), Arc::clone(value)))
+        .collect();
+    let payer = Payer {
+        tenant: Arc::clone(&subscription.tenant),
+        cost_center: tag(COST_CENTER),
+        team: tag(TEAM),
+        app: tag(APP),
+        product: Arc::clone(&subscription.product),
+        subscription: Arc::clone(name),
+        key_id,
+        subject: None,
+        tags: other_tags,
+    };
+    let limits = config.products.get(&subscription.product).map(|p| p.limits.as_slice()).unwrap_or_default();
+    let limits = limits
+        .iter()
+        .map(|limit| CallerLimit {
+            key: counter_key(limit.per, &payer),
+            rule: TokenRule { tokens_per_minute: limit.tokens_per_minute.0 },
+            scope: limit.per,
+        })
+        .collect();
+    Caller { product, payer, limits }
+}
+
+/// Two products' limits never share a counter, whatever their scope.
+fn counter_key(scope: CounterScope, payer: &Payer) -> CounterKey {
+    let Payer { product, tenant, team, subscription, key_id, .. } = payer;
+    let name = scope.as_str();
+    CounterKey(match scope {
+        CounterScope::Key => format!("{product}/{name}/{key_id}").into(),
+        CounterScope::Subscription => format!("{product}/{name}/{subscription}").into(),
+        CounterScope::Team => format!("{product}/{name}/{tenant}/{team}").into(),
+        CounterScope::Tenant => format!("{product}/{name}/{tenant}").into(),
+        CounterScope::Product => format!("{product}/{name}").into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+    use tollgate_settings::load::parse_yaml;
+
+    use super::*;
+
+    fn table() -> KeyTable {
+        let hash = |key: &str| hex::encode(Sha256::digest(key));
+        let text = format!(
+            "products: {{ gold: {{ models: [m], limits: [ {{ per: team, tokens_per_minute: 10 }} ] }} }}\n\
+             subscriptions:\n  \
+             s: {{ product: gold, tenant: acme, tags: {{ cost_center: '4711', team: t, env: prod }}, keys: [ {{ id: k, sha256: {} }}, {{ sha256: {} }} ] }}\n",
+            hash("one"),
+            hash("two")
+        );
+        KeyTable::build(&parse_yaml("t.yaml".as_ref(), &text).unwrap())
+    }
+
+    #[test]
+    fn a_key_leads_to_its_payer() {
+        let caller = table().find(&Sha256::digest("one").into()).unwrap();
+        assert_eq!(
+            (&*caller.payer.cost_center, &*caller.payer.team, &*caller.payer.key_id),
+            ("4711", "t", "k")
+        );
+        assert_eq!(caller.payer.tags.len(), 1);
+        assert_eq!(&*caller.limits[0].key.0, "gold/team/acme/t");
+    }
+
+    #[test]
+    fn a_key_without_id_is_named_after_its_hash() {
+        let hash: [u8; 32] = Sha256::digest("two").into();
+        assert_eq!(&*table().find(&hash).unwrap().payer.key_id, &hex::encode(&hash[..6]));
+    }
+
+    #[test]
+    fn an_unknown_key_leads_nowhere() {
+        assert!(table().find(&[7; 32]).is_none());
+    }
+}

@@ -1,0 +1,219 @@
+//! Random schedules against a model: begin, settle, drop, publish, sync, faults, kills and power cuts in any
+//! order. Every schedule is its seed.
+//!
+//! What must hold at the end, after a last restart and a full publication:
+//!
+//! * nothing is published that was never begun, and no settlement that was never made;
+//! * after kills alone, every begun attempt has a row, and a settlement that was written wins;
+//! * after a power cut the same holds for what had been synced before it.
+
+use std::collections::BTreeMap;
+
+use tollgate_eventlog::segment::fake::Dice;
+
+use super::*;
+use crate::{IntentTicket, LedgerError};
+
+const SCHEDULES: u64 = 10_000;
+const STEPS: usize = 14;
+
+/// What is known of an attempt, ordered by how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Known {
+    Nothing,
+    Begun,
+    Settled,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    begun: UsageEvent,
+    /// The most that may be published.
+    most: Known,
+    /// What the spool holds as long as only processes die.
+    written: Known,
+    /// What the disk holds whatever happens.
+    durable: Known,
+    /// The process was killed between a failed sync and its repair, so a later sync says nothing about what
+    /// was written before (the limit that the spool's header names).
+    doubtful: bool,
+    ticket: Option<IntentTicket>,
+}
+
+struct World {
+    dice: Dice,
+    files: FakeFiles,
+    ledger: Ledger,
+    publisher: Publisher,
+    sink: Sink,
+    attempts: Vec<Attempt>,
+    now: Instant,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let files = FakeFiles::new();
+        let sink = Sink::default();
+        let (ledger, _) = open_with(&files, options_for(seed));
+        let publisher = publisher(&ledger, &sink);
+        Self { dice: Dice(seed), files, ledger, publisher, sink, attempts: Vec::new(), now: Instant::now() }
+    }
+
+    fn step(&mut self) {
+        self.now += Duration::from_secs(1);
+        match self.dice.below(16) {
+            0..=4 => self.begin(),
+            5..=7 => self.settle(),
+            8 => self.drop_ticket(),
+            9 | 10 => self.publish(),
+            11 => self.sync(),
+            12 => self.ledger.spool().maintain(self.now),
+            13 => self.fault(),
+            14 => self.kill(),
+            _ => self.power_cut(),
+        }
+    }
+
+    fn begin(&mut self) {
+        let begun = begun(self.ledger.next_position());
+        let ticket = match self.ledger.intent(&begun, None) {
+            Ok(ticket) => Some(ticket),
+            Err(LedgerError::Storage(_)) => None,
+            Err(error) => panic!("{error}"),
+        };
+        let written = if ticket.is_some() { Known::Begun } else { Known::Nothing };
+        self.attempts.push(Attempt {
+            begun,
+            most: written,
+            written,
+            durable: Known::Nothing,
+            doubtful: false,
+            ticket,
+        });
+    }
+
+    fn settle(&mut self) {
+        let pick = self.dice.next_bits() as usize;
+        let open: Vec<&mut Attempt> = self.attempts.iter_mut().filter(|a| a.ticket.is_some()).collect();
+        let count = open.len().max(1);
+        let Some(attempt) = open.into_iter().nth(pick % count) else { return };
+        let Some(ticket) = attempt.ticket.take() else { return };
+        attempt.most = Known::Settled;
+        if self.ledger.settle(ticket, &ended(&attempt.begun)).is_ok() {
+            attempt.written = Known::Settled;
+        }
+    }
+
+    fn drop_ticket(&mut self) {
+        if let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.ticket.is_some()) {
+            attempt.ticket = None;
+        }
+    }
+
+    fn publish(&mut self) {
+        let behaviours = [
+            Behaviour::Take,
+            Behaviour::Take,
+            Behaviour::TakeAndRetry,
+            Behaviour::Retry,
+            Behaviour::Full,
+            Behaviour::Fatal,
+        ];
+        let script: Vec<_> = (0..3).map(|_| behaviours[self.dice.below(behaviours.len())]).collect();
+        self.sink.script(script);
+        for _ in 0..1 + self.dice.below(3) {
+            self.publisher.step(self.now, Duration::ZERO);
+            self.now += Duration::from_secs(10);
+        }
+    }
+
+    fn sync(&mut self) {
+        if self.ledger.spool().sync().is_ok() && self.ledger.status().deferred == 0 {
+            for attempt in &mut self.attempts {
+                if !attempt.doubtful {
+                    attempt.durable = attempt.written;
+                }
+            }
+        }
+    }
+
+    fn fault(&mut self) {
+        match self.dice.below(3) {
+            0 => self.files.fail_syncs(1),
+            1 => self.files.set_free_bytes(Some(self.dice.below(3_000) as u64)),
+            _ => self.files.set_free_bytes(None),
+        }
+    }
+
+    fn kill(&mut self) {
+        let files = self.files.after_kill();
+        let sync_failed = self.ledger.spool().sync().is_err();
+        self.attempts.iter_mut().for_each(|attempt| attempt.doubtful |= sync_failed);
+        if self.dice.below(2) == 0 {
+            // The process died in the middle of a write.
+            let noise: Vec<u8> = (0..self.dice.below(200)).map(|_| self.dice.next_bits() as u8).collect();
+            files.damage(&newest_segment(&files), |bytes| bytes.extend_from_slice(&noise));
+        }
+        self.restart(files);
+    }
+
+    fn power_cut(&mut self) {
+        let files = self.files.after_power_cut(self.dice.next_bits());
+        for attempt in &mut self.attempts {
+            attempt.written = attempt.durable;
+        }
+        self.restart(files);
+    }
+
+    fn restart(&mut self, files: FakeFiles) {
+        self.ledger = open_with(&files, options_for(self.dice.next_bits())).0;
+        self.publisher = publisher(&self.ledger, &self.sink);
+        self.files = files;
+        for attempt in &mut self.attempts {
+            // The dead process's ticket acts on the disk that is gone.
+            attempt.ticket = None;
+        }
+    }
+
+    fn check(mut self, seed: u64) {
+        self.sink.script([]);
+        self.files.set_free_bytes(None);
+        self.files.fail_syncs(0);
+        self.restart(self.files.after_kill());
+        drain(&self.ledger, &self.sink);
+        let rows = report(&self.sink);
+        let known: BTreeMap<EventId, &Attempt> =
+            self.attempts.iter().map(|attempt| (attempt.begun.event_id, attempt)).collect();
+        for (id, row) in &rows {
+            let most = known.get(id).map_or(Known::Nothing, |attempt| attempt.most);
+            assert!(version(Some(row)) <= most, "seed {seed}: phantom {row:?}");
+        }
+        for attempt in &self.attempts {
+            let row = version(rows.get(&attempt.begun.event_id));
+            assert!(row >= attempt.written, "seed {seed}: {row:?} of {:?}", attempt.written);
+        }
+    }
+}
+
+fn version(row: Option<&UsageEvent>) -> Known {
+    match row {
+        None => Known::Nothing,
+        Some(event) if event.version == VERSION_RECOVERED => Known::Begun,
+        Some(_) => Known::Settled,
+    }
+}
+
+fn options_for(seed: u64) -> LedgerOptions {
+    LedgerOptions { segment_bytes: [1_000, 3_000, 8_000][(seed % 3) as usize], ..options() }
+}
+
+#[test]
+fn ten_thousand_random_schedules_lose_nothing_and_invent_nothing() {
+    for seed in 0..SCHEDULES {
+        let mut world = World::new(seed);
+        for _ in 0..STEPS {
+            world.step();
+        }
+        world.check(seed);
+    }
+}

@@ -1,0 +1,257 @@
+//! From a counter key to its counter, and from a counter to a living actor.
+//!
+//! Counters are made on first use and leave when they are idle and full: a full bucket is what a new one
+//! starts with, so nothing is forgotten. Their number is bounded; when the bound is reached the idle ones
+//! leave at once, and if there is none a new key is refused rather than served unlimited.
+
+use std::array;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use ahash::RandomState;
+use parking_lot::RwLock;
+use serde::Serialize;
+use tollgate_base::clock::Clock;
+
+use super::counter::{Counter, Reservation};
+use super::limiter_actor::{Answer, Reserve};
+use super::token_bucket::MAX_TOKENS;
+use super::{Ask, CounterKey, LimitExceeded, LimiterSnapshot, TokenRule};
+
+const SHARDS: usize = 16;
+
+/// How often a request looks for a living actor before it is refused.
+const TRIES: usize = 4;
+
+/// When a counter cannot be had at all: try again after this.
+const UNAVAILABLE: Duration = Duration::from_secs(1);
+
+/// Shortest time between two sweeps for idle counters, ms.
+const SWEEP_EVERY_MS: u64 = 100;
+
+/// How limiters treat their counters.
+#[derive(Debug, Clone)]
+pub struct LimiterOptions {
+    /// After this a reservation that nobody settled comes back (up to a fifteenth later).
+    pub reservation_expiry: Duration,
+    /// A full and unused counter leaves after this.
+    pub idle_after: Duration,
+    /// Counter keys at the same time.
+    pub max_keys: usize,
+    /// Time for refill and expiry.
+    pub clock: Clock,
+}
+
+impl Default for LimiterOptions {
+    fn default() -> Self {
+        Self {
+            reservation_expiry: Duration::from_secs(15 * 60),
+            idle_after: Duration::from_secs(5 * 60),
+            max_keys: 1_000_000,
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// The limiters of this process; clones are the same limiters.
+#[derive(Clone, Debug)]
+pub struct Limiters(Arc<Registry>);
+
+/// How the limiters are doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LimiterStats {
+    /// Counter keys in memory.
+    pub keys: usize,
+    /// Actors that died and were replaced.
+    pub respawned: u64,
+    /// Requests refused because no counter could be had.
+    pub unavailable: u64,
+    /// Tokens that came back because nobody settled their reservation.
+    pub expired_tokens: u64,
+}
+
+type Shard = RwLock<HashMap<CounterKey, Arc<Counter>, RandomState>>;
+
+#[derive(Debug)]
+pub(super) struct Registry {
+    shards: [Shard; SHARDS],
+    hasher: RandomState,
+    keys: AtomicUsize,
+    swept_at_ms: AtomicU64,
+    arbiter: ArbiterHandle,
+    options: LimiterOptions,
+    respawned: AtomicU64,
+    unavailable: AtomicU64,
+    expired_tokens: AtomicU64,
+}
+
+impl Limiters {
+    /// Starts limiters on a thread of their own. Must be called inside an actix system.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_in(&Arbiter::new().handle(), LimiterOptions::default())
+    }
+
+    /// Starts limiters whose actors live in `arbiter`.
+    #[must_use]
+    pub fn start_in(arbiter: &ArbiterHandle, options: LimiterOptions) -> Self {
+        Self(Arc::new(Registry {
+            shards: array::from_fn(|_| Shard::default()),
+            hasher: RandomState::new(),
+            keys: AtomicUsize::new(0),
+            swept_at_ms: AtomicU64::new(0),
+            arbiter: arbiter.clone(),
+            options,
+            respawned: AtomicU64::new(0),
+            unavailable: AtomicU64::new(0),
+            expired_tokens: AtomicU64::new(0),
+        }))
+    }
+
+    /// Takes tokens from the counter `key`. Waits for an actor only when the lease does not cover them
+    /// or the key has had another rule so far.
+    ///
+    /// # Errors
+    /// When the tokens do not fit now, or never will.
+    pub async fn reserve(
+        &self,
+        key: &CounterKey,
+        rule: TokenRule,
+        ask: Ask,
+    ) -> Result<Reservation, LimitExceeded> {
+        let rule = TokenRule { tokens_per_minute: rule.tokens_per_minute.min(MAX_TOKENS) };
+        if let Some(counter) = self.0.find(key)
+            && counter.cell().limit() == rule.tokens_per_minute
+            && let Ok(period) = counter.cell().take(ask)
+        {
+            counter.wake_if_asleep();
+            return Ok(Reservation::new(counter, ask.tokens, period));
+        }
+        Box::pin(self.reserve_slowly(key, rule, ask)).await
+    }
+
+    /// All counters, for operators; in no particular order.
+    #[must_use]
+    pub fn observe(&self) -> Vec<LimiterSnapshot> {
+        let shards = self.0.shards.iter();
+        shards
+            .flat_map(|shard| shard.read().values().map(|counter| counter.snapshot()).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// How the limiters are doing.
+    #[must_use]
+    pub fn stats(&self) -> LimiterStats {
+        LimiterStats {
+            keys: self.0.keys.load(Ordering::Relaxed),
+            respawned: self.0.respawned.load(Ordering::Relaxed),
+            unavailable: self.0.unavailable.load(Ordering::Relaxed),
+            expired_tokens: self.0.expired_tokens.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn reserve_slowly(
+        &self,
+        key: &CounterKey,
+        rule: TokenRule,
+        ask: Ask,
+    ) -> Result<Reservation, LimitExceeded> {
+        for _ in 0..TRIES {
+            let Some(counter) = self.0.find_or_create(key, rule) else { break };
+            if ask.tokens > rule.tokens_per_minute {
+                return Err(counter.refusal(rule, counter.balance().reset, true));
+            }
+            match counter.actor().send(Reserve { rule, ask }).await {
+                Ok(Answer::Granted(reservation)) => return Ok(reservation),
+                Ok(Answer::Refused { retry_after }) => return Err(counter.refusal(rule, retry_after, false)),
+                Ok(Answer::Sealed) => self.0.forget(&counter),
+                Err(_) => tracing::debug!(counter = %key, "the limiter died with a request waiting"),
+            }
+        }
+        self.0.unavailable.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(counter = %key, "no limiter could be had");
+        Err(LimitExceeded {
+            limit: rule.tokens_per_minute,
+            remaining: 0,
+            retry_after: UNAVAILABLE,
+            too_large: ask.tokens > rule.tokens_per_minute,
+        })
+    }
+}
+
+impl Registry {
+    fn shard(&self, key: &CounterKey) -> &Shard {
+        &self.shards[(self.hasher.hash_one(key) as usize) % SHARDS]
+    }
+
+    fn find(&self, key: &CounterKey) -> Option<Arc<Counter>> {
+        self.shard(key).read().get(key).cloned()
+    }
+
+    /// None when there are too many keys.
+    fn find_or_create(self: &Arc<Self>, key: &CounterKey, rule: TokenRule) -> Option<Arc<Counter>> {
+        match self.find(key) {
+            Some(counter) if !counter.cell().is_sealed() => return Some(counter),
+            Some(sealed) => self.forget(&sealed),
+            None => {}
+        }
+        if self.keys.load(Ordering::Relaxed) >= self.options.max_keys && !self.sweep() {
+            return None;
+        }
+        let mut shard = self.shard(key).write();
+        let counter = shard.entry(key.clone()).or_insert_with(|| {
+            self.keys.fetch_add(1, Ordering::Relaxed);
+            Arc::new(Counter::new(key.clone(), rule, Arc::downgrade(self), &self.options, &self.arbiter))
+        });
+        Some(Arc::clone(counter))
+    }
+
+    /// Removes a sealed counter from the map, unless its key has a new one already.
+    pub(super) fn forget(&self, counter: &Counter) {
+        let mut shard = self.shard(counter.key()).write();
+        if shard.get(counter.key()).is_some_and(|found| std::ptr::eq(Arc::as_ptr(found), counter)) {
+            shard.remove(counter.key());
+            self.keys.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A counter's actor died and is replaced.
+    pub(super) fn note_respawn(&self) {
+        self.respawned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tokens came back that nobody had settled.
+    pub(super) fn note_expired(&self, tokens: u64) {
+        self.expired_tokens.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    /// Makes room by letting all counters go that are full and unused; false when there were none.
+    fn sweep(&self) -> bool {
+        let now_ms = self.options.clock.now_ms();
+        let due =
+            |last_ms: u64| (now_ms >= last_ms + SWEEP_EVERY_MS || last_ms == 0).then_some(now_ms.max(1));
+        if self.swept_at_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, due).is_err() {
+            return false;
+        }
+        let mut found = false;
+        for shard in &self.shards {
+            shard.write().retain(|_, counter| {
+                let sealed = counter.cell().try_seal();
+                if sealed {
+                    self.keys.fetch_sub(1, Ordering::Relaxed);
+                    counter.wake_if_asleep();
+                    found = true;
+                }
+                !sealed
+            });
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

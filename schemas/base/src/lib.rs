@@ -1,0 +1,9 @@
+//! What every crate of Tollgate shares: the clock of decisions, wall time, error chains, hashes that never change,
+//! names that somebody may have meant, and headers whatever library carries them.
+
+pub mod clock;
+pub mod errors;
+pub mod hash;
+pub mod headers;
+pub mod names;
+pub mod time;
