@@ -102,7 +102,6 @@ pub fn wanted_upgrade(client: &dyn Headers) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header as h;
 
     fn client(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();

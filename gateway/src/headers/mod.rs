@@ -55,7 +55,6 @@ pub fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header as h;
 
     fn client(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
