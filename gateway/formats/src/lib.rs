@@ -23,8 +23,10 @@ pub mod openai_media;
 pub mod openai_responses;
 pub mod sse;
 pub mod unmapped;
+#[cfg(test)]
+mod usage_tests;
 pub mod view;
 
 pub use error::{ErrorShown, FormatError, ProviderError, ProviderErrorKind};
-pub use exchange::{Answer, Request, Shown, StreamEvent, Usage};
+pub use exchange::{Answer, Reported, Request, Shown, StreamEvent, Usage};
 pub use unmapped::{OnUnmappable, Unmapped};

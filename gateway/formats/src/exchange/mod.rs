@@ -14,7 +14,7 @@ pub use answer::{Answer, Shown, Stop};
 pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
 pub use request::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice};
 pub use stream::{Delta, PartStart, StreamDecoder, StreamEncoder, StreamEvent};
-pub use usage::{Lines, Usage};
+pub use usage::{Lines, Reported, Usage};
 pub use vectors::Vectors;
 
 /// Text that borrows from the body it was read from where it can.

@@ -123,7 +123,9 @@ impl Decoder {
             self.choice(choice, out)?;
         }
         if let Some(report) = chunk.usage {
-            out(StreamEvent::Usage(report.usage()));
+            // Some servers report with every chunk.
+            let usage = report.usage();
+            out(StreamEvent::Usage(if self.stop_told { usage } else { usage.running() }));
         }
         Ok(())
     }
