@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::decode::{extra, missing};
 use crate::anthropic::wire::{Block, Content, SourceField, SourceObject};
-use crate::error::FormatError;
+use crate::error::{FormatError, request_fault};
 use crate::exchange::{CacheMark, Extra, Image, Media, Part, Source, Text, ToolCall, ToolResult};
 
 /// Where a block stands; its path is written only when it is needed.
@@ -117,7 +117,7 @@ fn tool_result<'a>(
         Some(raw) => Some(serde_json::from_str::<Content<'a>>(raw.get()).map_err(|error| {
             let path = place.field("content");
             FormatError::Invalid {
-                message: format!("`{path}` cannot be read: {error}"),
+                message: format!("`{path}` cannot be read: {}", request_fault(&error)),
                 param: Some(path.into()),
             }
         })?),

@@ -247,7 +247,7 @@ fn event<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, FormatError> {
 }
 
 fn unreadable(error: serde_json::Error) -> FormatError {
-    broken(&error.to_string())
+    broken(&FormatError::from(error).to_string())
 }
 
 fn broken(what: &str) -> FormatError {
