@@ -5,12 +5,14 @@
 
 pub mod answer;
 pub mod content;
+pub mod embeddings;
 pub mod request;
 pub mod stream;
 pub mod usage;
 pub mod vectors;
 
 pub use answer::{Answer, Shown, Stop};
+pub(crate) use content::GEMINI_SIGNATURE_MARK;
 pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
 pub use request::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice};
 pub use stream::{Delta, PartStart, StreamDecoder, StreamEncoder, StreamEvent};

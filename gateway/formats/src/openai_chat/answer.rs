@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::request::{TIERS, write_call};
-use super::usage::{self, UsageReport};
 use super::wire::{CallWire, Content, PartWire, ThinkingBlock, ToolCallWire};
 use crate::error::FormatError;
 use crate::exchange::{Answer, Part, Shown, Stop, Text, ToolCall, Usage};
 use crate::json::{Array, Object, Str, answer_text, write};
+use crate::openai::usage::{self, UsageReport};
 
 #[derive(Deserialize)]
 struct Completion<'a> {

@@ -7,7 +7,7 @@ use crate::json::Object;
 
 /// `usage` of an answer or of a stream's chunk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub struct UsageReport {
+pub(crate) struct UsageReport {
     #[serde(default)]
     prompt_tokens: Option<u64>,
     #[serde(default)]
@@ -51,7 +51,7 @@ impl UsageReport {
     /// compatible endpoint, xAI): what the total has beyond its parts is reasoning. Where one part is missing, the
     /// total tells it.
     #[must_use]
-    pub fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> Usage {
         let rest_of = |part: Option<u64>| Some(self.total_tokens?.saturating_sub(part?));
         let prompt_said = self.prompt_tokens.or_else(|| rest_of(self.completion_tokens));
         let completion_said = self.completion_tokens.or_else(|| rest_of(self.prompt_tokens));
@@ -87,7 +87,7 @@ impl UsageReport {
 
     /// The usage of embeddings, which have a prompt only.
     #[must_use]
-    pub fn embedding(&self) -> Usage {
+    pub(crate) fn embedding(&self) -> Usage {
         let said = self.prompt_tokens.or(self.total_tokens);
         Usage { embedding: said.unwrap_or(0), input_reported: Reported::of(said), ..Usage::reported() }
     }
