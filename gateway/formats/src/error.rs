@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use serde_json::error::Category;
+
 /// A body, event or request that cannot be read or written in a format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
@@ -33,9 +35,32 @@ impl FormatError {
     }
 }
 
+/// An answer that cannot be read. The parser's own words would quote it, and answers must not get into logs.
 impl From<serde_json::Error> for FormatError {
     fn from(error: serde_json::Error) -> Self {
-        Self::Invalid { message: format!("the JSON cannot be read: {error}"), param: None }
+        let fault = match error.classify() {
+            Category::Data => "a value has not the form that was expected",
+            Category::Eof => "it ends too early",
+            Category::Syntax | Category::Io => "it is not JSON",
+        };
+        let (line, column) = (error.line(), error.column());
+        let message = format!("the JSON cannot be read: {fault} (line {line} column {column})");
+        Self::Invalid { message, param: None }
+    }
+}
+
+/// What is wrong with the JSON of a request, for its sender: what was expected, but not what stands there. Errors
+/// of requests get into logs as well.
+pub(crate) fn request_fault(error: &serde_json::Error) -> String {
+    const QUOTING: [&str; 4] = ["invalid type: ", "invalid value: ", "unknown variant `", "unknown field `"];
+    let text = error.to_string();
+    if !QUOTING.into_iter().any(|start| text.starts_with(start)) {
+        return text;
+    }
+    // What is quoted can hold the same words, but it comes first.
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => format!("an unexpected value at line {} column {}", error.line(), error.column()),
     }
 }
 
@@ -139,3 +164,7 @@ impl ProviderErrorKind {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

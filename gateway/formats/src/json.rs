@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::error::FormatError;
 use crate::exchange::Text;
 
 /// A JSON text that borrows from the body unless it holds escapes. A plain `Option<Cow<str>>` always copies.
@@ -170,6 +171,16 @@ impl<'o> Array<'o> {
     pub fn end(self) {
         self.out.push(b']');
     }
+}
+
+/// The text of a backend's whole answer, which is one JSON object in every format.
+pub(crate) fn answer_text(body: &[u8]) -> Result<&str, FormatError> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_| FormatError::invalid("the answer of the model is not UTF-8", None))?;
+    if !text.trim_start().starts_with('{') {
+        return Err(FormatError::invalid("the answer of the model is not a JSON object", None));
+    }
+    Ok(text)
 }
 
 /// Arguments of a tool as JSON text: as the text holds them, or as written where a server sends an object.

@@ -6,17 +6,23 @@
 //!
 //! Modules in reading order: [`exchange`] is the common view, [`unmapped`] says what a format cannot carry,
 //! [`error`] what can go wrong; then one folder per API format, each with the same file names: `request`,
-//! `answer`, `stream`, `error`.
+//! `answer`, `stream`, `error`. Formats do not import each other. What some of them share has a place of its own:
+//! `openai` what OpenAI's formats say alike, `claude` how Claude models think in whichever format, `calls` and `media`
+//! what formats refuse of each other's ids and files.
 
 pub mod anthropic;
 mod backend_format;
 pub mod bedrock;
 mod calls;
+mod claude;
 pub mod error;
 pub mod exchange;
 pub mod gemini;
 pub mod json;
+#[cfg(test)]
+mod layers_tests;
 mod media;
+mod openai;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_embeddings;
@@ -24,9 +30,11 @@ pub mod openai_media;
 pub mod openai_responses;
 pub mod sse;
 pub mod unmapped;
+#[cfg(test)]
+mod usage_tests;
 pub mod view;
 
 pub use backend_format::BackendFormat;
 pub use error::{ErrorShown, FormatError, ProviderError, ProviderErrorKind};
-pub use exchange::{Answer, Request, Shown, StreamEvent, Usage};
+pub use exchange::{Answer, Reported, Request, Shown, StreamEvent, Usage};
 pub use unmapped::{OnUnmappable, Unmapped};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use crate::error::FormatError;
+use crate::error::{FormatError, request_fault};
 
 /// Longest model name that is looked up, bytes; it is repeated in events and errors.
 pub(crate) const MAX_MODEL_BYTES: usize = 256;
@@ -93,8 +93,9 @@ pub fn object_text(body: &[u8]) -> Result<&str, FormatError> {
 /// # Errors
 /// [`FormatError::Invalid`] that says where and what.
 pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, FormatError> {
-    serde_json::from_str(object_text(body)?)
-        .map_err(|error| FormatError::invalid(format!("the request body cannot be read: {error}"), None))
+    serde_json::from_str(object_text(body)?).map_err(|error| {
+        FormatError::invalid(format!("the request body cannot be read: {}", request_fault(&error)), None)
+    })
 }
 
 /// A value that is there, `null` included: it has a place in the body that a change must take.

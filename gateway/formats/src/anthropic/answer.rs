@@ -10,7 +10,6 @@ use crate::calls::{Arguments, CallId};
 use crate::error::FormatError;
 use crate::exchange::{Answer, Part, Shown, Stop, Text, ToolCall, Usage};
 use crate::json::{self, Str};
-use crate::view;
 
 #[derive(serde::Deserialize)]
 struct Message<'a> {
@@ -33,7 +32,7 @@ struct Message<'a> {
 /// # Errors
 /// When the body is no message.
 pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
-    let message: Message<'_> = serde_json::from_str(view::object_text(body)?)?;
+    let message: Message<'_> = serde_json::from_str(json::answer_text(body)?)?;
     let (usage, service_tier) = match message.usage {
         Some(report) => (Some(report.after(&Usage::default())), report.service_tier),
         None => (None, None),

@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::exchange::Usage;
+use crate::exchange::{Reported, Usage};
 use crate::json::Str;
 
 /// A report; those at the end of a stream leave out what they do not repeat.
@@ -40,26 +40,33 @@ struct OutputDetails {
 }
 
 impl UsageIn<'_> {
-    /// The report in disjoint classes, on top of an earlier one of the same answer.
+    /// The report in disjoint classes, on top of an earlier one of the same answer. What either of them says counts
+    /// as final.
     pub(super) fn after(&self, earlier: &Usage) -> Usage {
-        let (cache_write_5m, cache_write_1h) = self.cache_writes(earlier);
-        let (output, reasoning) = match self.output_tokens {
-            None => (earlier.output, earlier.reasoning),
-            Some(total) => {
-                let details = self.output_tokens_details.as_ref().and_then(|details| details.thinking_tokens);
-                let reasoning = details.unwrap_or(earlier.reasoning).min(total);
-                (total - reasoning, reasoning)
-            }
-        };
-        Usage {
-            input: self.input_tokens.unwrap_or(earlier.input),
-            cache_read: self.cache_read_input_tokens.unwrap_or(earlier.cache_read),
-            cache_write_5m,
-            cache_write_1h,
-            output,
-            reasoning,
-            ..*earlier
+        let mut usage = *earlier;
+        if let Some(total) = self.output_tokens {
+            let details = self.output_tokens_details.as_ref().and_then(|details| details.thinking_tokens);
+            usage.reasoning = details.unwrap_or(earlier.reasoning).min(total);
+            usage.output = total - usage.reasoning;
+            usage.output_reported = Reported::Final;
         }
+        if self.says_input(earlier) {
+            (usage.cache_write_5m, usage.cache_write_1h) = self.cache_writes(earlier);
+            usage.input = self.input_tokens.unwrap_or(earlier.input);
+            usage.cache_read = self.cache_read_input_tokens.unwrap_or(earlier.cache_read);
+        }
+        if earlier.input_reported != Reported::No || self.says_input(earlier) {
+            usage.input_reported = Reported::Final;
+        }
+        usage
+    }
+
+    /// Some servers that report the prompt at the start of a stream put zeros in its place at the end.
+    fn says_input(&self, earlier: &Usage) -> bool {
+        let said =
+            [self.input_tokens, self.cache_creation_input_tokens, self.cache_read_input_tokens].into_iter();
+        let most = said.flatten().max();
+        most.is_some_and(|most| most > 0 || earlier.input_total() == 0) || self.cache_creation.is_some()
     }
 
     /// Tokens written for five minutes and for an hour. A total without its split keeps the hour's tokens of the
@@ -140,7 +147,7 @@ mod tests {
             cache_write_1h: 20,
             output: 18,
             reasoning: 12,
-            ..Usage::default()
+            ..Usage::reported()
         };
         assert_eq!(usage, expected);
         assert_eq!(usage.total(), 115);
@@ -148,11 +155,20 @@ mod tests {
 
     #[test]
     fn a_total_without_its_split_does_not_count_the_hour_twice() {
-        let earlier = Usage { cache_write_1h: 40, cache_write_5m: 2, ..Usage::default() };
+        let earlier = Usage { cache_write_1h: 40, cache_write_5m: 2, ..Usage::reported() };
         let usage = read(r#"{"cache_creation_input_tokens":42,"output_tokens":3}"#, &earlier);
         assert_eq!((usage.cache_write_5m, usage.cache_write_1h), (2, 40));
         let fresh = read(r#"{"cache_creation_input_tokens":42}"#, &Usage::default());
         assert_eq!((fresh.cache_write_5m, fresh.cache_write_1h), (42, 0));
+    }
+
+    #[test]
+    fn zeros_at_the_end_of_a_stream_do_not_take_the_prompt_back() {
+        let earlier = Usage { input: 10, cache_read: 5000, ..Usage::reported() };
+        let usage = read(r#"{"input_tokens":0,"output_tokens":3}"#, &earlier);
+        assert_eq!((usage.input, usage.cache_read, usage.output), (10, 5000, 3));
+        let usage = read(r#"{"input_tokens":18,"cache_read_input_tokens":8831}"#, &earlier);
+        assert_eq!((usage.input, usage.cache_read), (18, 8831));
     }
 
     #[test]
@@ -164,11 +180,11 @@ mod tests {
             cache_write_1h: 4,
             output: 5,
             reasoning: 6,
-            ..Usage::default()
+            ..Usage::reported()
         };
         let text = serde_json::to_string(&UsageOut(&usage, None)).unwrap();
         assert_eq!(read(&text, &Usage::default()), usage, "{text}");
-        let heard = Usage { input: 1, input_audio: 2, ..Usage::default() };
+        let heard = Usage { input: 1, input_audio: 2, ..Usage::reported() };
         assert!(serde_json::to_string(&UsageOut(&heard, None)).unwrap().contains(r#""input_tokens":3"#));
     }
 }

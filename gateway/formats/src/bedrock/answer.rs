@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::wire::{AdditionalFields, ServiceTier, TokenUsage, stop};
 use crate::error::FormatError;
 use crate::exchange::{Answer, Image, Part, Source, ToolCall, Usage};
-use crate::json::Str;
+use crate::json::{self, Str};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,9 +113,7 @@ struct ImageSource<'a> {
 /// # Errors
 /// When the body is not what Converse answers.
 pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| FormatError::invalid("the answer of the model is not UTF-8", None))?;
-    let body: Body<'_> = serde_json::from_str(text)?;
+    let body: Body<'_> = serde_json::from_str(json::answer_text(body)?)?;
     let blocks = body.output.message.content;
     let mut parts = Vec::with_capacity(blocks.len());
     for block in blocks {

@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 
 use super::operation_path;
 use crate::error::FormatError;
+use crate::exchange::embeddings::{EmbeddingRequest, Input};
 use crate::exchange::{Text, Vectors};
 use crate::json;
-use crate::openai_embeddings::request::{EmbeddingRequest, Input};
 use crate::unmapped::Unmapped;
 
 /// Header of the answer with the tokens of the input; Cohere's body does not say them.

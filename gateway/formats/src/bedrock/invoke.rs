@@ -44,13 +44,13 @@ struct Metrics {
 pub fn usage(counts: [Option<u64>; 4]) -> Option<Usage> {
     let [input, output, cache_read, cache_write] = counts;
     let input = input?;
-    let Some(output) = output else { return Some(Usage { embedding: input, ..Usage::default() }) };
+    let Some(output) = output else { return Some(Usage { embedding: input, ..Usage::reported() }) };
     Some(Usage {
         input,
         output,
         cache_read: cache_read.unwrap_or(0),
         cache_write_5m: cache_write.unwrap_or(0),
-        ..Usage::default()
+        ..Usage::reported()
     })
 }
 
@@ -77,7 +77,7 @@ mod tests {
         let payload = |event: &str| format!(r#"{{"bytes":"{}"}}"#, STANDARD.encode(event));
         let last = r#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":9,
             "outputTokenCount":4,"invocationLatency":1,"firstByteLatency":1,"cacheReadInputTokenCount":2}}"#;
-        let expected = Usage { input: 9, output: 4, cache_read: 2, ..Usage::default() };
+        let expected = Usage { input: 9, output: 4, cache_read: 2, ..Usage::reported() };
         assert_eq!(usage_of_chunk(payload(last).as_bytes()), Some(expected));
         assert_eq!(usage_of_chunk(payload(r#"{"type":"ping"}"#).as_bytes()), None);
         assert_eq!(usage_of_chunk(br#"{"bytes":"?"}"#), None);

@@ -256,7 +256,8 @@ impl Decoder {
     /// `metadata` is the last event of a stream.
     fn metadata(&mut self, event: Metadata<'_>, out: Out<'_>) {
         if let Some(usage) = event.usage {
-            out(StreamEvent::Usage(Usage::from(usage)));
+            let usage = Usage::from(usage);
+            out(StreamEvent::Usage(if self.phase == Phase::Stopped { usage } else { usage.running() }));
         }
         if self.phase == Phase::Stopped {
             self.phase = Phase::Ended;

@@ -2,15 +2,15 @@
 
 use serde::Deserialize;
 
-use crate::exchange::{Stop, Usage};
+use crate::exchange::{Reported, Stop, Usage};
 use crate::json::Str;
 
 /// `TokenUsage`: `inputTokens` leaves cached input out, `outputTokens` includes reasoning.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct TokenUsage<'a> {
-    input_tokens: u64,
-    output_tokens: u64,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
     cache_write_input_tokens: Option<u64>,
     #[serde(borrow)]
@@ -37,11 +37,13 @@ impl From<TokenUsage<'_>> for Usage {
             .fold(0_u64, |sum, detail| sum.saturating_add(detail.input_tokens))
             .min(written);
         Self {
-            input: usage.input_tokens,
+            input: usage.input_tokens.unwrap_or(0),
             cache_read: usage.cache_read_input_tokens.unwrap_or(0),
             cache_write_5m: written - for_an_hour,
             cache_write_1h: for_an_hour,
-            output: usage.output_tokens,
+            output: usage.output_tokens.unwrap_or(0),
+            input_reported: Reported::of(usage.input_tokens),
+            output_reported: Reported::of(usage.output_tokens),
             ..Self::default()
         }
     }
@@ -96,7 +98,7 @@ mod tests {
                 cache_write_5m: 10,
                 cache_write_1h: 30,
                 output: 5,
-                ..Usage::default()
+                ..Usage::reported()
             }
         );
         assert_eq!(read.total(), 115);

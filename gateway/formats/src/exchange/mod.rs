@@ -5,16 +5,18 @@
 
 pub mod answer;
 pub mod content;
+pub mod embeddings;
 pub mod request;
 pub mod stream;
 pub mod usage;
 pub mod vectors;
 
 pub use answer::{Answer, Shown, Stop};
+pub(crate) use content::GEMINI_SIGNATURE_MARK;
 pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
 pub use request::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice};
 pub use stream::{Delta, PartStart, StreamDecoder, StreamEncoder, StreamEvent};
-pub use usage::{Lines, Usage};
+pub use usage::{Lines, Reported, Usage};
 pub use vectors::Vectors;
 
 /// Text that borrows from the body it was read from where it can.

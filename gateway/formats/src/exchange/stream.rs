@@ -40,8 +40,8 @@ pub enum StreamEvent<'a> {
         /// Its place in the answer.
         index: u32,
     },
-    /// The provider's usage report so far; a later one replaces it, class by class where it is larger or
-    /// the report is whole. See [`Usage::update`].
+    /// The provider's usage report so far, running until the model has stopped. A later one replaces it side by
+    /// side: see [`Usage::update`].
     Usage(Usage),
     /// Log probabilities of the last delta, in OpenAI's chat form.
     Logprobs(&'a RawValue),

@@ -13,10 +13,10 @@ pub struct Vectors {
 }
 
 impl Vectors {
-    /// Vectors whose provider counted this many tokens, if it did.
+    /// Vectors whose provider counted this many tokens, if it did. Vectors themselves are no tokens.
     #[must_use]
     pub fn new(vectors: Vec<Vec<f32>>, tokens: Option<u64>) -> Self {
-        Self { vectors, usage: tokens.map(|embedding| Usage { embedding, ..Usage::default() }) }
+        Self { vectors, usage: tokens.map(|embedding| Usage { embedding, ..Usage::reported() }) }
     }
 
     /// Appends the vectors of the next call. What was used is known only where every call said so.

@@ -6,16 +6,14 @@ use super::logprobs::in_chat_form;
 use super::wire::{self, InlineData, PartIn, Response, marked};
 use crate::error::FormatError;
 use crate::exchange::{Answer, Image, Media, Part, Source, Stop, Usage};
-use crate::json::Str;
+use crate::json::{self, Str};
 
 /// Reads an answer. A refused prompt is an answer without parts that a filter stopped.
 ///
 /// # Errors
 /// When the body is not what Gemini answers, or holds neither an answer nor a reason for its absence.
 pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| FormatError::invalid("the answer of the model is not UTF-8", None))?;
-    let mut response: Response<'_> = serde_json::from_str(text)?;
+    let mut response: Response<'_> = serde_json::from_str(json::answer_text(body)?)?;
     let is_blocked = response.is_blocked();
     let id = response.response_id.take().map(Str::into_text).unwrap_or_default();
     let candidate = response.candidates.into_iter().next();

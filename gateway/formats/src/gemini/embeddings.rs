@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::{has_collection, method_path};
 use crate::error::FormatError;
 use crate::exchange::Vectors;
+use crate::exchange::embeddings::{EmbeddingRequest, Input};
 use crate::json;
-use crate::openai_embeddings::request::{EmbeddingRequest, Input};
 use crate::unmapped::Unmapped;
 
 /// Most texts in one call.

@@ -5,7 +5,7 @@
 //! no concern of this module: it is a backend with OpenAI's format.
 //!
 //! What is peculiar here and handled: results of tools name the function, not the call; a call may lack an id;
-//! proofs of thoughts ([`SIGNATURE_MARK`]) hang on any part; the reason to stop does not tell calls of tools from
+//! proofs of thoughts (marked with `GEMINI_SIGNATURE_MARK`) hang on any part; the reason to stop does not tell calls of tools from
 //! the end; prompts are refused with an answer that has no candidate; thinking has a budget or a level, depending
 //! on the model. Cache marks have no place: Google caches prompts by itself.
 
@@ -19,10 +19,6 @@ mod usage;
 mod wire;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-
-/// Stands before proofs of thoughts that this provider gave, in the client's conversation. A conversation can
-/// move from one provider to another, and none takes proofs of the other.
-pub const SIGNATURE_MARK: &str = "gemini#";
 
 /// Letters of a path segment that stay as they are (RFC 3986 "unreserved"), and the slash of `tunedModels/x`.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');

@@ -160,7 +160,10 @@ impl StreamDecoder for Decoder {
         self.begin(&mut response, out);
         let is_blocked = response.is_blocked();
         if let Some(usage) = &response.usage_metadata {
-            out(StreamEvent::Usage(Usage::from(usage)));
+            let stops = response.candidates.first().is_some_and(|first| first.finish_reason.is_some());
+            let is_last = stops || is_blocked || self.phase == Phase::Stopped;
+            let usage = Usage::from(usage);
+            out(StreamEvent::Usage(if is_last { usage } else { usage.running() }));
         }
         if self.phase == Phase::Answering {
             if let Some(candidate) = response.candidates.into_iter().next() {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::exchange::Usage;
+use crate::exchange::{Reported, Usage};
 use crate::json::Str;
 
 /// Tokens of one exchange. `promptTokenCount` includes what came from the cache; `candidatesTokenCount` leaves
@@ -10,17 +10,28 @@ use crate::json::Str;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct UsageMetadata<'a> {
-    prompt_token_count: u64,
+    prompt_token_count: Option<u64>,
     cached_content_token_count: u64,
-    candidates_token_count: u64,
-    thoughts_token_count: u64,
+    candidates_token_count: Option<u64>,
+    thoughts_token_count: Option<u64>,
     tool_use_prompt_token_count: u64,
+    total_token_count: Option<u64>,
     #[serde(borrow)]
     prompt_tokens_details: Vec<ModalityCount<'a>>,
     #[serde(borrow)]
     cache_tokens_details: Vec<ModalityCount<'a>>,
     #[serde(borrow)]
     candidates_tokens_details: Vec<ModalityCount<'a>>,
+}
+
+impl UsageMetadata<'_> {
+    /// Tokens of the answer, if they are said. Google leaves zeros out: an answer without any shows only in a total
+    /// that is the prompt's.
+    fn produced(&self, prompt: u64) -> Option<u64> {
+        let is_empty =
+            self.total_token_count == Some(prompt.saturating_add(self.tool_use_prompt_token_count));
+        self.candidates_token_count.or(self.thoughts_token_count).or(is_empty.then_some(0))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,11 +63,12 @@ impl From<&UsageMetadata<'_>> for Usage {
             of(&usage.prompt_tokens_details, modality)
                 .saturating_sub(of(&usage.cache_tokens_details, modality))
         };
-        let mut input = usage.prompt_token_count;
+        let prompt = usage.prompt_token_count.unwrap_or(0);
+        let mut input = prompt;
         let cache_read = take(&mut input, usage.cached_content_token_count);
         let input_audio = take(&mut input, uncached("AUDIO"));
         let input_image = take(&mut input, uncached("IMAGE"));
-        let mut output = usage.candidates_token_count;
+        let mut output = usage.candidates_token_count.unwrap_or(0);
         let output_audio = take(&mut output, of(&usage.candidates_tokens_details, "AUDIO"));
         Self {
             input: input.saturating_add(usage.tool_use_prompt_token_count),
@@ -65,7 +77,9 @@ impl From<&UsageMetadata<'_>> for Usage {
             input_image,
             output,
             output_audio,
-            reasoning: usage.thoughts_token_count,
+            reasoning: usage.thoughts_token_count.unwrap_or(0),
+            input_reported: Reported::of(usage.prompt_token_count),
+            output_reported: Reported::of(usage.produced(prompt)),
             ..Self::default()
         }
     }
@@ -99,15 +113,19 @@ mod tests {
             output: 12,
             output_audio: 8,
             reasoning: 30,
-            ..Usage::default()
+            ..Usage::reported()
         };
         assert_eq!(read, expected);
         assert_eq!(read.total(), 155);
     }
 
     #[test]
-    fn what_is_not_said_is_zero() {
-        assert_eq!(usage("{}"), Usage::default());
+    fn what_is_not_said_is_unknown_unless_the_total_says_that_it_is_zero() {
+        assert_eq!(usage(r#"{"trafficType":"ON_DEMAND"}"#), Usage::default());
+        let prompt = Usage { input: 9, input_reported: Reported::Final, ..Usage::default() };
+        assert_eq!(usage(r#"{"promptTokenCount":9}"#), prompt);
+        let blocked = Usage { input: 9, ..Usage::reported() };
+        assert_eq!(usage(r#"{"promptTokenCount":9,"totalTokenCount":9}"#), blocked);
     }
 
     proptest! {

@@ -5,11 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::SIGNATURE_MARK;
 use super::logprobs::LogprobsResult;
 use super::usage::UsageMetadata;
 use crate::calls::fingerprint;
-use crate::exchange::{Stop, Text, ToolCall};
+use crate::exchange::{GEMINI_SIGNATURE_MARK, Stop, Text, ToolCall};
 use crate::json::Str;
 
 #[derive(Deserialize)]
@@ -116,7 +115,7 @@ impl<'a> FunctionCall<'a> {
 
 /// A proof of thoughts as clients see it.
 pub(super) fn marked(signature: &str) -> Text<'static> {
-    Cow::Owned(format!("{SIGNATURE_MARK}{signature}"))
+    Cow::Owned(format!("{GEMINI_SIGNATURE_MARK}{signature}"))
 }
 
 /// What a `finishReason` means; it does not tell calls of tools from the end.

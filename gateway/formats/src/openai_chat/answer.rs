@@ -7,12 +7,11 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::request::{TIERS, write_call};
-use super::usage::{self, UsageReport};
 use super::wire::{CallWire, Content, PartWire, ThinkingBlock, ToolCallWire};
 use crate::error::FormatError;
 use crate::exchange::{Answer, Part, Shown, Stop, Text, ToolCall, Usage};
-use crate::json::{Array, Object, Str, write};
-use crate::view;
+use crate::json::{Array, Object, Str, answer_text, write};
+use crate::openai::usage::{self, UsageReport};
 
 #[derive(Deserialize)]
 struct Completion<'a> {
@@ -110,7 +109,7 @@ struct Opaque {}
 /// # Errors
 /// When the body is no chat answer.
 pub fn usage(body: &[u8]) -> Result<Option<Usage>, FormatError> {
-    let metered: Metered = serde_json::from_str(view::object_text(body)?)?;
+    let metered: Metered = serde_json::from_str(answer_text(body)?)?;
     if metered.choices.is_empty() {
         return Err(no_choices());
     }

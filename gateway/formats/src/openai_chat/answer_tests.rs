@@ -123,7 +123,7 @@ proptest! {
         let call = ToolCall { id: "c".into(), name: "f".into(), arguments: arguments.into() };
         let thoughts = Part::Reasoning { text: thoughts.into(), signature: None, redacted: None };
         let mut answer = answer(vec![thoughts, Part::text(text), Part::ToolCall(call)], Stop::ToolUse);
-        answer.usage = Some(Usage { input, output, ..Usage::default() });
+        answer.usage = Some(Usage { input, output, ..Usage::reported() });
         let body = encode(&answer, &shown());
         let read = decode(&body).unwrap();
         prop_assert_eq!(format!("{:?}", read.parts), format!("{:?}", answer.parts));

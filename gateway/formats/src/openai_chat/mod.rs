@@ -5,9 +5,9 @@
 //! tools without ids. What clients add for other providers is carried: `cache_control`, `thinking_blocks`.
 
 pub mod answer;
-pub mod error;
 pub mod request;
 pub mod stream;
-pub mod usage;
 pub mod view;
 mod wire;
+
+pub use crate::openai::error;

@@ -4,7 +4,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
-use crate::view::{Change, View, as_written, read};
+use crate::openai::fields::{include_usage, tokens};
+use crate::view::{View, as_written, read};
+
+pub use crate::openai::fields::usage_change;
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -24,12 +27,6 @@ struct Body<'a> {
     max_completion_tokens: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "as_written")]
     temperature: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct StreamOptions {
-    #[serde(default)]
-    include_usage: Option<bool>,
 }
 
 /// Reads a body. Syntax is checked to the end; fields the gateway does not know are not touched.
@@ -65,36 +62,10 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
     })
 }
 
-/// Usage asked for at the end of a stream, where the client did not ask: what a gateway needs to meter it.
-#[must_use]
-pub fn usage_change(view: &View<'_>) -> Option<Change> {
-    if !view.stream || view.include_usage {
-        return None;
-    }
-    let mut options: serde_json::Map<String, serde_json::Value> =
-        view.field("stream_options").and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-    options.insert("include_usage".to_owned(), true.into());
-    Some(Change::new("stream_options", &options))
-}
-
-/// Whether `stream_options` asks for usage.
-pub(crate) fn include_usage(stream_options: Option<&RawValue>) -> bool {
-    stream_options
-        .and_then(|raw| serde_json::from_str::<StreamOptions>(raw.get()).ok())
-        .and_then(|options| options.include_usage)
-        .unwrap_or(false)
-}
-
-/// A number of tokens; `null` is none.
-pub(crate) fn tokens(raw: Option<&RawValue>, param: &'static str) -> Result<Option<u64>, FormatError> {
-    let Some(raw) = raw else { return Ok(None) };
-    serde_json::from_str(raw.get())
-        .map_err(|_| FormatError::invalid(format!("`{param}` must be a whole number, 0 or larger"), param))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::Change;
     use bytes::Bytes;
     use proptest::prelude::*;
 

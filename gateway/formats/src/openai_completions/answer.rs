@@ -2,9 +2,7 @@
 
 use crate::exchange::{Answer, Part, Shown, Stop};
 use crate::json::{Array, Object};
-use crate::openai_chat::usage;
-
-pub use crate::openai_chat::answer::decode;
+use crate::openai::usage;
 
 /// Writes an answer for a client: its texts. Thoughts and calls of tools have no place in this format.
 #[must_use]

@@ -1,6 +1,7 @@
 //! OpenAI's legacy Completions (API reference, "Completions"): a text in, its continuation out.
 //!
-//! Answers and streams differ from chat in `text` alone, so chat's readers serve both. Translated to another
+//! Answers and streams of backends differ from chat in `text` alone: the readers of
+//! [`super::openai_chat`] take both. Translated to another
 //! format the prompt becomes a message of the user.
 
 pub mod answer;
@@ -8,7 +9,7 @@ pub mod request;
 pub mod stream;
 pub mod view;
 
-pub use super::openai_chat::error;
+pub use crate::openai::error;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::view::DEFAULT_MAX_TOKENS;
 use crate::error::FormatError;
 use crate::exchange::{Extra, Part, Request, Sampling, Text, Turn, TurnRole};
 use crate::json::{Str, Texts};
-use crate::openai_chat::view::include_usage;
+use crate::openai::fields::include_usage;
 use crate::view::{read, text_of};
 
 /// Reads a request with one prompt of text. What only this API knows (`suffix`, `echo`, `best_of`, `logprobs`) is

@@ -3,10 +3,8 @@
 use super::answer::finish_reason;
 use crate::exchange::{Delta, Shown, StreamEncoder, StreamEvent, Usage};
 use crate::json::Object;
-use crate::openai_chat::error::encode_event;
-use crate::openai_chat::usage;
-
-pub use crate::openai_chat::stream::Decoder;
+use crate::openai::error::encode_event;
+use crate::openai::usage;
 
 /// Writes a stream of chunks.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::exchange::{Part, StreamDecoder, StreamEvent};
+use crate::openai_chat;
 use proptest::prelude::*;
 
 #[test]
@@ -46,14 +47,14 @@ fn the_most_tokens_are_those_of_all_that_is_generated() {
 #[test]
 fn an_answer_of_this_format_is_read() {
     let body = br#"{"id":"cmpl-1","object":"text_completion","created":1,"model":"m","choices":[{"text":" and so on","index":0,"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}"#;
-    let answer = answer::decode(body).unwrap();
+    let answer = openai_chat::answer::decode(body).unwrap();
     assert!(matches!(&answer.parts[..], [Part::Text { text, .. }] if text == " and so on"));
     assert_eq!(answer.usage.unwrap().total(), 5);
 }
 
 #[test]
 fn a_stream_of_this_format_is_read() {
-    let mut decoder = stream::Decoder::new();
+    let mut decoder = openai_chat::stream::Decoder::new();
     let (mut text, mut ended) = (String::new(), false);
     let mut each = |event: StreamEvent<'_>| match event {
         StreamEvent::Delta { delta: crate::exchange::Delta::Text(piece), .. } => text.push_str(&piece),
@@ -73,6 +74,6 @@ fn a_stream_of_this_format_is_read() {
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = (view::view(&body), request::decode(&body), answer::decode(&body));
+        let _ = (view::view(&body), request::decode(&body), openai_chat::answer::decode(&body));
     }
 }

@@ -4,10 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
-use crate::openai_chat::view::{include_usage, tokens};
+use crate::openai::fields::{include_usage, tokens};
 use crate::view::{View, as_written, read};
-
-pub use crate::openai_chat::view::usage_change;
 
 /// What a server allows where the request does not say (API reference, `max_tokens`).
 pub(super) const DEFAULT_MAX_TOKENS: u64 = 16;

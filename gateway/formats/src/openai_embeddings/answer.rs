@@ -4,11 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::request::Encoding;
 use crate::error::FormatError;
 use crate::exchange::Usage;
+use crate::exchange::embeddings::Encoding;
 use crate::json::{Array, Object, write};
-use crate::openai_chat::usage::UsageReport;
+use crate::openai::usage::UsageReport;
 
 /// Reads what an answer used, without looking at its vectors.
 ///

@@ -4,7 +4,7 @@ pub mod answer;
 pub mod request;
 pub mod view;
 
-pub use super::openai_chat::error;
+pub use crate::openai::error;
 
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ fn a_request_is_written_as_it_was_read() {
 
 #[test]
 fn vectors_are_written_as_numbers_or_as_base64() {
-    let usage = Usage { embedding: 5, ..Usage::default() };
+    let usage = Usage { embedding: 5, ..Usage::reported() };
     let float = answer::encode(&[[1.0f32, -0.5]], Encoding::Float, "alias", &usage);
     assert_eq!(
         String::from_utf8(float.clone()).unwrap(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::MediaKind;
-use crate::exchange::Usage;
+use crate::exchange::{Reported, Usage};
 
 #[derive(Deserialize)]
 struct Answer {
@@ -65,12 +65,14 @@ impl Report {
         let input_image = take(details.and_then(|details| details.image_tokens));
         let input_audio = take(details.and_then(|details| details.audio_tokens));
         let output = self.output_tokens.unwrap_or(0);
-        Some(Usage { input: rest, cache_read, input_image, input_audio, output, ..Usage::default() })
+        let output_reported = Reported::of(self.output_tokens);
+        let usage = Usage { input: rest, cache_read, input_image, input_audio, output, ..Usage::reported() };
+        Some(Usage { output_reported, ..usage })
     }
 }
 
 fn images(count: usize) -> Option<Usage> {
-    (count > 0).then(|| Usage { images: count as u64, ..Usage::default() })
+    (count > 0).then(|| Usage { images: count as u64, ..Usage::reported() })
 }
 
 /// Of a whole answer; none where it does not say, or is no JSON.
@@ -127,9 +129,9 @@ mod tests {
     fn tokens_are_taken_apart_and_images_are_counted_only_where_there_are_none() {
         let usage = r#"{"data":[{},{}],"usage":{"input_tokens":50,"output_tokens":4160,"total_tokens":4210,
             "input_tokens_details":{"text_tokens":10,"image_tokens":40}}}"#;
-        let tokens = Usage { input: 10, input_image: 40, output: 4160, ..Usage::default() };
+        let tokens = Usage { input: 10, input_image: 40, output: 4160, ..Usage::reported() };
         check(MediaKind::ImageEdit, usage, Some(tokens));
-        let two = Usage { images: 2, ..Usage::default() };
+        let two = Usage { images: 2, ..Usage::reported() };
         check(
             MediaKind::ImageGeneration,
             r#"{"created":1,"data":[{"url":"u"},{"b64_json":"AA"}]}"#,
@@ -142,7 +144,7 @@ mod tests {
     fn transcriptions_report_tokens_or_seconds() {
         let tokens = r#"{"text":"a","usage":{"type":"tokens","input_tokens":14,"output_tokens":5,
             "input_token_details":{"text_tokens":4,"audio_tokens":10}}}"#;
-        let expected = Usage { input: 4, input_audio: 10, output: 5, ..Usage::default() };
+        let expected = Usage { input: 4, input_audio: 10, output: 5, ..Usage::reported() };
         check(MediaKind::Transcription, tokens, Some(expected));
         let seconds = r#"{"text":"a","usage":{"type":"duration","seconds":9}}"#;
         check(MediaKind::Transcription, seconds, None);
@@ -153,7 +155,11 @@ mod tests {
     fn details_larger_than_their_total_make_no_tokens_from_nothing() {
         let body =
             r#"{"usage":{"input_tokens":5,"input_tokens_details":{"image_tokens":9,"audio_tokens":9}}}"#;
-        check(MediaKind::ImageEdit, body, Some(Usage { input_image: 5, ..Usage::default() }));
+        check(
+            MediaKind::ImageEdit,
+            body,
+            Some(Usage { input_image: 5, input_reported: Reported::Final, ..Usage::default() }),
+        );
     }
 
     #[test]
@@ -165,6 +171,6 @@ mod tests {
         along.read(r#"{"type":"image_generation.completed"}"#);
         assert_eq!(along.usage().unwrap().images, 1);
         along.read(r#"{"type":"image_generation.completed","usage":{"input_tokens":3,"output_tokens":7}}"#);
-        assert_eq!(along.usage(), Some(Usage { input: 3, output: 7, ..Usage::default() }));
+        assert_eq!(along.usage(), Some(Usage { input: 3, output: 7, ..Usage::reported() }));
     }
 }

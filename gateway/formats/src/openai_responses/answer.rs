@@ -25,7 +25,7 @@ pub(super) struct Body<'a> {
     #[serde(borrow, default)]
     output: Vec<Item<'a>>,
     #[serde(default)]
-    pub(super) usage: Option<UsageReport>,
+    usage: Option<UsageReport>,
     #[serde(borrow, default)]
     service_tier: Option<Str<'a>>,
 }
@@ -52,6 +52,7 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
     let body: Body<'_> = serde_json::from_slice(body)?;
     let mut parts = Vec::new();
     let stop = stop_of(&body);
+    let usage = body.reported();
     for item in body.output {
         read_item(item, &mut parts)?;
     }
@@ -63,10 +64,21 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
         parts,
         stop: if stop == Stop::End && calls { Stop::ToolUse } else { stop },
         stop_sequence: None,
-        usage: body.usage.map(|report| report.usage()),
+        usage,
         logprobs: None,
         service_tier: body.service_tier.map(Str::into_text),
     })
+}
+
+impl Body<'_> {
+    /// What it used; a response that works in the background still goes on.
+    pub(super) fn reported(&self) -> Option<Usage> {
+        let usage = self.usage?.usage();
+        Some(match self.status.as_deref() {
+            Some("queued" | "in_progress") => usage.running(),
+            _ => usage,
+        })
+    }
 }
 
 pub(super) fn stop_of(body: &Body<'_>) -> Stop {
@@ -304,7 +316,7 @@ mod tests {
             parts,
             stop,
             stop_sequence: None,
-            usage: Some(Usage { input: 3, output: 2, ..Usage::default() }),
+            usage: Some(Usage { input: 3, output: 2, ..Usage::reported() }),
             logprobs: None,
             service_tier: None,
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::items::{Content, Item};
-use crate::error::FormatError;
+use crate::error::{FormatError, request_fault};
 use crate::exchange::{
     Image, Media, Part, Request, Source, SystemText, Text, ToolCall, ToolResult, Turn, TurnRole,
 };
@@ -23,8 +23,9 @@ pub(super) fn read<'a>(input: Option<&'a RawValue>, request: &mut Request<'a>) -
         request.turns.push(turn);
         return Ok(());
     }
-    let items: Vec<Item<'a>> = serde_json::from_str(raw.get())
-        .map_err(|error| FormatError::invalid(format!("`input` cannot be read: {error}"), "input"))?;
+    let items: Vec<Item<'a>> = serde_json::from_str(raw.get()).map_err(|error| {
+        FormatError::invalid(format!("`input` cannot be read: {}", request_fault(&error)), "input")
+    })?;
     items.into_iter().try_for_each(|item| read_item(item, request))
 }
 
@@ -104,8 +105,9 @@ fn read_content(raw: &RawValue) -> Result<Vec<Part<'_>>, FormatError> {
     if let Some(text) = view::text_of(raw) {
         return Ok(vec![Part::text(text)]);
     }
-    let parts: Vec<Content<'_>> = serde_json::from_str(raw.get())
-        .map_err(|error| FormatError::invalid(format!("`content` cannot be read: {error}"), "input"))?;
+    let parts: Vec<Content<'_>> = serde_json::from_str(raw.get()).map_err(|error| {
+        FormatError::invalid(format!("`content` cannot be read: {}", request_fault(&error)), "input")
+    })?;
     parts.into_iter().map(read_part).collect()
 }
 

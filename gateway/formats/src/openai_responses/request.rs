@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::input;
-use crate::error::FormatError;
+use crate::error::{FormatError, request_fault};
 use crate::exchange::{
     Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice,
 };
@@ -224,8 +224,9 @@ fn read_tool_choice<'a>(
             )),
         };
     }
-    let named: Named<'_> = serde_json::from_str(raw.get())
-        .map_err(|error| FormatError::invalid(format!("`tool_choice`: {error}"), "tool_choice"))?;
+    let named: Named<'_> = serde_json::from_str(raw.get()).map_err(|error| {
+        FormatError::invalid(format!("`tool_choice`: {}", request_fault(&error)), "tool_choice")
+    })?;
     match (&*named.kind, named.name) {
         ("function", Some(name)) => Ok(Some(ToolChoice::Named(name.into_text()))),
         _ => {

@@ -102,8 +102,8 @@ impl Decoder {
     fn end(&mut self, response: &Body<'_>, out: &mut dyn FnMut(StreamEvent<'_>)) {
         self.start(Some(response), out);
         self.close(out);
-        if let Some(report) = response.usage {
-            out(StreamEvent::Usage(report.usage()));
+        if let Some(usage) = response.reported() {
+            out(StreamEvent::Usage(usage));
         }
         self.ended = true;
         if response.status.as_deref() == Some("failed") {

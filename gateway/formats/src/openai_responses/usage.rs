@@ -2,16 +2,16 @@
 
 use serde::Deserialize;
 
-use crate::exchange::Usage;
+use crate::exchange::{Reported, Usage};
 use crate::json::Object;
 
 /// `usage` of a response.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(super) struct UsageReport {
     #[serde(default)]
-    input_tokens: u64,
+    input_tokens: Option<u64>,
     #[serde(default)]
-    output_tokens: u64,
+    output_tokens: Option<u64>,
     #[serde(default)]
     input_tokens_details: Option<InputDetails>,
     #[serde(default)]
@@ -35,12 +35,15 @@ impl UsageReport {
     pub(super) fn usage(&self) -> Usage {
         let cached = self.input_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
         let reasoning = self.output_tokens_details.and_then(|details| details.reasoning_tokens).unwrap_or(0);
-        let (cache_read, reasoning) = (cached.min(self.input_tokens), reasoning.min(self.output_tokens));
+        let (input, output) = (self.input_tokens.unwrap_or(0), self.output_tokens.unwrap_or(0));
+        let (cache_read, reasoning) = (cached.min(input), reasoning.min(output));
         Usage {
-            input: self.input_tokens - cache_read,
+            input: input - cache_read,
             cache_read,
-            output: self.output_tokens - reasoning,
+            output: output - reasoning,
             reasoning,
+            input_reported: Reported::of(self.input_tokens),
+            output_reported: Reported::of(self.output_tokens),
             ..Usage::default()
         }
     }
@@ -67,7 +70,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let usage = Usage { input: 40, cache_read: 60, output: 30, reasoning: 20, ..Usage::default() };
+        let usage = Usage { input: 40, cache_read: 60, output: 30, reasoning: 20, ..Usage::reported() };
         let mut out = Vec::new();
         write(&mut out, &usage);
         assert_eq!(serde_json::from_slice::<UsageReport>(&out).unwrap().usage(), usage);

@@ -3,12 +3,12 @@
 use serde_json::value::RawValue;
 
 use super::body::{Body, Message, OutputConfig, OutputFormat, Thinking, ToolChoice as Choice, ToolEntry};
-use super::parts::{Place, parts};
+use super::parts::parts;
+use super::place::{Place, extra, missing};
 use crate::anthropic::wire::Content;
 use crate::error::FormatError;
 use crate::exchange::{
-    Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Text, Tool, ToolChoice, Turn,
-    TurnRole,
+    Effort, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice, Turn, TurnRole,
 };
 use crate::view;
 
@@ -202,12 +202,4 @@ fn read_thinking<'a>(thinking: &Thinking<'a>, request: &mut Request<'a>) {
         }
         _ => request.extras.push(extra("thinking.type", thinking.kind)),
     }
-}
-
-pub(super) fn extra<'a>(name: impl Into<Text<'a>>, value: &'a RawValue) -> Extra<'a> {
-    Extra { name: name.into(), value }
-}
-
-pub(super) fn missing(path: String) -> FormatError {
-    FormatError::Invalid { message: format!("`{path}` is missing"), param: Some(path.into()) }
 }

@@ -4,55 +4,24 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::blocks::Blocks;
-use super::thinking::{self, Plan, Thinking, ThinkingStyle};
 use super::turns::{Message, messages};
 use crate::anthropic::wire::CacheControlOut;
+use crate::claude::{self, Plan, Thinking};
 use crate::error::FormatError;
 use crate::exchange::{OutputForm, Request, SystemText, Text, Tool, ToolChoice};
 use crate::json;
 use crate::unmapped::Unmapped;
 
-/// `max_tokens` when the client gives none: the format demands one. Every model takes it.
-pub const DEFAULT_MAX_TOKENS: u64 = 4_096;
-
 /// Longest name of a tool, bytes.
 const MAX_TOOL_NAME_BYTES: usize = 128;
-
-/// What a deployment may say about how requests are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// `max_tokens` when the client gives none; what is thought comes on top.
-    pub default_max_tokens: u64,
-    /// How the model is told to think; by its name when not set.
-    pub thinking: Option<ThinkingStyle>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { default_max_tokens: DEFAULT_MAX_TOKENS, thinking: None }
-    }
-}
-
-/// Writes a request for `model`, with the usual options.
-///
-/// # Errors
-/// As [`encode_with`].
-pub fn encode(request: &Request<'_>, model: &str, unmapped: &mut Unmapped) -> Result<Vec<u8>, FormatError> {
-    encode_with(request, model, &Options::default(), unmapped)
-}
 
 /// Writes a request for `model`. Thoughts of other models are left out in any case: no provider wants them back.
 ///
 /// # Errors
 /// When something has no place here and may not be left out, or the conversation does not begin with the user.
-pub fn encode_with(
-    request: &Request<'_>,
-    model: &str,
-    options: &Options,
-    unmapped: &mut Unmapped,
-) -> Result<Vec<u8>, FormatError> {
+pub fn encode(request: &Request<'_>, model: &str, unmapped: &mut Unmapped) -> Result<Vec<u8>, FormatError> {
     refuse_unmappable(request, unmapped)?;
-    let plan = thinking::plan(request, model, options, unmapped)?;
+    let plan = claude::plan(request, model, unmapped)?;
     let body = Body {
         model,
         max_tokens: plan.max_tokens,

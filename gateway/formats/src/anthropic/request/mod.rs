@@ -5,12 +5,11 @@ mod body;
 mod decode;
 mod encode;
 mod parts;
-pub(crate) mod thinking;
+mod place;
 mod turns;
 
 pub use decode::decode;
-pub use encode::{DEFAULT_MAX_TOKENS, Options, encode, encode_with};
-pub use thinking::ThinkingStyle;
+pub use encode::encode;
 
 #[cfg(test)]
 mod tests;

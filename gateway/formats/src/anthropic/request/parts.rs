@@ -1,52 +1,14 @@
 //! Content blocks of a request as parts of a turn.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::decode::{extra, missing};
+use super::place::{Place, extra, missing};
 use crate::anthropic::wire::{Block, Content, SourceField, SourceObject};
-use crate::error::FormatError;
+use crate::error::{FormatError, request_fault};
 use crate::exchange::{CacheMark, Extra, Image, Media, Part, Source, Text, ToolCall, ToolResult};
-
-/// Where a block stands; its path is written only when it is needed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    message: usize,
-    /// The block of the message.
-    block: Option<usize>,
-    /// The block of a tool's result.
-    inner: Option<usize>,
-}
-
-impl Place {
-    pub(super) const fn message(message: usize) -> Self {
-        Self { message, block: None, inner: None }
-    }
-
-    const fn at(self, index: usize) -> Self {
-        match self.block {
-            None => Self { block: Some(index), ..self },
-            Some(_) => Self { inner: Some(index), ..self },
-        }
-    }
-
-    fn field(self, name: &str) -> String {
-        format!("{self}.{name}")
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "messages[{}]", self.message)?;
-        for index in [self.block, self.inner].into_iter().flatten() {
-            write!(f, ".content[{index}]")?;
-        }
-        Ok(())
-    }
-}
 
 /// Content as parts; blocks that no other format has are kept by path in `extras`.
 pub(super) fn parts<'a>(
@@ -88,7 +50,7 @@ fn part<'a>(
             name: block.name.ok_or_else(|| absent("name"))?.0,
             arguments: Cow::Borrowed(block.input.map_or("", |raw| raw.get())),
         }),
-        "tool_result" if place.inner.is_none() => Part::ToolResult(tool_result(block, cache, place, extras)?),
+        "tool_result" if !place.is_inner() => Part::ToolResult(tool_result(block, cache, place, extras)?),
         "thinking" => Part::Reasoning {
             text: block.thinking.ok_or_else(|| absent("thinking"))?.0,
             signature: block.signature.map(|text| text.0).filter(|text| !text.is_empty()),
@@ -117,7 +79,7 @@ fn tool_result<'a>(
         Some(raw) => Some(serde_json::from_str::<Content<'a>>(raw.get()).map_err(|error| {
             let path = place.field("content");
             FormatError::Invalid {
-                message: format!("`{path}` cannot be read: {error}"),
+                message: format!("`{path}` cannot be read: {}", request_fault(&error)),
                 param: Some(path.into()),
             }
         })?),

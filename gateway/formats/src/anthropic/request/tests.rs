@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Options, ThinkingStyle, decode, encode, encode_with};
+use super::{decode, encode};
 use crate::error::FormatError;
 use crate::exchange::{
     CacheMark, Effort, Image, Media, OutputForm, Part, Reasoning, Request, Source, SystemText, Tool,
@@ -284,8 +284,7 @@ fn newer_models_think_adaptively() {
     let mut request = hello();
     request.reasoning =
         Some(Reasoning { effort: Some(Effort::Max), show: Some(true), ..Reasoning::default() });
-    let options = Options { thinking: Some(ThinkingStyle::Adaptive), ..Options::default() };
-    let body = encode_with(&request, "any", &options, &mut Unmapped::default()).unwrap();
+    let body = encode(&request, "claude-opus-4-7", &mut Unmapped::default()).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["thinking"], json!({"type": "adaptive", "display": "summarized"}));
     assert_eq!(body["output_config"], json!({"effort": "max"}));

@@ -81,9 +81,15 @@ impl Decoder {
             model: message.model.map(Str::into_text).unwrap_or_default(),
         });
         if let Some(report) = message.usage {
-            // The prompt is counted here. The answer's tokens are a first guess that is not yet split into thoughts
-            // and words, and would hide that a stream that is cut has no count.
-            self.usage = Usage { output: 0, reasoning: 0, ..report.after(&self.usage) };
+            // The prompt is counted here. The answer's tokens are a placeholder, and would hide that a stream that
+            // is cut has no count.
+            let unknown = Usage::default();
+            self.usage = Usage {
+                output: unknown.output,
+                reasoning: unknown.reasoning,
+                output_reported: unknown.output_reported,
+                ..report.after(&unknown).running()
+            };
             out(StreamEvent::Usage(self.usage));
         }
         Ok(())
@@ -161,15 +167,14 @@ impl Decoder {
     }
 
     fn message_delta(&mut self, event: MessageDelta<'_>, out: Out<'_>) {
+        let stop = event.delta.and_then(|delta| Some((delta.stop_reason?, delta.stop_sequence)));
         if let Some(report) = event.usage {
-            self.usage = report.after(&self.usage);
+            let usage = report.after(&self.usage);
+            let is_last = stop.is_some() || self.phase == Phase::Stopped;
+            self.usage = if is_last { usage } else { usage.running() };
             out(StreamEvent::Usage(self.usage));
         }
-        let Some((reason, stop_sequence)) =
-            event.delta.and_then(|delta| Some((delta.stop_reason?, delta.stop_sequence)))
-        else {
-            return;
-        };
+        let Some((reason, stop_sequence)) = stop else { return };
         if self.phase == Phase::Running {
             self.end_block(out);
             self.phase = Phase::Stopped;
@@ -242,7 +247,7 @@ fn event<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, FormatError> {
 }
 
 fn unreadable(error: serde_json::Error) -> FormatError {
-    broken(&error.to_string())
+    broken(&FormatError::from(error).to_string())
 }
 
 fn broken(what: &str) -> FormatError {

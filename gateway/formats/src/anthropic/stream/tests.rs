@@ -114,7 +114,7 @@ fn usage_is_merged_from_the_start_and_the_end() {
         decoder.read(None, &event.to_string(), &mut keep).unwrap();
     }
     let expected =
-        Usage { input: 10, cache_read: 5, cache_write_1h: 4, output: 5, reasoning: 15, ..Usage::default() };
+        Usage { input: 10, cache_read: 5, cache_write_1h: 4, output: 5, reasoning: 15, ..Usage::reported() };
     assert_eq!(usage, expected);
     assert_eq!(reports[0].output_total(), 0, "the first guess of the answer's tokens is no report");
 }

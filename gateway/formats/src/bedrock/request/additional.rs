@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use crate::anthropic::request::Options;
-use crate::anthropic::request::thinking::{self, Thinking};
 use crate::bedrock::family::Family;
+use crate::claude::{self, Thinking};
 use crate::error::FormatError;
 use crate::exchange::{Effort, Request, ToolChoice};
 use crate::unmapped::Unmapped;
@@ -110,7 +109,7 @@ fn reasoning(
     let effort = reasoning.effort.or_else(|| reasoning.budget_tokens.map(Effort::from_budget));
     match (family, effort) {
         (Family::Claude, _) => {
-            let plan = thinking::plan(request, model, &Options::default(), unmapped)?;
+            let plan = claude::plan(request, model, unmapped)?;
             out.keeps_sampling = plan.thinks();
             if out.keeps_sampling {
                 // Thoughts are part of the bound; without them the model's own bound stands.

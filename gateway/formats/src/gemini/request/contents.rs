@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::generation::Generation;
+use super::media::{FileData, InlineData, medium};
 use super::result::{FunctionResponse, function_response};
 use crate::calls::Arguments;
 use crate::error::FormatError;
-use crate::exchange::{Media, Part, Source, ToolCall, Turn, TurnRole};
-use crate::gemini::SIGNATURE_MARK;
-use crate::media::{self, Location};
+use crate::exchange::{GEMINI_SIGNATURE_MARK, Part, ToolCall, Turn, TurnRole};
 use crate::unmapped::Unmapped;
 
 /// Stands in for the proof of a call's thoughts that is not there: models from Gemini 3 on refuse calls without
@@ -41,23 +40,6 @@ struct PartOut<'r> {
     function_response: Option<FunctionResponse<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thought_signature: Option<&'r str>,
-}
-
-/// Bytes in the request.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct InlineData<'r> {
-    mime_type: &'r str,
-    data: &'r str,
-}
-
-/// Bytes at an address.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct FileData<'r> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mime_type: Option<&'r str>,
-    file_uri: &'r str,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,7 +92,8 @@ impl<'r> Writer<'r> {
         let mut proof: Option<&'r str> = None;
         for part in &turn.parts {
             if let Part::Reasoning { text, signature, .. } = part {
-                let Some(own) = signature.as_deref().and_then(|mark| mark.strip_prefix(SIGNATURE_MARK))
+                let Some(own) =
+                    signature.as_deref().and_then(|mark| mark.strip_prefix(GEMINI_SIGNATURE_MARK))
                 else {
                     continue;
                 };
@@ -187,42 +170,4 @@ fn bare_proof(signature: &str) -> PartOut<'_> {
 
 fn function_call<'r>(call: &'r ToolCall<'_>) -> FunctionCall<'r> {
     FunctionCall { id: &call.id, name: &call.name, args: Arguments(&call.arguments) }
-}
-
-type Medium<'r> = (Option<InlineData<'r>>, Option<FileData<'r>>);
-
-/// A picture, sound or document. Names of documents have no place and no effect.
-pub(super) fn medium<'r>(
-    part: &'r Part<'_>,
-    unmapped: &mut Unmapped,
-) -> Result<Option<Medium<'r>>, FormatError> {
-    let (said, source, param) = match part {
-        Part::Image(image) => {
-            let is_coarse = image.detail.as_deref() == Some("low");
-            unmapped.given("messages[].content[].image_url.detail", is_coarse.then_some(&()))?;
-            (&*image.media_type, &image.source, "messages[].content[].image_url")
-        }
-        Part::Audio(media) => typed(media, "messages[].content[].input_audio"),
-        Part::Document { media, .. } => typed(media, "messages[].content[].file"),
-        _ => return Ok(None),
-    };
-    match media::locate(source) {
-        Location::Inline { media_type, data } => match media::media_type(said, media_type, data) {
-            Some(mime_type) => Ok(Some((Some(InlineData { mime_type, data }), None))),
-            None => Err(FormatError::invalid("the type of a picture, sound or file is not said", param)),
-        },
-        Location::Address(file_uri) => {
-            let mime_type = media::media_type(said, "", "").or_else(|| media::by_ending(file_uri));
-            Ok(Some((None, Some(FileData { mime_type, file_uri }))))
-        }
-        Location::File(id) if id.starts_with("https://") || id.starts_with("gs://") => {
-            let mime_type = media::media_type(said, "", "");
-            Ok(Some((None, Some(FileData { mime_type, file_uri: id }))))
-        }
-        Location::File(_) => unmapped.param(param).map(|()| None),
-    }
-}
-
-fn typed<'r>(media: &'r Media<'_>, param: &'static str) -> (&'r str, &'r Source<'r>, &'static str) {
-    (&media.media_type, &media.source, param)
 }

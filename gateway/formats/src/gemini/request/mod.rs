@@ -3,6 +3,7 @@
 mod contents;
 mod encode;
 mod generation;
+mod media;
 mod result;
 
 pub use encode::encode;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use super::contents::{FileData, InlineData, medium};
+use super::media::{FileData, InlineData, medium};
 use crate::calls;
 use crate::error::FormatError;
 use crate::exchange::{Part, ToolResult};

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::super::view::include_usage;
 use super::super::wire::CacheControl;
 use super::body::{Body, Choice, FunctionWire, ResponseFormat, ToolWire};
 use super::turns::Turns;
 use crate::error::FormatError;
 use crate::exchange::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, Tool, ToolChoice};
 use crate::json::Str;
+use crate::openai::fields::include_usage;
 use crate::view::{read, text_of};
 
 /// Reads a request.

@@ -5,14 +5,14 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::super::answer::{call_id, refined, stop_of};
-use super::super::error::of_event;
-use super::super::usage::UsageReport;
 use super::super::wire::{CallWire, Content, ToolCallWire, all_text};
 use super::calls::{Calls, Piece, Step};
 use super::prefix::Prefix;
 use crate::error::FormatError;
 use crate::exchange::{Delta, PartStart, Stop, StreamDecoder, StreamEvent, Text};
 use crate::json::Str;
+use crate::openai::error::of_event;
+use crate::openai::usage::UsageReport;
 
 /// What an event's data says when the stream is complete.
 const DONE: &str = "[DONE]";
@@ -123,7 +123,9 @@ impl Decoder {
             self.choice(choice, out)?;
         }
         if let Some(report) = chunk.usage {
-            out(StreamEvent::Usage(report.usage()));
+            // Some servers report with every chunk.
+            let usage = report.usage();
+            out(StreamEvent::Usage(if self.stop_told { usage } else { usage.running() }));
         }
         Ok(())
     }

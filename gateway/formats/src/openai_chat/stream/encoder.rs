@@ -2,10 +2,10 @@
 //! added, then the reason to stop, then usage where it was asked for, then `[DONE]`.
 
 use super::super::answer::{finish_reason, write_block};
-use super::super::error::encode_event;
-use super::super::usage;
 use crate::exchange::{Delta, PartStart, Shown, Stop, StreamEncoder, StreamEvent, Usage};
 use crate::json::{Object, write};
+use crate::openai::error::encode_event;
+use crate::openai::usage;
 
 /// Writes a stream of chunks.
 #[derive(Debug)]

@@ -1,21 +1,24 @@
-//! How much the model may think: a budget of tokens for older models, adaptive with an effort for newer ones.
+//! How Claude models are told to think, in Messages and in Converse's additional fields alike: with a budget of tokens
+//! or, newer ones, with an effort.
 
 use serde::Serialize;
 
-use super::encode::Options;
 use crate::error::FormatError;
 use crate::exchange::{Effort, Part, Reasoning, Request, ToolChoice, Turn, TurnRole};
 use crate::unmapped::Unmapped;
 
 /// How a model is told to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThinkingStyle {
+enum ThinkingStyle {
     /// `thinking: {type: enabled, budget_tokens}`: Claude before 4.6, and other providers with this format.
     Budget,
     /// `thinking: {type: adaptive}` and `output_config.effort`: Claude from 4.6 on, which no longer wants budgets.
     Adaptive,
 }
 
+/// `max_tokens` when the client gives none: the format demands one. Every model takes it; what is thought comes on
+/// top.
+pub(crate) const DEFAULT_MAX_TOKENS: u64 = 4_096;
 /// The first version of Claude that thinks adaptively.
 const ADAPTIVE_SINCE: (u32, u32) = (4, 6);
 /// Lowest budget that the API takes, tokens.
@@ -27,8 +30,7 @@ const MOST_UNASKED: u64 = 32_000;
 impl ThinkingStyle {
     /// By the model's name, with or without the prefixes and dates of resellers. Claude without a version is
     /// taken for a new one.
-    #[must_use]
-    pub fn of_model(model: &str) -> Self {
+    fn of_model(model: &str) -> Self {
         let Some((_, name)) = model.split_once("claude") else { return Self::Budget };
         let mut numbers = name
             .split(|letter: char| !letter.is_ascii_alphanumeric())
@@ -70,21 +72,15 @@ pub(crate) struct Thinking {
 }
 
 /// Decides how the model is told to think.
-pub(crate) fn plan(
-    request: &Request<'_>,
-    model: &str,
-    options: &Options,
-    unmapped: &mut Unmapped,
-) -> Result<Plan, FormatError> {
+pub(crate) fn plan(request: &Request<'_>, model: &str, unmapped: &mut Unmapped) -> Result<Plan, FormatError> {
     let max_tokens = request.sampling.max_output_tokens;
-    let none =
-        Plan { thinking: None, effort: None, max_tokens: max_tokens.unwrap_or(options.default_max_tokens) };
+    let none = Plan { thinking: None, effort: None, max_tokens: max_tokens.unwrap_or(DEFAULT_MAX_TOKENS) };
     let Some(reasoning) = request.reasoning else { return Ok(none) };
     if reasoning.effort == Some(Effort::None) && reasoning.budget_tokens.is_none() {
         let disabled = Thinking { kind: "disabled", budget_tokens: None, display: None };
         return Ok(Plan { thinking: Some(disabled), ..none });
     }
-    let style = options.thinking.unwrap_or_else(|| ThinkingStyle::of_model(model));
+    let style = ThinkingStyle::of_model(model);
     let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
     let thinking = match style {
         _ if forced => None,
@@ -93,7 +89,7 @@ pub(crate) fn plan(
             return Ok(none);
         }
         ThinkingStyle::Budget if lacks_thoughts(&request.turns) => None,
-        ThinkingStyle::Budget => budget(reasoning, max_tokens, options.default_max_tokens),
+        ThinkingStyle::Budget => budget(reasoning, max_tokens),
     };
     match thinking {
         Some(plan) => Ok(plan),
@@ -116,8 +112,8 @@ fn adaptive(reasoning: Reasoning, max_tokens: u64) -> Plan {
     Plan { thinking: Some(Thinking { kind: "adaptive", budget_tokens: None, display }), effort, max_tokens }
 }
 
-/// None when `max_tokens` leaves no room for the lowest budget.
-fn budget(reasoning: Reasoning, max_tokens: Option<u64>, default_max_tokens: u64) -> Option<Plan> {
+/// `None` if `max_tokens` leaves no room for the lowest budget.
+fn budget(reasoning: Reasoning, max_tokens: Option<u64>) -> Option<Plan> {
     let wanted = reasoning.budget_tokens.or_else(|| reasoning.effort.map(Effort::budget_tokens))?;
     let asked = reasoning.budget_tokens.is_some();
     // The budget is part of `max_tokens` and below it. A word leaves a quarter for what the client reads.
@@ -126,13 +122,13 @@ fn budget(reasoning: Reasoning, max_tokens: Option<u64>, default_max_tokens: u64
         Some(most) if asked => most - 1,
         Some(most) => most - most / 4,
         None if asked => u64::MAX,
-        None => MOST_UNASKED.saturating_sub(default_max_tokens),
+        None => MOST_UNASKED - DEFAULT_MAX_TOKENS,
     };
     let budget = wanted.min(room).max(LEAST_BUDGET);
     Some(Plan {
         thinking: Some(Thinking { kind: "enabled", budget_tokens: Some(budget), display: None }),
         effort: None,
-        max_tokens: max_tokens.unwrap_or_else(|| budget.saturating_add(default_max_tokens)),
+        max_tokens: max_tokens.unwrap_or_else(|| budget.saturating_add(DEFAULT_MAX_TOKENS)),
     })
 }
 
@@ -183,7 +179,7 @@ mod tests {
             ..Request::default()
         };
         request.sampling.max_output_tokens = max_tokens;
-        plan(&request, model, &Options::default(), &mut Unmapped::new(OnUnmappable::Reject))
+        plan(&request, model, &mut Unmapped::new(OnUnmappable::Reject))
     }
 
     fn budget_of(effort: Effort, max_tokens: Option<u64>) -> (Option<u64>, u64) {

@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::exchange::Usage;
+use crate::exchange::{Reported, Usage};
 use crate::json::Object;
 
 /// `usage` of an answer or of a stream's chunk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub struct UsageReport {
+pub(crate) struct UsageReport {
     #[serde(default)]
     prompt_tokens: Option<u64>,
     #[serde(default)]
@@ -48,12 +48,18 @@ impl UsageReport {
     /// Disjoint classes: details are taken out of their totals.
     ///
     /// Some servers keep reasoning out of `completion_tokens` and count it in `total_tokens` alone (Gemini's
-    /// compatible endpoint, xAI): what the total has beyond its parts is reasoning.
+    /// compatible endpoint, xAI): what the total has beyond its parts is reasoning. Where one part is missing, the
+    /// total tells it.
     #[must_use]
-    pub fn usage(&self) -> Usage {
-        let prompt = self.prompt_tokens.unwrap_or(0);
-        let said = self.completion_tokens.unwrap_or(0);
-        let hidden = self.total_tokens.unwrap_or(0).saturating_sub(prompt.saturating_add(said));
+    pub(crate) fn usage(&self) -> Usage {
+        let rest_of = |part: Option<u64>| Some(self.total_tokens?.saturating_sub(part?));
+        let prompt_said = self.prompt_tokens.or_else(|| rest_of(self.completion_tokens));
+        let completion_said = self.completion_tokens.or_else(|| rest_of(self.prompt_tokens));
+        let (prompt, said) = (prompt_said.unwrap_or(0), completion_said.unwrap_or(0));
+        let hidden = match (prompt_said, completion_said) {
+            (Some(_), Some(_)) => self.total_tokens.unwrap_or(0).saturating_sub(prompt.saturating_add(said)),
+            _ => 0,
+        };
         let mut input = Rest(prompt);
         let details = self.prompt_tokens_details.unwrap_or_default();
         let cache_read = input.take(details.cached_tokens.or(self.prompt_cache_hit_tokens));
@@ -73,15 +79,17 @@ impl UsageReport {
             output: output.0,
             reasoning,
             output_audio,
+            input_reported: Reported::of(prompt_said),
+            output_reported: Reported::of(completion_said),
             ..Usage::default()
         }
     }
 
     /// The usage of embeddings, which have a prompt only.
     #[must_use]
-    pub fn embedding(&self) -> Usage {
-        let embedding = self.prompt_tokens.or(self.total_tokens).unwrap_or(0);
-        Usage { embedding, ..Usage::default() }
+    pub(crate) fn embedding(&self) -> Usage {
+        let said = self.prompt_tokens.or(self.total_tokens);
+        Usage { embedding: said.unwrap_or(0), input_reported: Reported::of(said), ..Usage::reported() }
     }
 }
 
@@ -130,7 +138,7 @@ mod tests {
         check(
             r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
                 "prompt_tokens_details":{"cached_tokens":60},"completion_tokens_details":{"reasoning_tokens":20}}"#,
-            Usage { input: 40, cache_read: 60, output: 30, reasoning: 20, ..Usage::default() },
+            Usage { input: 40, cache_read: 60, output: 30, reasoning: 20, ..Usage::reported() },
         );
     }
 
@@ -138,24 +146,34 @@ mod tests {
     fn reasoning_beside_the_completion_is_found_in_the_total() {
         check(
             r#"{"prompt_tokens":12,"completion_tokens":8,"total_tokens":135}"#,
-            Usage { input: 12, output: 8, reasoning: 115, ..Usage::default() },
+            Usage { input: 12, output: 8, reasoning: 115, ..Usage::reported() },
         );
         check(
             r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":166,"completion_tokens_details":{"reasoning_tokens":125}}"#,
-            Usage { input: 32, output: 9, reasoning: 125, ..Usage::default() },
+            Usage { input: 32, output: 9, reasoning: 125, ..Usage::reported() },
         );
     }
 
     #[test]
     fn null_details_and_an_explicit_zero_are_values() {
-        check(r#"{"prompt_tokens":0,"completion_tokens":0,"prompt_tokens_details":null}"#, Usage::default());
+        check(r#"{"prompt_tokens":0,"completion_tokens":0,"prompt_tokens_details":null}"#, Usage::reported());
+    }
+
+    #[test]
+    fn a_part_that_is_not_said_is_told_by_the_total_or_unknown() {
+        let both = Usage { input: 9, output: 4, ..Usage::reported() };
+        check(r#"{"completion_tokens":4,"total_tokens":13}"#, both);
+        check(r#"{"prompt_tokens":9,"total_tokens":13}"#, both);
+        check(r#"{"total_tokens":13}"#, Usage::default());
+        let prompt = Usage { input: 9, input_reported: Reported::Final, ..Usage::default() };
+        check(r#"{"prompt_tokens":9}"#, prompt);
     }
 
     #[test]
     fn cache_hits_in_the_words_of_other_servers_count() {
         check(
             r#"{"prompt_tokens":10,"completion_tokens":1,"prompt_cache_hit_tokens":6,"prompt_cache_miss_tokens":4}"#,
-            Usage { input: 4, cache_read: 6, output: 1, ..Usage::default() },
+            Usage { input: 4, cache_read: 6, output: 1, ..Usage::reported() },
         );
     }
 
@@ -163,7 +181,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read_again(classes in proptest::array::uniform8(0u64..1_000_000)) {
             let [input, cache_read, cache_write_5m, input_audio, input_image, output, reasoning, output_audio] = classes;
-            let usage = Usage { input, cache_read, cache_write_5m, input_audio, input_image, output, reasoning, output_audio, ..Usage::default() };
+            let usage = Usage { input, cache_read, cache_write_5m, input_audio, input_image, output, reasoning, output_audio, ..Usage::reported() };
             let mut json = Vec::new();
             write(&mut json, &usage);
             prop_assert_eq!(serde_json::from_slice::<UsageReport>(&json).unwrap().usage(), usage);

@@ -1,0 +1,63 @@
+//! Pictures, sounds and documents.
+
+use serde::Serialize;
+
+use crate::error::FormatError;
+use crate::exchange::{Media, Part, Source};
+use crate::media::{self, Location};
+use crate::unmapped::Unmapped;
+
+/// Bytes in the request.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct InlineData<'r> {
+    mime_type: &'r str,
+    data: &'r str,
+}
+
+/// Bytes at an address.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FileData<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime_type: Option<&'r str>,
+    file_uri: &'r str,
+}
+
+type Medium<'r> = (Option<InlineData<'r>>, Option<FileData<'r>>);
+
+/// A picture, sound or document. Names of documents have no place and no effect.
+pub(super) fn medium<'r>(
+    part: &'r Part<'_>,
+    unmapped: &mut Unmapped,
+) -> Result<Option<Medium<'r>>, FormatError> {
+    let (said, source, param) = match part {
+        Part::Image(image) => {
+            let is_coarse = image.detail.as_deref() == Some("low");
+            unmapped.given("messages[].content[].image_url.detail", is_coarse.then_some(&()))?;
+            (&*image.media_type, &image.source, "messages[].content[].image_url")
+        }
+        Part::Audio(media) => typed(media, "messages[].content[].input_audio"),
+        Part::Document { media, .. } => typed(media, "messages[].content[].file"),
+        _ => return Ok(None),
+    };
+    match media::locate(source) {
+        Location::Inline { media_type, data } => match media::media_type(said, media_type, data) {
+            Some(mime_type) => Ok(Some((Some(InlineData { mime_type, data }), None))),
+            None => Err(FormatError::invalid("the type of a picture, sound or file is not said", param)),
+        },
+        Location::Address(file_uri) => {
+            let mime_type = media::media_type(said, "", "").or_else(|| media::by_ending(file_uri));
+            Ok(Some((None, Some(FileData { mime_type, file_uri }))))
+        }
+        Location::File(id) if id.starts_with("https://") || id.starts_with("gs://") => {
+            let mime_type = media::media_type(said, "", "");
+            Ok(Some((None, Some(FileData { mime_type, file_uri: id }))))
+        }
+        Location::File(_) => unmapped.param(param).map(|()| None),
+    }
+}
+
+fn typed<'r>(media: &'r Media<'_>, param: &'static str) -> (&'r str, &'r Source<'r>, &'static str) {
+    (&media.media_type, &media.source, param)
+}
