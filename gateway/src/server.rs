@@ -26,7 +26,7 @@ use tollgate_settings::Mistakes;
 
 use crate::admin;
 use crate::gateway::{Gateway, Worker};
-use crate::policies::cache_client::HttpCache;
+use crate::policies::cache_client::{CacheEndpoint, CacheEndpointError, HttpCache};
 use crate::policies::semantic_cache::CacheLookup;
 use crate::probes::Probes;
 use crate::replicas::{Replica, Replicas};
@@ -80,9 +80,9 @@ pub enum StartError {
     /// The secret that binds stored answers to their owners cannot be read or kept.
     #[error("responses.signing_key: {0}")]
     SigningKey(#[from] SigningKeyError),
-    /// The cache service's URL cannot be read.
-    #[error("cache_service.url: {0}")]
-    CacheUrl(#[from] http::uri::InvalidUri),
+    /// The cache service cannot be asked as it is configured.
+    #[error(transparent)]
+    CacheService(#[from] CacheEndpointError),
 }
 
 /// A running gateway.
@@ -184,17 +184,13 @@ fn serve_model_api(
 ) -> Result<(ServerHandle, SocketAddr), StartError> {
     let (listener, addr) = listen(config.listen)?;
     let tls = tls::client_config()?;
-    let cache_url = config.cache_service.as_ref().map(|cache| cache.url.clone());
-    if let Some(url) = &cache_url {
-        url.parse::<http::Uri>()?;
-    }
+    let cache = config.cache_service.as_ref().map(CacheEndpoint::new).transpose()?;
     let (gateway, base_path) = (Arc::clone(gateway), config.base_path.clone());
     let factory = move || {
         let caller = Rc::new(Caller::new(tls.clone()));
-        let cache = cache_url.as_ref().and_then(|url| {
-            let client = HttpCache::new(Rc::clone(&caller), url).ok()?;
-            Some(Rc::new(client) as Rc<dyn CacheLookup>)
-        });
+        let cache = cache
+            .clone()
+            .map(|endpoint| Rc::new(HttpCache::new(Rc::clone(&caller), endpoint)) as Rc<dyn CacheLookup>);
         let worker = Worker { gateway: Arc::clone(&gateway), caller, cache };
         App::new().app_data(web::Data::new(worker)).configure(|app| routes::model_api(app, &base_path))
     };

@@ -118,12 +118,16 @@ async fn start_callers(
     log: &Arc<dyn EventLog>,
     rest: &mut Rest,
 ) -> Result<tollgate_gateway::Handle, StartError> {
+    let token = config.cache_service.as_ref().and_then(|cache| cache.token.clone());
     if let Some(cache) = config.cache_service.take() {
         rest.cache_service = Some(tollgate_cache_service::start(cache, Arc::clone(log)).await?);
     }
     if config.own_cache {
         match (&rest.cache_service, &mut config.gateway.cache_service) {
-            (Some(cache), Some(settings)) => settings.url = format!("http://{}", reachable(cache.addr())),
+            (Some(cache), Some(settings)) => {
+                settings.url = format!("http://{}", reachable(cache.addr()));
+                settings.token = token;
+            }
             (None, settings) => *settings = None,
             (Some(_), None) => {}
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tollgate_settings::units::{Bytes, Time};
+use tollgate_settings::{Mistakes, SecretTemplate};
 
 /// Caching of a model's answers.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -58,10 +59,25 @@ pub enum CacheScope {
 pub struct CacheServiceConfig {
     /// Its base URL.
     pub url: String,
+    /// Its `token`, sent as `Authorization: Bearer …`; left out when the service has none.
+    #[serde(default)]
+    pub token: Option<SecretTemplate>,
     /// A lookup that takes longer is a miss.
     #[serde(default = "super::defaults::cache_deadline")]
     pub deadline: Time,
     /// Longer answers are not stored.
     #[serde(default = "super::defaults::cache_max_answer")]
     pub max_answer: Bytes,
+}
+
+impl CacheServiceConfig {
+    /// What is wrong with it, below `cache_service`.
+    #[must_use]
+    pub fn mistakes(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        if let Some(Err(error)) = self.token.as_ref().map(SecretTemplate::resolve) {
+            mistakes.add("token", error.to_string());
+        }
+        mistakes
+    }
 }

@@ -50,6 +50,9 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
         }
     }
     super::apis::check(config, &mut mistakes);
+    if let Some(cache_service) = &config.cache_service {
+        mistakes.add_section("cache_service", cache_service.mistakes());
+    }
     check_subscriptions(config, &mut mistakes);
     mistakes.into_result()
 }
