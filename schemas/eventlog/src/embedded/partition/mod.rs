@@ -1,27 +1,28 @@
-//! One partition: its segments, offsets, durability, retention and compaction.
+//! One partition: its segments, offsets and durability. Retention and compaction are in `clean`.
 //!
 //! Invariants:
 //!
 //! * a segment's id is at most the offset of its first record, and segments do not overlap in offsets;
 //! * a record is readable only when it is durable: an offset that a consumer saw never changes its record;
-//! * an offset is not given twice within a process; those whose sync failed are skipped.
+//! * an offset is not given twice within a process; those whose sync failed are skipped;
+//! * what is known in memory changes only after the call to the file system that it describes has succeeded.
 
-use std::collections::{BTreeMap, HashMap};
+mod clean;
+mod state;
+#[cfg(test)]
+mod tests;
+
 use std::io;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use self::state::State;
 use super::codec;
-use crate::segment::files::Files;
-use crate::segment::frame::Frame;
-use crate::segment::{HEADER_BYTES, Read, SegmentReader, SegmentWriter, list_segments, segment_path};
+use crate::segment::files::{FileHandle, Files};
+use crate::segment::{HEADER_BYTES, SegmentWriter};
 use crate::{OutRecord, TopicPartition};
-
-/// How long the deletion of a key stays readable in a compacted topic, ms.
-const TOMBSTONE_MS: i64 = 24 * 3_600_000;
 
 /// What became of an appended record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,29 +39,7 @@ pub(super) struct Partition {
     pub(super) dir: PathBuf,
     segment_bytes: u64,
     state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    segments: BTreeMap<u64, Meta>,
-    active: Option<SegmentWriter>,
-    next_offset: u64,
-    /// Everything below is durable and readable.
-    visible: u64,
-    /// Offsets whose sync failed.
-    lost: Vec<Range<u64>>,
-    last_timestamp_ms: Option<i64>,
-    appended_since_compaction: u64,
-    /// Counts compactions: a reader of an older epoch looks its place up again.
-    epoch: u64,
-    frame: Frame,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Meta {
-    /// Readable bytes.
-    end: u64,
-    first_timestamp_ms: Option<i64>,
+    sync_ended: Condvar,
 }
 
 /// Where a reader finds an offset.
@@ -69,6 +48,24 @@ pub(super) struct Located {
     pub(super) segment: u64,
     pub(super) end: u64,
     pub(super) epoch: u64,
+}
+
+/// A segment and what is behind it, all seen at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around {
+    /// `None` if the segment was removed.
+    pub(super) this: Option<Located>,
+    pub(super) following: Option<u64>,
+    /// Offset behind the last readable record.
+    pub(super) visible: u64,
+}
+
+/// A sync that is running; [`Partition::end_sync`] takes its result.
+struct RunningSync {
+    file: Arc<dyn FileHandle>,
+    segment: u64,
+    end: u64,
+    next_offset: u64,
 }
 
 impl Partition {
@@ -80,26 +77,21 @@ impl Partition {
         segment_bytes: u64,
     ) -> io::Result<Self> {
         files.create_dir(&dir)?;
-        let mut state = State::default();
-        let ids = list_segments(&*files, &dir)?;
-        if let Some((last, closed)) = ids.split_last() {
-            for id in closed {
-                let meta = Meta {
-                    end: files.open(&segment_path(&dir, *id))?.size()?,
-                    first_timestamp_ms: first_timestamp(&*files, &dir, *id)?,
-                };
-                state.segments.insert(*id, meta);
-            }
-            state.open_active(&*files, &dir, *last)?;
-        }
-        Ok(Self { at, files, dir, segment_bytes, state: Mutex::new(state) })
+        let state = Mutex::new(State::read(&*files, &dir)?);
+        Ok(Self { at, files, dir, segment_bytes, state, sync_ended: Condvar::new() })
     }
 
     /// Appends a record and returns its offset. It becomes readable by [`Partition::sync`].
+    ///
+    /// # Errors
+    /// `InvalidInput` if the record can never be stored. After every other error it may be appended again.
     pub(super) fn append(&self, record: &OutRecord) -> io::Result<u64> {
         let mut guard = self.state.lock();
+        while self.must_wait(&guard) {
+            self.sync_ended.wait(&mut guard);
+        }
         let state = &mut *guard;
-        if state.active.as_ref().is_none_or(|active| active.end() >= self.segment_bytes) {
+        if self.needs_segment(state) {
             self.roll(state)?;
         }
         let offset = state.next_offset;
@@ -118,30 +110,61 @@ impl Partition {
         Ok(offset)
     }
 
+    fn needs_segment(&self, state: &State) -> bool {
+        state.active.as_ref().is_none_or(|active| active.end() >= self.segment_bytes)
+    }
+
+    /// Whether an append must wait for the sync that is running. A new segment needs a sync of the old one, and of two
+    /// syncs of one file only one is told that pages were lost: the other would call them durable.
+    fn must_wait(&self, state: &State) -> bool {
+        state.syncing && self.needs_segment(state)
+    }
+
+    /// The state while no sync is running.
+    fn between_syncs(&self) -> MutexGuard<'_, State> {
+        let mut guard = self.state.lock();
+        while guard.syncing {
+            self.sync_ended.wait(&mut guard);
+        }
+        guard
+    }
+
     /// Makes everything appended so far durable and readable.
     ///
     /// # Errors
     /// The records since the last sync are lost then ([`Fate::Lost`]); the next append starts a segment.
     pub(super) fn sync(&self) -> io::Result<()> {
-        let (file, segment, end, offset) = {
-            let state = self.state.lock();
-            match &state.active {
-                Some(active) if state.visible < state.next_offset => {
-                    (Arc::clone(active.file()), active.id(), active.end(), state.next_offset)
-                }
-                _ => return Ok(()),
-            }
-        };
-        let result = file.sync();
-        let mut state = self.state.lock();
-        if result.is_err() {
-            state.give_up_active();
-        } else if state.active.as_ref().is_some_and(|active| active.id() == segment) {
-            state.visible = offset;
-            if let Some(meta) = state.segments.get_mut(&segment) {
-                meta.end = end;
-            }
+        let Some(running) = self.begin_sync() else { return Ok(()) };
+        // Appends go on meanwhile: the lock is not held.
+        let result = running.file.sync();
+        self.end_sync(&running, result)
+    }
+
+    /// `None` if everything is durable already.
+    fn begin_sync(&self) -> Option<RunningSync> {
+        let mut state = self.between_syncs();
+        if state.visible >= state.next_offset {
+            return None;
         }
+        let active = state.active.as_ref()?;
+        let running = RunningSync {
+            file: Arc::clone(active.file()),
+            segment: active.id(),
+            end: active.end(),
+            next_offset: state.next_offset,
+        };
+        state.syncing = true;
+        Some(running)
+    }
+
+    fn end_sync(&self, running: &RunningSync, result: io::Result<()>) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.syncing = false;
+        match result {
+            Ok(()) => state.set_readable(running.segment, running.end, running.next_offset),
+            Err(_) => state.give_up_active(),
+        }
+        self.sync_ended.notify_all();
         result
     }
 
@@ -168,186 +191,41 @@ impl Partition {
         at_or_before.or_else(|| state.segments.first_key_value()).map(|(id, meta)| state.located(*id, *meta))
     }
 
-    /// The segment itself as it is now, and the next one.
-    pub(super) fn around(&self, segment: u64) -> (Option<Located>, Option<Located>) {
+    /// The segment as it is now, and what is behind it.
+    pub(super) fn around(&self, segment: u64) -> Around {
         let state = self.state.lock();
-        let this = state.segments.get(&segment).map(|meta| state.located(segment, *meta));
-        let next = state.segments.range(segment + 1..).next().map(|(id, meta)| state.located(*id, *meta));
-        (this, next)
+        Around {
+            this: state.segments.get(&segment).map(|meta| state.located(segment, *meta)),
+            following: state.segments.range(segment + 1..).next().map(|(id, _)| *id),
+            visible: state.visible,
+        }
     }
 
-    /// Removes segments all of whose records are older than `cutoff_ms`. Called by one thread only.
-    pub(super) fn retain(&self, cutoff_ms: i64) -> io::Result<()> {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        let stale = state.last_timestamp_ms.is_some_and(|last| last < cutoff_ms);
-        let has_records = state.active.as_ref().is_some_and(|active| active.end() > HEADER_BYTES);
-        if stale && has_records && state.visible == state.next_offset {
-            self.roll(state)?;
-        }
-        while let Some((&first, _)) = state.segments.first_key_value() {
-            let Some((_, next)) = state.segments.range(first + 1..).next() else { break };
-            let newest_possible = next.first_timestamp_ms.or(state.last_timestamp_ms);
-            if newest_possible.is_none_or(|newest| newest >= cutoff_ms) {
-                break;
-            }
-            self.files.remove(&segment_path(&self.dir, first))?;
-            state.segments.remove(&first);
-        }
-        Ok(())
-    }
-
-    /// Keeps the last record of each key when at least `min_appended` records came since the last time.
-    /// Called by one thread only.
-    pub(super) fn compact(&self, now_ms: i64, min_appended: u64) -> io::Result<()> {
-        let closed: Vec<u64> = {
-            let mut guard = self.state.lock();
-            let state = &mut *guard;
-            if state.appended_since_compaction < min_appended || state.visible < state.next_offset {
-                return Ok(());
-            }
-            self.roll(state)?;
-            let active = state.active.as_ref().map_or(u64::MAX, SegmentWriter::id);
-            state.segments.keys().copied().filter(|id| *id < active).collect()
-        };
-        let Some(&first) = closed.first() else { return Ok(()) };
-        let compacted = self.rewrite(&closed, first, now_ms)?;
-        let mut state = self.state.lock();
-        state.segments.insert(first, compacted);
-        state.epoch += 1;
-        state.appended_since_compaction = 0;
-        for id in &closed[1..] {
-            self.files.remove(&segment_path(&self.dir, *id))?;
-            state.segments.remove(id);
-        }
-        self.files.sync_dir(&self.dir)
-    }
-
-    /// Writes the live records of the closed segments to a new file and puts it in the place of the first.
-    /// A crash before the others are removed leaves old records beside it, which is harmless.
-    fn rewrite(&self, closed: &[u64], first: u64, now_ms: i64) -> io::Result<Meta> {
-        let mut last: HashMap<Vec<u8>, u64> = HashMap::new();
-        self.visit(closed, |bytes| {
-            if let (Some(key), Some(head)) = (codec::key(bytes), codec::head(bytes)) {
-                last.insert(key.to_vec(), head.offset);
-            }
-            Ok(())
-        })?;
-        let path = self.dir.join("compacted.tmp");
-        match self.files.remove(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut writer = SegmentWriter::create_at(&*self.files, &path, first)?;
-        let mut frame = Frame::new();
-        let mut first_timestamp_ms = None;
-        self.visit(closed, |bytes| {
-            let (Some(key), Some(head)) = (codec::key(bytes), codec::head(bytes)) else { return Ok(()) };
-            let live = last.get(key) == Some(&head.offset);
-            if live && (head.has_data || head.timestamp_ms > now_ms - TOMBSTONE_MS) {
-                first_timestamp_ms.get_or_insert(head.timestamp_ms);
-                let sealed = frame.build(|out| out.extend_from_slice(bytes)).map_err(io::Error::other)?;
-                writer.append(sealed)?;
-            }
-            Ok(())
-        })?;
-        writer.file().sync()?;
-        self.files.rename(&path, &segment_path(&self.dir, first))?;
-        self.files.sync_dir(&self.dir)?;
-        Ok(Meta { end: writer.end(), first_timestamp_ms })
-    }
-
-    fn visit(&self, ids: &[u64], mut see: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        for id in ids {
-            let limit = self.around(*id).0.map_or(0, |located| located.end);
-            let mut reader = SegmentReader::open(&*self.files, &self.dir, *id)?;
-            while let Read::Record { payload, .. } = reader.read(limit)? {
-                see(payload)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Closes the active segment (its records must be durable or are made so) and starts the next.
+    /// Closes the active segment (its records must be durable or are made so) and starts the next. No sync may be
+    /// running.
     fn roll(&self, state: &mut State) -> io::Result<()> {
         if let Some(active) = &state.active {
             if active.end() == HEADER_BYTES {
                 return Ok(());
             }
             if state.visible < state.next_offset {
+                let (id, end) = (active.id(), active.end());
                 if let Err(error) = active.file().sync() {
                     state.give_up_active();
                     return Err(error);
                 }
-                let (id, end) = (active.id(), active.end());
-                state.visible = state.next_offset;
-                if let Some(meta) = state.segments.get_mut(&id) {
-                    meta.end = end;
-                }
+                state.set_readable(id, end, state.next_offset);
             }
         }
-        let writer = match SegmentWriter::create(&*self.files, &self.dir, state.next_offset) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+        let mut id = state.next_offset;
+        let writer = loop {
+            match SegmentWriter::create(&*self.files, &self.dir, id) {
                 // The empty leftover of a failed creation: step over it.
-                state.next_offset += 1;
-                state.visible = state.next_offset;
-                SegmentWriter::create(&*self.files, &self.dir, state.next_offset)?
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => id += 1,
+                created => break created?,
             }
-            writer => writer?,
         };
-        let meta = Meta { end: writer.end(), first_timestamp_ms: None };
-        state.segments.insert(writer.id(), meta);
-        state.active = Some(writer);
+        state.start_segment(writer);
         Ok(())
     }
-}
-
-impl State {
-    fn open_active(&mut self, files: &dyn Files, dir: &std::path::Path, id: u64) -> io::Result<()> {
-        let mut first = None;
-        let mut next = id;
-        let mut last = None;
-        let (writer, opened) = SegmentWriter::open(files, dir, id, |_, bytes| {
-            if let Some(head) = codec::head(bytes) {
-                first.get_or_insert(head.timestamp_ms);
-                last = last.max(Some(head.timestamp_ms));
-                next = head.offset + 1;
-            }
-        })?;
-        if opened.torn_bytes > 0 {
-            tracing::warn!(dir = %dir.display(), segment = id, bytes = opened.torn_bytes, "cut a torn tail");
-        }
-        // Records of a killed process may still be in the page cache only; they are readable from now on.
-        writer.file().sync()?;
-        self.segments.insert(id, Meta { end: writer.end(), first_timestamp_ms: first });
-        self.next_offset = next;
-        self.visible = next;
-        self.last_timestamp_ms = last;
-        self.appended_since_compaction = opened.records;
-        self.active = Some(writer);
-        Ok(())
-    }
-
-    /// After a failed sync: what is not durable is lost, and the file is not written again.
-    fn give_up_active(&mut self) {
-        self.active = None;
-        if self.visible < self.next_offset {
-            self.lost.push(self.visible..self.next_offset);
-            self.visible = self.next_offset;
-            // A segment id must be new even if nothing of the failed one was durable.
-            self.next_offset += 1;
-            self.visible = self.next_offset;
-        }
-    }
-
-    fn located(&self, segment: u64, meta: Meta) -> Located {
-        Located { segment, end: meta.end, epoch: self.epoch }
-    }
-}
-
-fn first_timestamp(files: &dyn Files, dir: &std::path::Path, id: u64) -> io::Result<Option<i64>> {
-    Ok(match SegmentReader::open(files, dir, id)?.read(u64::MAX)? {
-        Read::Record { payload, .. } => codec::head(payload).map(|head| head.timestamp_ms),
-        Read::End | Read::Torn => None,
-    })
 }
