@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use serde::Deserialize;
 use tollgate_accounting::price_book::{PriceBook, PriceKey};
 use tollgate_accounting::service::load_price_book;
 use tollgate_config::validate::validate;
 use tollgate_schemas::tokens::TokenClass;
-use tollgate_schemas::topics::{Topic, TopicSpec};
 use tollgate_settings::load::read_yaml;
 
 fn deploy(path: &str) -> PathBuf {
@@ -91,37 +89,6 @@ fn has_price(book: &PriceBook, provider: &str, model: &str) -> bool {
     [TokenClass::Input, TokenClass::Output]
         .into_iter()
         .all(|class| book.lookup(&PriceKey { provider, model, region: "", class }, now_ms).is_some())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Topics {
-    topics: Vec<TopicEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TopicEntry {
-    name: String,
-    partitions: u16,
-    retention_hours: u32,
-    max_message_bytes: u32,
-}
-
-#[test]
-fn the_list_of_topics_is_what_the_services_create() {
-    let listed: Topics = serde_saphyr::from_str(&read("kafka/topics.yaml")).unwrap();
-    let listed: Vec<TopicSpec> = listed
-        .topics
-        .into_iter()
-        .map(|entry| TopicSpec {
-            topic: Topic::from_name(&entry.name).unwrap_or_else(|| panic!("no topic {}", entry.name)),
-            partitions: entry.partitions,
-            retention_hours: entry.retention_hours,
-            max_record_bytes: entry.max_message_bytes,
-        })
-        .collect();
-    assert_eq!(listed, Topic::ALL.map(Topic::spec));
 }
 
 #[test]

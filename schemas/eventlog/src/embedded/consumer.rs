@@ -6,18 +6,20 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::group::{Change, MemberId};
-use super::reader::{Budget, PartitionReader};
+use super::partition::Partition;
+use super::reader::{PartitionReader, Reading};
 use crate::{Consumer, InRecord, LogError, Polled, Topic, TopicPartition};
-
-/// Most that one poll returns.
-const POLL: Budget = Budget { records: 1_000, bytes: 4 << 20 };
 
 #[derive(Debug)]
 pub(super) struct EmbeddedConsumer {
     core: Arc<Core>,
     group: String,
     id: MemberId,
+    /// All partitions of the topics it subscribed to. They are opened before it joins, so that nothing can fail once
+    /// the group has handed one over.
+    partitions: BTreeMap<TopicPartition, Arc<Partition>>,
     readers: BTreeMap<TopicPartition, PartitionReader>,
+    reading: Reading,
     /// Where the next poll starts, so that no partition starves the others.
     turn: usize,
     paused: bool,
@@ -25,57 +27,59 @@ pub(super) struct EmbeddedConsumer {
 
 impl EmbeddedConsumer {
     pub(super) fn join(core: Arc<Core>, group: &str, topics: &[Topic]) -> Result<Self, LogError> {
-        let mut wants = Vec::new();
+        let mut partitions = BTreeMap::new();
         for topic in topics {
-            wants.extend(core.topic(*topic)?.iter().map(|partition| partition.at));
+            partitions
+                .extend(core.topic(*topic)?.iter().map(|partition| (partition.at, Arc::clone(partition))));
         }
         let id = core.next_member();
-        core.groups.lock().entry(group.to_owned()).or_default().join(id, wants);
+        core.groups.lock().entry(group.to_owned()).or_default().join(id, partitions.keys().copied());
         core.ring();
-        Ok(Self { core, group: group.to_owned(), id, readers: BTreeMap::new(), turn: 0, paused: false })
+        Ok(Self {
+            core,
+            group: group.to_owned(),
+            id,
+            partitions,
+            readers: BTreeMap::new(),
+            reading: Reading::default(),
+            turn: 0,
+            paused: false,
+        })
     }
 
     /// Takes part in a rebalance, if there is one.
-    fn take_change(&mut self) -> Result<Option<Polled>, LogError> {
+    fn take_change(&mut self) -> Option<Polled> {
         let change =
-            self.core.groups.lock().get_mut(&self.group).and_then(|group| group.take_change(self.id));
-        match change {
-            None => Ok(None),
-            Some(Change::Revoked(partitions)) => {
+            self.core.groups.lock().get_mut(&self.group).and_then(|group| group.take_change(self.id))?;
+        Some(match change {
+            Change::Revoked(partitions) => {
                 self.readers.retain(|at, _| !partitions.contains(at));
                 self.core.ring();
-                Ok(Some(Polled::Revoked(partitions)))
+                Polled::Revoked(partitions)
             }
-            Some(Change::Assigned(partitions)) => {
+            Change::Assigned(partitions) => {
                 for at in &partitions {
-                    let reader = self.start_reading(*at)?;
-                    self.readers.insert(*at, reader);
+                    self.start_reading(*at);
                 }
-                Ok(Some(Polled::Assigned(partitions)))
+                Polled::Assigned(partitions)
             }
-        }
+        })
     }
 
-    fn start_reading(&self, at: TopicPartition) -> Result<PartitionReader, LogError> {
-        let partitions = self.core.topic(at.topic)?;
+    fn start_reading(&mut self, at: TopicPartition) {
+        // The group assigns only what its member asked for.
+        let Some(partition) = self.partitions.get(&at) else { return };
         let committed = self.core.offsets.lock().get(&self.group, at).unwrap_or(0);
-        match partitions.get(usize::from(at.partition)) {
-            Some(partition) => Ok(PartitionReader::new(Arc::clone(partition), committed)),
-            None => Err(LogError::Other(format!("{} has no partition {}", at.topic.name(), at.partition))),
-        }
+        self.readers.insert(at, PartitionReader::new(Arc::clone(partition), committed));
     }
 
     fn read(&mut self) -> Result<Vec<InRecord>, LogError> {
         let mut records = Vec::new();
-        let mut budget = POLL;
         let count = self.readers.len();
         self.turn = if count == 0 { 0 } else { (self.turn + 1) % count };
-        let order: Vec<_> = self.readers.keys().copied().cycle().skip(self.turn).take(count).collect();
-        for at in order {
-            if let Some(reader) = self.readers.get_mut(&at) {
-                reader.read(&mut budget, &mut records)?;
-            }
-        }
+        let mut in_turn: Vec<_> = self.readers.values_mut().collect();
+        in_turn.rotate_left(self.turn);
+        self.reading.read(in_turn.into_iter(), &mut records)?;
         Ok(records)
     }
 }
@@ -85,7 +89,7 @@ impl Consumer for EmbeddedConsumer {
         let deadline = Instant::now() + timeout;
         loop {
             let seen = self.core.rung();
-            if let Some(change) = self.take_change()? {
+            if let Some(change) = self.take_change() {
                 return Ok(change);
             }
             if !self.paused {

@@ -188,16 +188,18 @@ impl Core {
 
     /// Syncs everything that is dirty and wakes everybody who waits for it.
     pub(super) fn sync_all(&self) {
-        let (dirty, commits) = {
+        let dirty = {
             let mut work = self.work.lock();
-            (std::mem::take(&mut work.dirty), std::mem::take(&mut work.commits))
+            work.commits = false;
+            std::mem::take(&mut work.dirty)
         };
         for partition in &dirty {
             if let Err(error) = partition.sync() {
                 tracing::error!(%error, dir = %partition.dir.display(), "sync failed; records are sent again");
             }
         }
-        if commits && let Err(error) = self.offsets.lock().sync() {
+        // Also when nothing was committed since: a sync that failed is tried again with the next work of any kind.
+        if let Err(error) = self.offsets.lock().sync() {
             tracing::error!(%error, "committed offsets could not be made durable");
         }
         if !dirty.is_empty() {
@@ -210,21 +212,27 @@ impl Core {
         self.work_arrived.notify_one();
     }
 
-    /// Retention by age; compaction of topics whose retention is 0.
+    /// Retention by age; compaction of topics whose retention is 0. A partition that cannot be cleaned does not keep
+    /// the others from it.
+    ///
+    /// # Errors
+    /// The first failure, after all partitions were tried.
     pub(super) fn clean(&self, now_ms: i64, compact_after: u64) -> io::Result<()> {
         let open: Vec<_> =
             self.topics.lock().iter().map(|(topic, parts)| (*topic, Arc::clone(parts))).collect();
+        let mut outcome = Ok(());
         for (topic, partitions) in open {
             let spec = self.specs.lock().get(&topic).copied().unwrap_or_else(|| topic.spec());
             let retention_ms = i64::from(spec.retention_hours) * 3_600_000;
             for partition in partitions.iter() {
-                match retention_ms {
-                    0 => partition.compact(now_ms, compact_after)?,
-                    age_ms => partition.retain(now_ms - age_ms)?,
-                }
+                let cleaned = match retention_ms {
+                    0 => partition.compact(now_ms, compact_after),
+                    age_ms => partition.retain(now_ms - age_ms),
+                };
+                outcome = outcome.and(cleaned);
             }
         }
-        Ok(())
+        outcome
     }
 }
 

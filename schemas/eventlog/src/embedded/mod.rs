@@ -23,6 +23,8 @@ mod offsets;
 mod partition;
 mod producer;
 mod reader;
+#[cfg(test)]
+mod schedules;
 mod tail;
 #[cfg(test)]
 mod tests;

@@ -9,10 +9,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::segment::files::Files;
+use crate::segment::files::{Files, remove_if_present};
 use crate::segment::frame::Frame;
 use crate::segment::{Read, SegmentReader, SegmentWriter, list_segments, segment_path};
 use crate::{Topic, TopicPartition};
@@ -27,6 +27,8 @@ pub(super) struct Offsets {
     committed: BTreeMap<(String, TopicPartition), u64>,
     writer: SegmentWriter,
     dirty: bool,
+    /// A sync of the file failed: a second one would succeed without having written what the first one lost.
+    broken: bool,
     frame: Frame,
 }
 
@@ -42,13 +44,13 @@ impl Offsets {
                 committed.extend(decode(payload));
             }
         }
-        let next = old.last().map_or(1, |last| last + 1);
         let mut frame = Frame::new();
+        let next = old.last().map_or(1, |last| last + 1);
         let writer = rewrite(&*files, &dir, next, &committed, &mut frame)?;
-        for id in old {
-            files.remove(&segment_path(&dir, id))?;
-        }
-        Ok(Self { files, dir, committed, writer, dirty: false, frame })
+        files.sync_dir(&dir)?;
+        let offsets = Self { files, dir, committed, writer, dirty: false, broken: false, frame };
+        offsets.remove_older();
+        Ok(offsets)
     }
 
     pub(super) fn get(&self, group: &str, partition: TopicPartition) -> Option<u64> {
@@ -56,8 +58,11 @@ impl Offsets {
     }
 
     pub(super) fn commit(&mut self, group: &str, partition: TopicPartition, next: u64) -> io::Result<()> {
-        if self.writer.end() >= REWRITE_BYTES {
-            self.start_over()?;
+        if self.writer.end() >= REWRITE_BYTES
+            && let Err(error) = self.start_over()
+        {
+            // The old file still takes commits; it is only longer than it should be.
+            tracing::warn!(%error, "committed offsets could not be rewritten");
         }
         let sealed = self.frame.build(|out| encode(out, group, partition, next)).map_err(io::Error::other)?;
         self.writer.append(sealed)?;
@@ -71,44 +76,56 @@ impl Offsets {
         if !self.dirty {
             return Ok(());
         }
-        self.dirty = false;
-        if self.writer.file().sync().is_err() {
-            self.dirty = true;
+        self.broken = self.broken || self.writer.file().sync().is_err();
+        if self.broken {
             self.start_over()?;
-            self.dirty = false;
         }
+        self.dirty = false;
         Ok(())
     }
 
     fn start_over(&mut self) -> io::Result<()> {
-        let old = self.writer.id();
-        self.writer = rewrite(&*self.files, &self.dir, old + 1, &self.committed, &mut self.frame)?;
-        self.files.remove(&segment_path(&self.dir, old))
+        let next = self.writer.id() + 1;
+        self.writer = rewrite(&*self.files, &self.dir, next, &self.committed, &mut self.frame)?;
+        // Until the folder is synced a power cut may take the new name away, so the old file stays.
+        self.broken = true;
+        self.files.sync_dir(&self.dir)?;
+        self.broken = false;
+        self.remove_older();
+        Ok(())
+    }
+
+    /// Removes the files that the present one replaces. What cannot be removed now is removed with the next rewrite:
+    /// being read before the newer file, it does no harm.
+    fn remove_older(&self) {
+        let removed = list_segments(&*self.files, &self.dir).and_then(|ids| {
+            let older = ids.into_iter().filter(|id| *id < self.writer.id());
+            older.map(|id| self.files.remove(&segment_path(&self.dir, id))).fold(Ok(()), Result::and)
+        });
+        if let Err(error) = removed {
+            tracing::warn!(%error, "old files of committed offsets could not be removed");
+        }
     }
 }
 
-/// A fresh, durable file with all committed offsets.
+/// A fresh file `id` with all committed offsets. Its content is durable, its name only after a sync of the folder. It
+/// gets the name when it is complete: half a file would be read behind the old one and hide newer commits.
 fn rewrite(
     files: &dyn Files,
-    dir: &std::path::Path,
+    dir: &Path,
     id: u64,
     committed: &BTreeMap<(String, TopicPartition), u64>,
     frame: &mut Frame,
 ) -> io::Result<SegmentWriter> {
-    let mut writer = SegmentWriter::create(files, dir, id)?;
-    let mut fill = || {
-        for ((group, partition), next) in committed {
-            let sealed =
-                frame.build(|out| encode(out, group, *partition, *next)).map_err(io::Error::other)?;
-            writer.append(sealed)?;
-        }
-        writer.file().sync()
-    };
-    if let Err(error) = fill() {
-        // The older file still says everything.
-        let _ = files.remove(&segment_path(dir, id));
-        return Err(error);
+    let path = dir.join("offsets.tmp");
+    remove_if_present(files, &path)?;
+    let mut writer = SegmentWriter::create_at(files, &path, id)?;
+    for ((group, partition), next) in committed {
+        let sealed = frame.build(|out| encode(out, group, *partition, *next)).map_err(io::Error::other)?;
+        writer.append(sealed)?;
     }
+    writer.file().sync()?;
+    files.rename(&path, &segment_path(dir, id))?;
     Ok(writer)
 }
 
@@ -172,6 +189,46 @@ mod tests {
         }
         assert!(offsets.writer.id() > 1 && offsets.writer.end() < REWRITE_BYTES);
         assert_eq!(open(&files.after_kill()).get("accounting", AT), Some(29_999));
+    }
+
+    #[test]
+    fn a_failed_rewrite_keeps_every_commit_and_is_done_later() {
+        for step in 0..5 {
+            let files = FakeFiles::new();
+            let mut offsets = open(&files);
+            offsets.commit("accounting", AT, 7).unwrap();
+            files.fail_syncs(1 + u32::from(step == 0));
+            match step {
+                0 => {}
+                1 => files.fail_opens(1),
+                2 => files.fail_renames(1),
+                3 => files.fail_dir_syncs(1),
+                _ => files.set_free_bytes(Some(20)),
+            }
+            assert!(offsets.sync().is_err(), "step {step}");
+            files.heal();
+            offsets.commit("accounting", AT, 9).unwrap();
+            assert_eq!(open(&files.after_kill()).get("accounting", AT), Some(9), "step {step}");
+            offsets.sync().unwrap();
+            for seed in 0..10 {
+                assert_eq!(open(&files.after_power_cut(seed)).get("accounting", AT), Some(9), "step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_rewritten_or_removed_still_takes_commits() {
+        let files = FakeFiles::new();
+        let mut offsets = open(&files);
+        files.fail_removes(u32::MAX);
+        files.fail_opens(u32::MAX);
+        for next in 0..30_000 {
+            offsets.commit("accounting", AT, next).unwrap();
+        }
+        files.heal();
+        offsets.commit("accounting", AT, 30_000).unwrap();
+        assert_eq!(files.paths().len(), 1);
+        assert_eq!(open(&files.after_kill()).get("accounting", AT), Some(30_000));
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::codec;
-use super::partition::Partition;
+use super::partition::{Around, Partition};
 use crate::segment::{Read, SegmentReader};
-use crate::{InRecord, Position};
+use crate::{InRecord, LogError, Position};
 
 /// A position in a partition.
 #[derive(Debug)]
@@ -14,14 +14,69 @@ pub(super) struct PartitionReader {
     partition: Arc<Partition>,
     /// Offset of the next record to return.
     next: u64,
-    current: Option<(SegmentReader, u64)>,
+    current: Option<Open>,
+}
+
+/// The segment being read.
+#[derive(Debug)]
+struct Open {
+    reader: SegmentReader,
+    /// The partition's epoch when it was opened: after a compaction the file is another one.
+    epoch: u64,
 }
 
 /// How much one read may return.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
-    pub(super) records: usize,
-    pub(super) bytes: usize,
+    records: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Most that one poll returns.
+    pub(super) const POLL: Self = Self { records: 1_000, bytes: 4 << 20 };
+
+    fn is_used_up(self) -> bool {
+        self.records == 0 || self.bytes == 0
+    }
+}
+
+/// Reads several partitions for one poll.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// What one of the partitions said while records of others were read.
+    failed: Option<io::Error>,
+}
+
+impl Reading {
+    /// Appends what is readable to `out`. A partition that cannot be read does not keep the others back.
+    ///
+    /// # Errors
+    /// Only if nothing was appended. Otherwise the error is kept for the next call: the readers have moved on, and a
+    /// caller that is told of a failure may throw away what came with it.
+    pub(super) fn read<'a>(
+        &mut self,
+        readers: impl Iterator<Item = &'a mut PartitionReader>,
+        out: &mut Vec<InRecord>,
+    ) -> Result<(), LogError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error.into());
+        }
+        let before = out.len();
+        let mut budget = Budget::POLL;
+        for reader in readers {
+            if let Err(error) = reader.read(&mut budget, out) {
+                self.failed.get_or_insert(error);
+            }
+        }
+        match self.failed.take() {
+            Some(error) if out.len() == before => Err(error.into()),
+            failed => {
+                self.failed = failed;
+                Ok(())
+            }
+        }
+    }
 }
 
 impl PartitionReader {
@@ -35,27 +90,29 @@ impl PartitionReader {
     }
 
     /// Appends records to `out` until the budget is used up or nothing more is readable.
-    pub(super) fn read(&mut self, budget: &mut Budget, out: &mut Vec<InRecord>) -> io::Result<()> {
-        while budget.records > 0 && budget.bytes > 0 && self.next < self.partition.visible() {
-            if self.current.is_none() && !self.find()? {
-                return Ok(());
+    ///
+    /// # Errors
+    /// As the file system says. What was appended before stays read; the next call goes on behind it.
+    fn read(&mut self, budget: &mut Budget, out: &mut Vec<InRecord>) -> io::Result<()> {
+        while !budget.is_used_up() && self.next < self.partition.visible() {
+            if self.current.is_none() {
+                let Some(located) = self.partition.locate(self.next) else { return Ok(()) };
+                self.open(located.segment, located.epoch)?;
             }
-            if !self.read_segment(budget, out)? {
-                return Ok(());
-            }
+            self.read_segment(budget, out)?;
         }
         Ok(())
     }
 
-    /// Reads the current segment; false when nothing more is readable for now.
-    fn read_segment(&mut self, budget: &mut Budget, out: &mut Vec<InRecord>) -> io::Result<bool> {
-        let Some((reader, epoch)) = &mut self.current else { return Ok(false) };
-        let (this, following) = self.partition.around(reader.id());
-        let Some(this) = this.filter(|located| located.epoch == *epoch) else {
+    /// Reads the current segment and, at its end, opens the next one.
+    fn read_segment(&mut self, budget: &mut Budget, out: &mut Vec<InRecord>) -> io::Result<()> {
+        let Some(Open { reader, epoch }) = &mut self.current else { return Ok(()) };
+        let around = self.partition.around(reader.id());
+        let Some(this) = around.this.filter(|located| located.epoch == *epoch) else {
             self.current = None;
-            return Ok(true);
+            return Ok(());
         };
-        while budget.records > 0 && budget.bytes > 0 {
+        while !budget.is_used_up() {
             match reader.read(this.end)? {
                 Read::Record { payload, .. } => {
                     let bytes = payload.len();
@@ -68,40 +125,45 @@ impl PartitionReader {
                     budget.bytes = budget.bytes.saturating_sub(bytes);
                     out.push(in_record(&self.partition, stored));
                 }
-                Read::End => return self.advance(following.map(|located| located.segment)),
+                Read::End => return self.advance(around, this.epoch),
                 Read::Torn => {
                     tracing::error!(
                         dir = %self.partition.dir.display(), segment = reader.id(), offset = reader.offset(),
                         "damaged records are skipped"
                     );
-                    return self.advance(following.map(|located| located.segment));
+                    return self.advance(around, this.epoch);
                 }
             }
         }
-        Ok(true)
+        Ok(())
     }
 
-    fn find(&mut self) -> io::Result<bool> {
-        let Some(located) = self.partition.locate(self.next) else { return Ok(false) };
-        self.open(located.segment, located.epoch)
-    }
-
-    fn advance(&mut self, following: Option<u64>) -> io::Result<bool> {
-        let Some((_, epoch)) = self.current else { return Ok(false) };
-        match following {
+    /// Goes on behind a segment of which nothing more can be read.
+    fn advance(&mut self, around: Around, epoch: u64) -> io::Result<()> {
+        match around.following {
             Some(segment) => self.open(segment, epoch),
-            None => Ok(false),
+            None => {
+                // Offsets whose sync failed, and those of compacted or damaged records, are never read.
+                self.next = self.next.max(around.visible);
+                Ok(())
+            }
         }
     }
 
-    fn open(&mut self, segment: u64, epoch: u64) -> io::Result<bool> {
+    fn open(&mut self, segment: u64, epoch: u64) -> io::Result<()> {
         match SegmentReader::open(&*self.partition.files, &self.partition.dir, segment) {
-            Ok(reader) => self.current = Some((reader, epoch)),
-            // Retention was faster; look again.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.current = None,
+            Ok(reader) => self.current = Some(Open { reader, epoch }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.current = None;
+                // Retention was faster: the next look finds the segment behind it. A file that somebody else removed
+                // would be looked for without end.
+                if self.partition.around(segment).this.is_some() {
+                    return Err(error);
+                }
+            }
             Err(error) => return Err(error),
         }
-        Ok(true)
+        Ok(())
     }
 }
 

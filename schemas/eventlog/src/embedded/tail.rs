@@ -4,23 +4,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::reader::{Budget, PartitionReader};
+use super::reader::{PartitionReader, Reading};
 use crate::{InRecord, LogError, Tail, Topic};
-
-/// Most that one poll returns.
-const POLL: Budget = Budget { records: 1_000, bytes: 4 << 20 };
 
 #[derive(Debug)]
 pub(super) struct EmbeddedTail {
     core: Arc<Core>,
     readers: Vec<PartitionReader>,
+    reading: Reading,
 }
 
 impl EmbeddedTail {
     pub(super) fn new(core: Arc<Core>, topic: Topic) -> Result<Self, LogError> {
         let partitions = core.topic(topic)?;
         let readers = partitions.iter().map(|partition| PartitionReader::new(Arc::clone(partition), 0));
-        Ok(Self { readers: readers.collect(), core })
+        Ok(Self { readers: readers.collect(), core, reading: Reading::default() })
     }
 }
 
@@ -29,10 +27,7 @@ impl Tail for EmbeddedTail {
         let (deadline, before) = (Instant::now() + timeout, records.len());
         loop {
             let seen = self.core.rung();
-            let mut budget = POLL;
-            for reader in &mut self.readers {
-                reader.read(&mut budget, records)?;
-            }
+            self.reading.read(self.readers.iter_mut(), records)?;
             if records.len() > before || !self.core.wait(seen, deadline) {
                 return Ok(());
             }

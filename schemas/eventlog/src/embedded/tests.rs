@@ -231,6 +231,70 @@ fn a_failed_sync_is_reported_for_retry_and_the_retry_arrives() {
 }
 
 #[test]
+fn a_read_that_fails_loses_neither_what_was_read_before_nor_what_other_partitions_have() {
+    // Records of several partitions and segments: failures meet readers at every stage.
+    for count in 1..60 {
+        let files = FakeFiles::new();
+        let log = open(&files);
+        produce(&log, texts(100));
+        let mut consumer = log.consumer("g", &[Topic::Usage]).unwrap();
+        let mut tail = log.tail(Topic::Usage).unwrap();
+        assert!(matches!(consumer.poll(WAIT).unwrap(), Polled::Assigned(_)));
+        let (mut consumed, mut tailed, mut failures) = (Vec::new(), Vec::new(), 0);
+        while consumed.len() < 100 || tailed.len() < 100 {
+            if failures < count {
+                files.fail_opens(1);
+                files.fail_reads(u32::from(failures % 2 == 0));
+            }
+            failures += 1;
+            assert!(failures < 400, "{} records consumed, {} tailed", consumed.len(), tailed.len());
+            if let Ok(Polled::Records(records)) = consumer.poll(Duration::ZERO) {
+                consumed.extend(records);
+            }
+            let mut records = Vec::new();
+            if tail.poll(Duration::ZERO, &mut records).is_ok() {
+                tailed.extend(records);
+            }
+        }
+        for mut records in [consumed, tailed] {
+            records.sort_by_key(|record| record.at);
+            records.dedup_by_key(|record| record.at);
+            assert_eq!(records.len(), 100);
+        }
+    }
+}
+
+#[test]
+fn a_partition_that_cannot_be_cleaned_does_not_keep_the_others_from_it() {
+    let files = FakeFiles::new();
+    let log = open(&files);
+    let large = "x".repeat(1_000);
+    produce(&log, (0..60).map(|number| record(Topic::Usage, &format!("k{number}"), &large, 0)).collect());
+    let before = files.paths().len();
+    files.fail_removes(1);
+    assert!(log.clean(1_000 * 24 * HOUR_MS).is_err());
+    assert!(files.paths().len() < before - 30, "{} of {before}", files.paths().len());
+}
+
+#[test]
+fn commits_whose_sync_failed_are_synced_with_the_next_records() {
+    let files = FakeFiles::new();
+    let log = open(&files);
+    let mut consumer = log.consumer("g", &[Topic::Usage]).unwrap();
+    let Polled::Assigned(partitions) = consumer.poll(WAIT).unwrap() else { panic!("nothing was assigned") };
+    log.core.sync_all();
+    files.fail_syncs(2);
+    log.core.offsets.lock().commit("g", partitions[0], 7).unwrap();
+    log.core.sync_all();
+    files.heal();
+    log.core.sync_all();
+    for seed in 0..20 {
+        let after = open(&files.after_power_cut(seed));
+        assert_eq!(after.core.offsets.lock().get("g", partitions[0]), Some(7));
+    }
+}
+
+#[test]
 fn old_segments_are_removed_and_readers_go_on_behind_them() {
     let files = FakeFiles::new();
     let log = open(&files);

@@ -1,4 +1,4 @@
-//! Creates topics that are missing.
+//! Creates topics that are missing and looks at those that exist.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -8,34 +8,50 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::settings::{MAX_BATCH_BYTES, QuietContext, Settings, config_error};
+use super::settings::{QuietContext, Settings, config_error};
 use crate::{LogError, TopicSpec};
+
+/// The broker's limit for one batch, bytes.
+const BATCH_LIMIT: &str = "max.message.bytes";
+
+/// Most that a batch adds to its only record, bytes.
+const FRAMING_BYTES: u32 = 16 << 10;
 
 /// Longest wait for the cluster's answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Creates those of the topics that the cluster does not have.
+/// Creates those of the topics that the cluster does not have. Settings of the others are the operator's: what is
+/// wrong with them is only said.
 pub(super) fn ensure_topics(settings: &Settings, topics: &[TopicSpec]) -> Result<(), LogError> {
     let client: AdminClient<QuietContext> =
         settings.admin().create_with_context(QuietContext::default()).map_err(config_error)?;
     let metadata =
         client.inner().fetch_metadata(None, TIMEOUT).map_err(|error| unreachable(settings, &error))?;
     let present: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
-    let missing: Vec<Plan> = topics
-        .iter()
-        .map(|spec| Plan::new(settings, *spec))
-        .filter(|p| !present.contains(p.name.as_str()))
-        .collect();
+    let plans = topics.iter().map(|spec| Plan::new(settings, *spec));
+    let (existing, missing): (Vec<Plan>, Vec<Plan>) = plans.partition(|p| present.contains(p.name.as_str()));
+    create(settings, &client, &missing)?;
+    look_at(&client, &existing);
+    Ok(())
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
+}
+
+fn create(settings: &Settings, client: &AdminClient<QuietContext>, missing: &[Plan]) -> Result<(), LogError> {
     if missing.is_empty() {
         return Ok(());
     }
     let new: Vec<NewTopic<'_>> = missing.iter().map(Plan::to_new_topic).collect();
-    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let results =
-        block_on(client.create_topics(&new, &options)).map_err(|error| unreachable(settings, &error))?;
+        block_on(client.create_topics(&new, &options())).map_err(|error| unreachable(settings, &error))?;
     for result in results {
         match result {
             Ok(name) => tracing::info!(topic = name, "topic created"),
@@ -46,6 +62,31 @@ pub(super) fn ensure_topics(settings: &Settings, topics: &[TopicSpec]) -> Result
         }
     }
     Ok(())
+}
+
+/// Complains about topics that would refuse what the producer sends. Not being allowed to look is no error.
+fn look_at(client: &AdminClient<QuietContext>, existing: &[Plan]) {
+    if existing.is_empty() {
+        return;
+    }
+    let names: Vec<_> = existing.iter().map(|plan| ResourceSpecifier::Topic(&plan.name)).collect();
+    let described = match block_on(client.describe_configs(&names, &options())) {
+        Ok(described) => described,
+        Err(error) => {
+            tracing::info!(%error, "the settings of existing topics cannot be looked at");
+            return;
+        }
+    };
+    for resource in described {
+        let Ok(ConfigResource { specifier: OwnedResourceSpecifier::Topic(name), entries }) = resource else {
+            continue;
+        };
+        let Some(plan) = existing.iter().find(|plan| plan.name == name) else { continue };
+        let limit = entries.iter().find(|entry| entry.name == BATCH_LIMIT);
+        if let Some(complaint) = plan.complaint(limit.and_then(|entry| entry.value.as_deref())) {
+            tracing::warn!(topic = name, "{complaint}");
+        }
+    }
 }
 
 /// Names the brokers: whoever reads the log knows which of them to look at.
@@ -59,14 +100,20 @@ struct Plan {
     name: String,
     partitions: i32,
     replication: i32,
+    batch_bytes: u32,
     settings: Vec<(&'static str, String)>,
 }
 
 impl Plan {
     fn new(settings: &Settings, spec: TopicSpec) -> Self {
         // The limit is per batch: one below the producer's batch size would refuse good records.
-        let batch = spec.max_record_bytes.saturating_add(16 << 10).max(MAX_BATCH_BYTES);
-        let mut config = vec![("max.message.bytes", batch.to_string())];
+        let batch_bytes = spec.max_record_bytes.saturating_add(FRAMING_BYTES).max(settings.max_batch_bytes());
+        // Events carry their own time. The broker's keeps a gateway whose clock is ahead from being refused, and an
+        // event that was late from being removed early.
+        let mut config = vec![
+            (BATCH_LIMIT, batch_bytes.to_string()),
+            ("message.timestamp.type", "LogAppendTime".to_owned()),
+        ];
         if spec.retention_hours == 0 {
             config.push(("cleanup.policy", "compact".to_owned()));
         } else {
@@ -78,7 +125,20 @@ impl Plan {
             config.push(("min.insync.replicas", "2".to_owned()));
         }
         let partitions = i32::from(spec.partitions.max(1));
-        Self { name: settings.name(spec.topic), partitions, replication, settings: config }
+        let name = settings.name(spec.topic).to_owned();
+        Self { name, partitions, replication, batch_bytes, settings: config }
+    }
+
+    /// What is wrong with the limit that the topic has.
+    fn complaint(&self, limit: Option<&str>) -> Option<String> {
+        let limit: u64 = limit?.parse().ok()?;
+        let needed = self.batch_bytes;
+        (limit < u64::from(needed)).then(|| {
+            format!(
+                "{BATCH_LIMIT} is {limit}, and batches may have {needed} bytes: full batches are refused and sent \
+                 again record by record; raise it"
+            )
+        })
     }
 
     fn to_new_topic(&self) -> NewTopic<'_> {
@@ -108,16 +168,28 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use tollgate_settings::SecretTemplate;
+
     use super::*;
     use crate::Topic;
     use crate::config::KafkaConfig;
 
     fn plan(topic: Topic, replication_factor: Option<u16>) -> Plan {
+        plan_with(topic, replication_factor, BTreeMap::new())
+    }
+
+    fn plan_with(
+        topic: Topic,
+        replication_factor: Option<u16>,
+        properties: BTreeMap<String, SecretTemplate>,
+    ) -> Plan {
         let config = KafkaConfig {
             brokers: vec!["a:1".to_owned()],
             topic_prefix: String::new(),
             replication_factor,
-            properties: Default::default(),
+            properties,
         };
         Plan::new(&Settings::new(&config).unwrap(), topic.spec())
     }
@@ -139,11 +211,64 @@ mod tests {
     }
 
     #[test]
-    fn every_topic_takes_the_producers_largest_batch() {
+    fn every_topic_takes_the_producers_largest_batch_and_the_brokers_time() {
         for topic in Topic::ALL {
             let plan = plan(topic, None);
-            let (_, limit) = plan.settings.iter().find(|(name, _)| *name == "max.message.bytes").unwrap();
-            assert!(limit.parse::<u32>().unwrap() >= MAX_BATCH_BYTES);
+            let setting =
+                |name: &str| plan.settings.iter().find(|(known, _)| *known == name).unwrap().1.clone();
+            assert!(setting("max.message.bytes").parse::<u32>().unwrap() >= 1_200_000);
+            assert_eq!(setting("message.timestamp.type"), "LogAppendTime");
         }
+    }
+
+    #[test]
+    fn larger_batches_of_the_operator_make_larger_limits() {
+        let properties = [("message.max.bytes".to_owned(), "5000000".parse().unwrap())];
+        let plan = plan_with(Topic::Usage, None, properties.into());
+        assert_eq!(plan.batch_bytes, 5_000_000);
+    }
+
+    #[test]
+    fn a_limit_below_the_largest_batch_is_complained_about() {
+        let plan = plan(Topic::Usage, None);
+        let complaint = plan.complaint(Some("65536")).unwrap();
+        assert!(complaint.contains("65536") && complaint.contains("1200000"), "{complaint}");
+        for enough in [Some("1200000"), Some("2000000"), None, Some("unknown")] {
+            assert_eq!(plan.complaint(enough), None);
+        }
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Listed {
+        topics: Vec<Entry>,
+    }
+
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Entry {
+        name: String,
+        partitions: i32,
+        retention_hours: u64,
+        max_message_bytes: u32,
+        timestamps: String,
+    }
+
+    #[test]
+    fn the_list_for_those_who_create_topics_ahead_is_what_the_services_create() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kafka/topics.yaml");
+        let listed: Listed = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let listed: Vec<_> = listed
+            .topics
+            .into_iter()
+            .map(|it| (it.name, it.partitions, it.retention_hours, it.max_message_bytes, it.timestamps))
+            .collect();
+        let planned = Topic::ALL.map(|topic| {
+            let plan = plan(topic, None);
+            let setting = |name: &str| plan.settings.iter().find(|(known, _)| *known == name);
+            let retention_ms: u64 = setting("retention.ms").map_or(0, |(_, ms)| ms.parse().unwrap());
+            let timestamps = setting("message.timestamp.type").unwrap().1.clone();
+            (plan.name, plan.partitions, retention_ms / 3_600_000, plan.batch_bytes, timestamps)
+        });
+        assert_eq!(listed, planned);
     }
 }

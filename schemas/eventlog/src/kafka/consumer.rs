@@ -1,22 +1,22 @@
 //! Reads as a member of a Kafka consumer group, synchronously.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Headers as _, Message};
+use rdkafka::consumer::{self, BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::settings::{Reporter, Settings, config_error};
-use crate::{Consumer, Headers, InRecord, LogError, Polled, Position, Topic, TopicPartition};
+use super::record::in_record;
+use super::settings::{Reporter, Settings, config_error, is_transient};
+use super::stash::{Rebalance, Rebalances, Stash};
+use crate::{Consumer, LogError, Polled, Topic, TopicPartition};
 
 /// Most that one poll returns.
 const MAX_RECORDS: usize = 1_000;
@@ -27,14 +27,14 @@ pub(super) struct KafkaConsumer {
     events: Arc<Shared>,
     names: Vec<(Topic, String)>,
     /// Records that came although delivery was paused, or behind a rebalance.
-    stash: VecDeque<InRecord>,
+    stash: Stash,
     paused: bool,
 }
 
 /// What librdkafka's callbacks (they run inside `poll`) have to tell.
 #[derive(Debug, Default)]
 struct Shared {
-    rebalances: Mutex<VecDeque<Polled>>,
+    rebalances: Mutex<Rebalances>,
     lag: AtomicI64,
     reporter: Reporter,
 }
@@ -73,41 +73,39 @@ impl ClientContext for Events {
 }
 
 impl ConsumerContext for Events {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let polled = match rebalance {
-            Rebalance::Assign(list) => Polled::Assigned(self.partitions(list)),
-            Rebalance::Revoke(list) => Polled::Revoked(self.partitions(list)),
-            Rebalance::Error(error) => {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &consumer::Rebalance<'_>) {
+        let rebalance = match rebalance {
+            consumer::Rebalance::Assign(list) => Rebalance::Assigned(self.partitions(list)),
+            consumer::Rebalance::Revoke(list) => Rebalance::Revoked(self.partitions(list)),
+            consumer::Rebalance::Error(error) => {
                 tracing::warn!(%error, "rebalance failed");
                 return;
             }
         };
-        self.shared.rebalances.lock().push_back(polled);
+        self.shared.rebalances.lock().push(rebalance);
     }
 }
 
 impl KafkaConsumer {
     pub(super) fn join(settings: &Settings, group: &str, topics: &[Topic]) -> Result<Self, LogError> {
         let names: Vec<(Topic, String)> =
-            topics.iter().map(|topic| (*topic, settings.name(*topic))).collect();
+            topics.iter().map(|topic| (*topic, settings.name(*topic).to_owned())).collect();
         let events = Arc::new(Shared { lag: AtomicI64::new(-1), ..Shared::default() });
         let context = Events { shared: Arc::clone(&events), names: names.clone() };
         let client: BaseConsumer<Events> =
             settings.consumer(group).create_with_context(context).map_err(config_error)?;
         let subscription: Vec<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
         client.subscribe(&subscription).map_err(config_error)?;
-        Ok(Self { client, events, names, stash: VecDeque::new(), paused: false })
+        Ok(Self { client, events, names, stash: Stash::default(), paused: false })
     }
 
-    /// A rebalance that happened. Records that were read ahead for lost partitions are dropped here.
     fn next_rebalance(&mut self) -> Result<Option<Polled>, LogError> {
-        let polled = self.events.rebalances.lock().pop_front();
-        match &polled {
-            Some(Polled::Revoked(lost)) => self.stash.retain(|record| !lost.contains(&at(record))),
-            Some(Polled::Assigned(_)) if self.paused => self.apply_pause()?,
-            _ => {}
+        let shared = Arc::clone(&self.events);
+        // Before it is taken off the queue: an assignment whose pause failed must be told after all.
+        if self.paused && shared.rebalances.lock().next_assigns() {
+            self.apply_pause(true)?;
         }
-        Ok(polled)
+        Ok(self.stash.tell(&mut shared.rebalances.lock()))
     }
 
     /// Polls until something came, the batch is full, or a rebalance happened; that one is told first.
@@ -122,12 +120,14 @@ impl KafkaConsumer {
                     self.events.reporter.reached();
                     bytes += message.payload_len();
                     let topic = self.names.iter().find(|(_, name)| name == message.topic());
-                    let record = topic.and_then(|(topic, _)| in_record(*topic, &message));
-                    self.stash.extend(record);
+                    if let Some(record) = topic.and_then(|(topic, _)| in_record(*topic, &message)) {
+                        // Rebalances of this poll came before its message.
+                        self.stash.push(self.events.rebalances.lock().happened(), record);
+                    }
                 }
                 Err(error) => return self.explain(error),
             }
-            if !self.events.rebalances.lock().is_empty() {
+            if !self.events.rebalances.lock().are_all_told() {
                 break;
             }
         }
@@ -140,10 +140,9 @@ impl KafkaConsumer {
         if is_transient(&error) { Ok(()) } else { Err(LogError::Other(error.to_string())) }
     }
 
-    fn apply_pause(&self) -> Result<(), LogError> {
+    fn apply_pause(&self, paused: bool) -> Result<(), LogError> {
         let assignment = self.client.assignment().map_err(other)?;
-        let result =
-            if self.paused { self.client.pause(&assignment) } else { self.client.resume(&assignment) };
+        let result = if paused { self.client.pause(&assignment) } else { self.client.resume(&assignment) };
         result.map_err(other)
     }
 }
@@ -161,7 +160,7 @@ impl Consumer for KafkaConsumer {
         if self.paused || self.stash.is_empty() {
             return Ok(Polled::Idle);
         }
-        Ok(Polled::Records(self.stash.drain(..).collect()))
+        Ok(Polled::Records(self.stash.take()))
     }
 
     fn commit(&mut self, partition: TopicPartition, next_offset: u64) -> Result<(), LogError> {
@@ -177,8 +176,8 @@ impl Consumer for KafkaConsumer {
 
     fn pause(&mut self, paused: bool) -> Result<(), LogError> {
         if self.paused != paused {
+            self.apply_pause(paused)?;
             self.paused = paused;
-            self.apply_pause()?;
         }
         Ok(())
     }
@@ -188,43 +187,6 @@ impl Consumer for KafkaConsumer {
     }
 }
 
-fn at(record: &InRecord) -> TopicPartition {
-    TopicPartition { topic: record.at.topic, partition: record.at.partition }
-}
-
 fn other(error: KafkaError) -> LogError {
     LogError::Other(error.to_string())
-}
-
-/// Whether librdkafka will try again by itself.
-pub(super) fn is_transient(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::Resolve
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::RequestTimedOut
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-        )
-    )
-}
-
-pub(super) fn in_record(topic: Topic, message: &rdkafka::message::BorrowedMessage<'_>) -> Option<InRecord> {
-    let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
-    let headers: Headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|h| (h.key.to_owned().into(), h.value.map_or_else(Bytes::new, copy))).collect()
-    });
-    Some(InRecord {
-        at: Position {
-            topic,
-            partition: u16::try_from(message.partition()).ok()?,
-            offset: u64::try_from(message.offset()).ok()?,
-        },
-        key: message.key().map_or_else(Bytes::new, copy),
-        headers,
-        payload: message.payload().map(copy),
-        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-    })
 }

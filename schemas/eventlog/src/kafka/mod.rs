@@ -3,22 +3,26 @@
 //! Invariants:
 //!
 //! * the producer is idempotent and waits for all in-sync replicas; a record is reported exactly once, by
-//!   librdkafka's delivery callback, with the caller's token as its opaque (no future per record);
+//!   librdkafka's delivery callback, with the caller's token in its opaque (no future per record);
 //! * librdkafka's queue is a bounded window, never the buffer: what is not delivered stays with the caller;
 //! * offsets are committed only when told to, synchronously;
 //! * values of settings are never logged: only their names are.
 //!
-//! Modules in reading order: `settings`, `producer`, `consumer`, `tail`, `admin`.
+//! Modules in reading order: `settings`, `record`, `reports`, `producer`, `stash`, `consumer`, `tail`, `admin`.
 
 mod admin;
 mod consumer;
 mod producer;
+mod record;
+mod reports;
 mod settings;
+mod stash;
 mod tail;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use self::consumer::KafkaConsumer;
 use self::producer::KafkaProducer;
@@ -29,7 +33,7 @@ use crate::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
 
 /// A Kafka cluster.
 pub struct KafkaLog {
-    settings: Settings,
+    settings: Arc<Settings>,
 }
 
 impl KafkaLog {
@@ -38,7 +42,7 @@ impl KafkaLog {
     /// # Errors
     /// When no broker is named.
     pub fn new(config: &KafkaConfig) -> Result<Self, LogError> {
-        Ok(Self { settings: Settings::new(config)? })
+        Ok(Self { settings: Arc::new(Settings::new(config)?) })
     }
 }
 
@@ -48,7 +52,7 @@ impl EventLog for KafkaLog {
     }
 
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
-        Ok(Box::new(KafkaProducer::new(&self.settings)?))
+        Ok(Box::new(KafkaProducer::new(Arc::clone(&self.settings))?))
     }
 
     fn consumer(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {

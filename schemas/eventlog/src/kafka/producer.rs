@@ -1,16 +1,18 @@
-//! Hands records to librdkafka and collects its delivery reports.
+//! Hands records to librdkafka and takes its delivery reports.
+//!
+//! Brokers refuse whole batches, also for what only one of their records is guilty of. So a record whose batch was
+//! refused is sent again in a batch of its own, by a second client that makes no larger ones, and only what is refused
+//! then is reported as refused. Records sent again may be overtaken by later ones of their key, as with every retry.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use rdkafka::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
-use super::settings::{Reporter, Settings, config_error};
+use super::reports::{Batches, Report, Reports, Sent, Shared, classify};
+use super::settings::{Settings, config_error};
 use crate::{Delivery, DeliveryError, LogError, OutRecord, Position, Producer, SendError, Topic};
 
 /// librdkafka is asked for reports this often while some are awaited. It is never asked to wait itself: the client
@@ -19,112 +21,73 @@ const ASK_EVERY: Duration = Duration::from_millis(5);
 
 /// Reports come when [`Producer::poll`] is called, in the caller's thread.
 pub(super) struct KafkaProducer {
+    settings: Arc<Settings>,
     client: BaseProducer<Reports>,
+    /// Sends each record in a batch of its own; made when it is first needed.
+    single: Option<BaseProducer<Reports>>,
     reports: Arc<Shared>,
-    names: [(Topic, String); Topic::ALL.len()],
     in_flight: usize,
 }
 
-/// Delivery reports on their way from librdkafka's callback to the caller.
-#[derive(Debug, Default)]
-struct Shared {
-    done: Mutex<Vec<Report>>,
-    reporter: Reporter,
-}
-
-#[derive(Debug)]
-struct Report {
-    token: u64,
-    result: Result<(i32, i64), RDKafkaErrorCode>,
-    topic: Option<Topic>,
-}
-
-struct Reports {
-    shared: Arc<Shared>,
-    names: [(Topic, String); Topic::ALL.len()],
-}
-
-impl ClientContext for Reports {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        Reporter::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.shared.reporter.error(&error, reason);
-    }
-}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, outcome: &DeliveryResult<'_>, token: usize) {
-        let (result, message) = match outcome {
-            Ok(message) => (Ok((message.partition(), message.offset())), message),
-            Err((error, message)) => {
-                (Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)), message)
-            }
-        };
-        let topic = self.names.iter().find(|(_, name)| name == message.topic()).map(|(topic, _)| *topic);
-        if result.is_ok() {
-            self.shared.reporter.reached();
-        }
-        self.shared.report(Report { token: token as u64, result, topic });
-    }
-}
-
-impl Shared {
-    fn report(&self, report: Report) {
-        self.done.lock().push(report);
-    }
-}
-
 impl KafkaProducer {
-    pub(super) fn new(settings: &Settings) -> Result<Self, LogError> {
+    pub(super) fn new(settings: Arc<Settings>) -> Result<Self, LogError> {
         let reports = Arc::new(Shared::default());
-        let names = Topic::ALL.map(|topic| (topic, settings.name(topic)));
-        let context = Reports { shared: Arc::clone(&reports), names: names.clone() };
+        let context = Reports::new(Arc::clone(&reports), Batches::Many, Arc::clone(&settings));
         let client = settings.producer().create_with_context(context).map_err(config_error)?;
-        Ok(Self { client, reports, names, in_flight: 0 })
+        Ok(Self { settings, client, single: None, reports, in_flight: 0 })
     }
 
     /// Takes what librdkafka has to report.
     fn ask(&self) -> Vec<Report> {
-        let mut known = self.reports.done.lock().len();
+        let mut known = self.reports.len();
         loop {
             // One batch of reports, or one message for the log.
             self.client.poll(Duration::ZERO);
-            let mut done = self.reports.done.lock();
-            if done.len() == known {
-                return std::mem::take(&mut *done);
+            if let Some(single) = &self.single {
+                single.poll(Duration::ZERO);
             }
-            known = done.len();
+            let now = self.reports.len();
+            if now == known {
+                return self.reports.take();
+            }
+            known = now;
         }
-    }
-
-    fn name(&self, topic: Topic) -> &str {
-        self.names.iter().find(|(known, _)| *known == topic).map_or(topic.name(), |(_, name)| name)
     }
 
     /// Why nothing more can be sent by this producer, if so.
     fn fatal(&self) -> Option<String> {
-        self.client.client().fatal_error().map(|(code, reason)| format!("{code}: {reason}"))
+        let mut clients = std::iter::once(&self.client).chain(&self.single);
+        clients
+            .find_map(|client| client.client().fatal_error())
+            .map(|(code, reason)| format!("{code}: {reason}"))
     }
 
-    fn enqueue(&self, record: &OutRecord, token: usize) -> Result<(), RDKafkaErrorCode> {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (key, value) in &record.headers {
-            headers = headers.insert(Header { key, value: Some(&value[..]) });
+    /// Sends the record again if that may help; otherwise says what became of it.
+    fn settle(&mut self, mut report: Report, fatal: Option<&String>) -> Option<Delivery> {
+        if fatal.is_none()
+            && let Some(record) = report.again.take()
+        {
+            match self.send_alone(&record, report.token) {
+                Ok(()) => return None,
+                Err(error) => return Some(Delivery { token: report.token, result: Err(error) }),
+            }
         }
-        let mut message = BaseRecord::<[u8], [u8], usize>::with_opaque_to(self.name(record.topic), token)
-            .key(&record.key[..])
-            .headers(headers)
-            .timestamp(record.timestamp_ms);
-        if let Some(payload) = &record.payload {
-            message = message.payload(&payload[..]);
-        }
-        self.client
-            .send(message)
-            .map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))
+        Some(Self::delivery(&report, fatal))
+    }
+
+    fn send_alone(&mut self, record: &OutRecord, token: u64) -> Result<(), DeliveryError> {
+        let retry = |why: String| DeliveryError::Retry(why);
+        let single = match &mut self.single {
+            Some(single) => single,
+            none => {
+                let settings = Arc::clone(&self.settings);
+                let context = Reports::new(Arc::clone(&self.reports), Batches::OneRecordEach, settings);
+                let made = self.settings.single_record_producer().create_with_context(context);
+                none.insert(made.map_err(|error| retry(config_error(error).to_string()))?)
+            }
+        };
+        enqueue(single, self.settings.name(record.topic), record, token)
+            .map_err(|code| retry(code.to_string()))
     }
 
     fn delivery(report: &Report, fatal: Option<&String>) -> Delivery {
@@ -141,16 +104,25 @@ impl KafkaProducer {
     }
 }
 
-/// What a failed delivery asks of the caller.
-fn classify(code: RDKafkaErrorCode) -> DeliveryError {
-    match code {
-        RDKafkaErrorCode::Fatal => DeliveryError::Fatal(code.to_string()),
-        RDKafkaErrorCode::MessageSizeTooLarge
-        | RDKafkaErrorCode::InvalidMessageSize
-        | RDKafkaErrorCode::InvalidRecord
-        | RDKafkaErrorCode::InvalidTimestamp => DeliveryError::Refused(code.to_string()),
-        _ => DeliveryError::Retry(code.to_string()),
+fn enqueue(
+    client: &BaseProducer<Reports>,
+    topic: &str,
+    record: &OutRecord,
+    token: u64,
+) -> Result<(), RDKafkaErrorCode> {
+    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+    for (key, value) in &record.headers {
+        headers = headers.insert(Header { key, value: Some(&value[..]) });
     }
+    let sent = Box::new(Sent { token, timestamp_ms: record.timestamp_ms });
+    let mut message = BaseRecord::<[u8], [u8], Box<Sent>>::with_opaque_to(topic, sent)
+        .key(&record.key[..])
+        .headers(headers)
+        .timestamp(record.timestamp_ms);
+    if let Some(payload) = &record.payload {
+        message = message.payload(&payload[..]);
+    }
+    client.send(message).map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))
 }
 
 impl Producer for KafkaProducer {
@@ -160,8 +132,7 @@ impl Producer for KafkaProducer {
         if bytes > limit {
             return Err(SendError::Refused(format!("{bytes} bytes are more than the topic's {limit}")));
         }
-        let opaque = usize::try_from(token).map_err(|error| SendError::Refused(error.to_string()))?;
-        match self.enqueue(&record, opaque) {
+        match enqueue(&self.client, self.settings.name(record.topic), &record, token) {
             Ok(()) => {}
             Err(RDKafkaErrorCode::QueueFull) => return Err(SendError::Full(record)),
             Err(
@@ -170,7 +141,10 @@ impl Producer for KafkaProducer {
                 | RDKafkaErrorCode::InvalidRecord),
             ) => return Err(SendError::Refused(code.to_string())),
             // Unknown topic for now, broken producer …: the next poll says so.
-            Err(code) => self.reports.report(Report { token, result: Err(code), topic: Some(record.topic) }),
+            Err(code) => {
+                let topic = Some(record.topic);
+                self.reports.report(Report { token, result: Err(code), topic, again: None });
+            }
         }
         self.in_flight += 1;
         Ok(())
@@ -178,39 +152,23 @@ impl Producer for KafkaProducer {
 
     fn poll(&mut self, timeout: Duration, done: &mut Vec<Delivery>) {
         let deadline = Instant::now() + timeout;
-        let mut reports = self.ask();
-        while reports.is_empty() && self.in_flight > 0 {
+        let before = done.len();
+        loop {
+            let reports = self.ask();
+            let fatal = self.fatal();
+            for report in reports {
+                done.extend(self.settle(report, fatal.as_ref()));
+            }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if done.len() > before || self.in_flight == 0 || left.is_zero() {
                 break;
             }
             std::thread::sleep(left.min(ASK_EVERY));
-            reports = self.ask();
         }
-        if reports.is_empty() {
-            return;
-        }
-        let fatal = self.fatal();
-        self.in_flight = self.in_flight.saturating_sub(reports.len());
-        done.extend(reports.iter().map(|report| Self::delivery(report, fatal.as_ref())));
+        self.in_flight = self.in_flight.saturating_sub(done.len() - before);
     }
 
     fn in_flight(&self) -> usize {
         self.in_flight
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_ask_for_the_right_reaction() {
-        use RDKafkaErrorCode as Code;
-        assert!(matches!(classify(Code::MessageTimedOut), DeliveryError::Retry(_)));
-        assert!(matches!(classify(Code::NotEnoughReplicas), DeliveryError::Retry(_)));
-        assert!(matches!(classify(Code::TopicAuthorizationFailed), DeliveryError::Retry(_)));
-        assert!(matches!(classify(Code::MessageSizeTooLarge), DeliveryError::Refused(_)));
-        assert!(matches!(classify(Code::Fatal), DeliveryError::Fatal(_)));
     }
 }

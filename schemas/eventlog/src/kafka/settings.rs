@@ -33,6 +33,7 @@ const PRODUCER: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
     ("linger.ms", "100"),
     ("batch.size", "1000000"),
+    // At least the largest record of any topic and its framing; [`MAX_BATCH_BYTES`] says the same.
     ("message.max.bytes", "1200000"),
     ("message.timeout.ms", "300000"),
     ("queue.buffering.max.messages", "20000"),
@@ -51,8 +52,8 @@ const CONSUMER: &[(&str, &str)] = &[
     ("statistics.interval.ms", "5000"),
 ];
 
-/// Largest batch that topics must accept, bytes: the broker's limit is per batch, not per record.
-pub(super) const MAX_BATCH_BYTES: u32 = 1_200_000;
+/// Our own `message.max.bytes`.
+const MAX_BATCH_BYTES: u32 = 1_200_000;
 
 /// What all clients of one cluster have in common.
 pub(super) struct Settings {
@@ -60,6 +61,7 @@ pub(super) struct Settings {
     topic_prefix: String,
     pub(super) replication_factor: Option<u16>,
     properties: BTreeMap<String, SecretString>,
+    names: [(Topic, String); Topic::ALL.len()],
 }
 
 impl Settings {
@@ -72,11 +74,28 @@ impl Settings {
             topic_prefix: config.topic_prefix.clone(),
             replication_factor: config.replication_factor,
             properties: resolve(&config.properties)?,
+            names: Topic::ALL.map(|topic| (topic, format!("{}{}", config.topic_prefix, topic.name()))),
         })
     }
 
     pub(super) fn producer(&self) -> ClientConfig {
         self.client(PRODUCER, is_consumer_only)
+    }
+
+    /// A producer that never sends two records in one batch.
+    pub(super) fn single_record_producer(&self) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("batch.num.messages", "1");
+        config.set("linger.ms", "0");
+        // Other names of the same two, which the operator may have used.
+        config.remove("queue.buffering.max.ms");
+        config
+    }
+
+    /// Largest batch that a producer may send, bytes: what topics must accept, whose limit is per batch.
+    pub(super) fn max_batch_bytes(&self) -> u32 {
+        let set = self.producer().get("message.max.bytes").and_then(|bytes| bytes.parse().ok());
+        set.unwrap_or(MAX_BATCH_BYTES)
     }
 
     pub(super) fn consumer(&self, group: &str) -> ClientConfig {
@@ -114,8 +133,13 @@ impl Settings {
     }
 
     /// The topic's name in the cluster.
-    pub(super) fn name(&self, topic: Topic) -> String {
-        format!("{}{}", self.topic_prefix, topic.name())
+    pub(super) fn name(&self, topic: Topic) -> &str {
+        self.names.iter().find(|(known, _)| *known == topic).map_or(topic.name(), |(_, name)| name)
+    }
+
+    /// The topic of that name in the cluster.
+    pub(super) fn topic(&self, name: &str) -> Option<Topic> {
+        self.names.iter().find(|(_, known)| known == name).map(|(topic, _)| *topic)
     }
 }
 
@@ -194,6 +218,21 @@ impl Reporter {
     }
 }
 
+/// Whether librdkafka will try again by itself.
+pub(super) fn is_transient(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+    )
+}
+
 /// Context of clients that need nothing but logging.
 #[derive(Debug, Default)]
 pub(super) struct QuietContext(Reporter);
@@ -252,6 +291,7 @@ mod tests {
         settings.producer().create_native_config().unwrap();
         settings.consumer("g").create_native_config().unwrap();
         settings.admin().create_native_config().unwrap();
+        settings.single_record_producer().create_native_config().unwrap();
         settings.tail().create_native_config().unwrap();
     }
 

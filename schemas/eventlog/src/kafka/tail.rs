@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::consumer::{in_record, is_transient};
-use super::settings::{QuietContext, Settings, config_error};
+use super::record::in_record;
+use super::settings::{QuietContext, Settings, config_error, is_transient};
 use crate::{InRecord, LogError, Tail, Topic};
 
 /// Most that one poll returns.
@@ -21,12 +21,14 @@ pub(super) struct KafkaTail {
     topic: Topic,
     name: String,
     assigned: bool,
+    /// What went wrong behind records that were handed over.
+    failed: Option<LogError>,
 }
 
 impl KafkaTail {
     pub(super) fn new(settings: &Settings, topic: Topic) -> Result<Self, LogError> {
         let client = settings.tail().create_with_context(QuietContext::default()).map_err(config_error)?;
-        Ok(Self { client, topic, name: settings.name(topic), assigned: false })
+        Ok(Self { client, topic, name: settings.name(topic).to_owned(), assigned: false, failed: None })
     }
 
     /// Starts to read every partition; false while the cluster does not say which there are.
@@ -59,15 +61,24 @@ impl Tail for KafkaTail {
             }
             return Ok(());
         }
-        while records.len() < MAX_RECORDS {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let before = records.len();
+        while records.len() - before < MAX_RECORDS {
             // The client is not asked to wait: each of its waits ends with a millisecond of spinning.
             match self.client.poll(Duration::ZERO) {
                 Some(Ok(message)) => records.extend(in_record(self.topic, &message)),
                 Some(Err(error)) if is_transient(&error) => break,
-                Some(Err(error)) => return Err(other(error)),
+                Some(Err(error)) if records.len() == before => return Err(other(error)),
+                Some(Err(error)) => {
+                    // The caller may throw away what comes with an error, and the client has moved past it.
+                    self.failed = Some(other(error));
+                    break;
+                }
                 None => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() || !records.is_empty() {
+                    if left.is_zero() || records.len() > before {
                         break;
                     }
                     std::thread::sleep(left.min(ASK_EVERY));

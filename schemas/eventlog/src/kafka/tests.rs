@@ -218,6 +218,52 @@ fn a_fatal_error_asks_for_a_new_producer() {
 }
 
 #[test]
+fn records_of_a_batch_that_was_refused_are_each_sent_again_alone() {
+    for error in [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+    ] {
+        let cluster = cluster(&[]);
+        let mut producer = cluster.log.producer().unwrap();
+        cluster.mock.request_errors(RDKafkaApiKey::Produce, &[error]);
+        send_all(&mut *producer, 0..30);
+        let done = wait_for_reports(&mut *producer);
+        assert_eq!(done.len(), 30);
+        assert!(done.iter().all(|delivery| delivery.result.is_ok()), "{done:?}");
+        let found = consume(&mut *cluster.log.consumer("g", &[Topic::Usage]).unwrap(), 30);
+        assert_eq!(payloads(&found), (0..30).collect::<Vec<_>>());
+        assert!(found.iter().all(|record| record.timestamp_ms == 1_795_000_000_000));
+        assert_eq!(found[0].headers, [("ce_id".into(), Bytes::from_static(b"7"))]);
+    }
+}
+
+#[test]
+fn a_record_that_is_refused_alone_as_well_is_refused() {
+    let cluster = cluster(&[]);
+    let mut producer = cluster.log.producer().unwrap();
+    let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    cluster.mock.request_errors(RDKafkaApiKey::Produce, &[error; 2]);
+    send_all(&mut *producer, 0..1);
+    let done = wait_for_reports(&mut *producer);
+    assert!(matches!(done[..], [Delivery { token: 0, result: Err(DeliveryError::Refused(_)) }]), "{done:?}");
+    send_all(&mut *producer, 1..2);
+    assert!(wait_for_reports(&mut *producer)[0].result.is_ok());
+}
+
+#[test]
+fn a_record_whose_timestamp_is_refused_arrives_without_one() {
+    let cluster = cluster(&[]);
+    let mut producer = cluster.log.producer().unwrap();
+    let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+    cluster.mock.request_errors(RDKafkaApiKey::Produce, &[error; 2]);
+    send_all(&mut *producer, 0..1);
+    assert!(wait_for_reports(&mut *producer)[0].result.is_ok());
+    let found = consume(&mut *cluster.log.consumer("g", &[Topic::Usage]).unwrap(), 1);
+    assert_eq!((found[0].timestamp_ms, payloads(&found)), (0, vec![0]));
+}
+
+#[test]
 fn a_full_queue_gives_the_record_back_and_an_oversize_one_is_refused() {
     let cluster = cluster(&[("queue.buffering.max.messages", "2")]);
     cluster.mock.broker_down(-1).unwrap();

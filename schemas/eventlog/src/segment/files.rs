@@ -182,6 +182,14 @@ impl FileHandle for OsFile {
     }
 }
 
+/// Removes a file; one that is gone already is no error.
+pub(crate) fn remove_if_present(files: &dyn Files, path: &Path) -> io::Result<()> {
+    match files.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The folder that holds `path`.
 pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::files::{Files, parent};
+use super::files::{Files, parent, remove_if_present};
 
 /// Replaces the file at `path` durably: temporary file, sync, rename, sync of the folder. A checksum goes
 /// behind the content.
@@ -14,10 +14,7 @@ pub fn write_small(files: &dyn Files, path: &Path, content: &[u8]) -> io::Result
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = Path::new(&temporary);
-    match files.remove(temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_if_present(files, temporary)?;
     let file = files.create(temporary)?;
     let mut bytes = content.to_vec();
     bytes.extend_from_slice(&crc32c::crc32c(content).to_le_bytes());

@@ -53,7 +53,7 @@ impl SegmentWriter {
     }
 
     /// Opens segment `id` to append behind its last complete record; a torn tail is cut off. `visit` sees
-    /// every record with its offset.
+    /// every record with its offset. The segment's name is durable then.
     ///
     /// # Errors
     /// When the file cannot be read, cut or synced.
@@ -78,6 +78,8 @@ impl SegmentWriter {
             file.write_all_at(&header(id), 0)?;
             file.sync()?;
         }
+        // Whoever made it may have died before its name was durable.
+        files.sync_dir(dir)?;
         Ok((Self { file, id, end }, Opened { records, torn_bytes }))
     }
 
