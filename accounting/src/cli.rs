@@ -206,6 +206,9 @@ fn describe(found: &Reconciliation) -> String {
         found.rollup_difference,
         found.rollup_stale_days
     );
+    for day in &found.rollup_wrong_days {
+        text.push_str(&format!("the rollup of {day} is not what the events say\n"));
+    }
     for boot in &found.boots {
         text.push_str(&format!(
             "gateway {} boot {}: missing={} pending={}\n",

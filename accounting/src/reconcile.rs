@@ -1,15 +1,17 @@
 //! Does the ledger hold what the gateways said, once, and does the rollup agree?
 //!
-//! Read only. `missing`, `split` and `rollup_difference` are 0 in a healthy system; `duplicates` is
-//! informative (they are merged in the background and never reach a report).
+//! Read only. `missing`, `split` and `rollup_difference` are 0 in a healthy system, and no day of the rollup is
+//! wrong; `duplicates` is informative (they are merged in the background and never reach a report).
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use tollgate_schemas::money::Pico;
 
+use crate::rollup::comparison;
 use crate::store::{LedgerStore, StoreError};
 
 /// Boots without a row in this time are not looked at any more.
@@ -41,6 +43,10 @@ pub struct Reconciliation {
     pub rollup_difference: Pico,
     /// Days that rows have arrived for since the rollup was built.
     pub rollup_stale_days: u64,
+    /// Days of the rollup that have to be rebuilt, at most 31 of them. Days that differ in opposite directions
+    /// leave no trace in `rollup_difference`.
+    #[serde(default)]
+    pub rollup_wrong_days: Vec<Date>,
     /// Gateway runs with holes.
     pub boots: Vec<BootGap>,
     /// Events before this moment were left out (except for `missing` and `pending`).
@@ -51,7 +57,10 @@ impl Reconciliation {
     /// Whether everything that must be 0 is 0.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.missing == 0 && self.split == 0 && self.rollup_difference == Pico::ZERO
+        self.missing == 0
+            && self.split == 0
+            && self.rollup_difference == Pico::ZERO
+            && self.rollup_wrong_days.is_empty()
     }
 }
 
@@ -95,7 +104,7 @@ pub async fn reconcile(
     let boots = sequences(store, now, grace).await?;
     let raw: RawCounts = one(store, &raw_counts(since)).await?;
     let counts: Counts = one(store, &counts(since)).await?;
-    let rollup: RollupCounts = one(store, &rollup_counts(since)).await?;
+    let rollup = comparison::compare(store, since).await?;
     Ok(Reconciliation {
         missing: boots.iter().map(|boot| boot.missing).sum(),
         pending: boots.iter().map(|boot| boot.pending).sum(),
@@ -108,6 +117,7 @@ pub async fn reconcile(
         dead_letters: one::<DeadLetters>(store, DEAD_LETTERS).await?.dead_letters,
         rollup_difference: rollup.difference,
         rollup_stale_days: rollup.stale_days,
+        rollup_wrong_days: rollup.wrong_days,
         boots: boots.into_iter().filter(|boot| boot.missing + boot.pending > 0).collect(),
         since,
     })
@@ -232,30 +242,6 @@ struct DeadLetters {
 }
 
 const DEAD_LETTERS: &str = "SELECT count() AS dead_letters FROM dead_letters FINAL";
-
-#[derive(Debug, Deserialize)]
-struct RollupCounts {
-    difference: Pico,
-    stale_days: u64,
-}
-
-/// Days are compared only where no row has arrived since the rollup was built.
-fn rollup_counts(since: Timestamp) -> String {
-    let since_condition = from(since);
-    let since_ms = since.as_millisecond();
-    format!(
-        "SELECT sumIf(r.cost - e.cost, r.built_at >= e.newest) AS difference,
-             countIf(r.built_at < e.newest) AS stale_days
-         FROM (
-             SELECT toDate(event_time) AS day, sum(u.cost) AS cost, max(inserted_at) AS newest
-             FROM usage_events AS u FINAL WHERE {since_condition} GROUP BY day
-         ) AS e
-         LEFT JOIN (
-             SELECT toDate(hour) AS day, sum(h.cost) AS cost, min(h.built_at) AS built_at
-             FROM rollup_hourly AS h WHERE hour >= fromUnixTimestamp64Milli({since_ms}, 'UTC') GROUP BY day
-         ) AS r USING (day)"
-    )
-}
 
 fn from(since: Timestamp) -> String {
     format!("event_time >= fromUnixTimestamp64Milli({}, 'UTC')", since.as_millisecond())

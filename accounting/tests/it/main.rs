@@ -12,5 +12,6 @@ mod support;
 mod bad_config;
 mod loopback;
 mod reports;
+mod rollup;
 mod rows;
 mod service;
