@@ -1,6 +1,6 @@
 //! Settings of the accounting service: one YAML file, unknown fields refused.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,6 +10,9 @@ use tollgate_settings::units::Time;
 use tollgate_settings::{ConfigError, Mistakes, SecretTemplate};
 
 use crate::batch::Limits;
+
+/// Where the service listens unless told otherwise, and where commands look for it.
+pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8091);
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -182,7 +185,7 @@ fn is_name(text: &str) -> bool {
 }
 
 fn default_listen() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8091))
+    DEFAULT_LISTEN
 }
 
 fn default_group() -> String {

@@ -10,6 +10,7 @@
 mod support;
 
 mod bad_config;
+mod commands;
 mod loopback;
 mod reports;
 mod rollup;

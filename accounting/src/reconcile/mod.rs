@@ -3,7 +3,9 @@
 //! Read only. `missing`, `split` and `rollup_difference` are 0 in a healthy system, and no day of the rollup is
 //! wrong; `duplicates` is informative (they are merged in the background and never reach a report).
 
-use std::collections::HashMap;
+mod holes;
+mod render;
+
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -14,8 +16,7 @@ use tollgate_schemas::money::Pico;
 use crate::rollup::comparison;
 use crate::store::{LedgerStore, StoreError};
 
-/// Boots without a row in this time are not looked at any more.
-const BOOT_WINDOW: Duration = Duration::from_secs(62 * 24 * 3600);
+pub use holes::{BootGap, SeqRange};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +48,11 @@ pub struct Reconciliation {
     /// leave no trace in `rollup_difference`.
     #[serde(default)]
     pub rollup_wrong_days: Vec<Date>,
-    /// Gateway runs with holes.
+    /// Gateway runs with holes, at most 100, those with overdue events first.
     pub boots: Vec<BootGap>,
+    /// Gateway runs with holes beyond those.
+    #[serde(default)]
+    pub boots_left_out: u64,
     /// Events before this moment were left out (except for `missing` and `pending`).
     pub since: Timestamp,
 }
@@ -62,19 +66,6 @@ impl Reconciliation {
             && self.rollup_difference == Pico::ZERO
             && self.rollup_wrong_days.is_empty()
     }
-}
-
-/// A gateway run with holes in its sequence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BootGap {
-    /// Gateway.
-    pub gateway_id: String,
-    /// Its run.
-    pub boot_id: String,
-    /// Overdue events.
-    pub missing: u64,
-    /// Events that may still come.
-    pub pending: u64,
 }
 
 /// A price that the price book lacks.
@@ -101,13 +92,13 @@ pub async fn reconcile(
     grace: Duration,
 ) -> Result<Reconciliation, StoreError> {
     let since = start_of_previous_month(now);
-    let boots = sequences(store, now, grace).await?;
+    let holes = holes::find(store, now, grace).await?;
     let raw: RawCounts = one(store, &raw_counts(since)).await?;
     let counts: Counts = one(store, &counts(since)).await?;
     let rollup = comparison::compare(store, since).await?;
     Ok(Reconciliation {
-        missing: boots.iter().map(|boot| boot.missing).sum(),
-        pending: boots.iter().map(|boot| boot.pending).sum(),
+        missing: holes.missing,
+        pending: holes.pending,
         duplicates: raw.duplicates,
         split: counts.split,
         events: counts.events,
@@ -118,82 +109,14 @@ pub async fn reconcile(
         rollup_difference: rollup.difference,
         rollup_stale_days: rollup.stale_days,
         rollup_wrong_days: rollup.wrong_days,
-        boots: boots.into_iter().filter(|boot| boot.missing + boot.pending > 0).collect(),
+        boots: holes.boots,
+        boots_left_out: holes.boots_left_out,
         since,
     })
 }
 
 async fn one<T: serde::de::DeserializeOwned>(store: &LedgerStore, sql: &str) -> Result<T, StoreError> {
     store.row(sql).await?.ok_or_else(|| StoreError::Answer("an aggregate gave no row".to_owned()))
-}
-
-/// How far a boot's sequence should reach, and how far it does.
-#[derive(Debug, Deserialize)]
-struct Bound {
-    gateway_id: String,
-    boot_id: String,
-    /// Everything up to here is due.
-    due: u64,
-    /// Highest number seen or closed.
-    newest: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Seen {
-    gateway_id: String,
-    boot_id: String,
-    due: u64,
-    all: u64,
-}
-
-async fn sequences(store: &LedgerStore, now: Timestamp, grace: Duration) -> Result<Vec<BootGap>, StoreError> {
-    let now_ms = now.as_millisecond();
-    let bounds = bounds(now_ms - BOOT_WINDOW.as_millis() as i64, now_ms - grace.as_millis() as i64);
-    let expected: Vec<Bound> = store.rows(&bounds).await?;
-    let seen: Vec<Seen> = store.rows(&seen(&bounds)).await?;
-    Ok(gaps(expected, seen))
-}
-
-fn gaps(expected: Vec<Bound>, seen: Vec<Seen>) -> Vec<BootGap> {
-    let seen: HashMap<(String, String), (u64, u64)> =
-        seen.into_iter().map(|s| ((s.gateway_id, s.boot_id), (s.due, s.all))).collect();
-    let gap = |bound: Bound| {
-        let key = (bound.gateway_id, bound.boot_id);
-        let (due, all) = seen.get(&key).copied().unwrap_or_default();
-        let missing = bound.due.saturating_sub(due);
-        let pending = bound.newest.saturating_sub(all).saturating_sub(missing);
-        BootGap { gateway_id: key.0, boot_id: key.1, missing, pending }
-    };
-    expected.into_iter().map(gap).collect()
-}
-
-/// A boot that was closed is due up to its end; another one up to its newest event older than the grace.
-fn bounds(window_ms: i64, due_before_ms: i64) -> String {
-    format!(
-        "SELECT gateway_id, boot_id, max(due_seq) AS due, max(newest_seq) AS newest FROM (
-             SELECT gateway_id, toString(boot_id) AS boot_id,
-                 maxIf(seq, event_time < fromUnixTimestamp64Milli({due_before_ms}, 'UTC')) AS due_seq,
-                 max(seq) AS newest_seq
-             FROM usage_events
-             GROUP BY gateway_id, boot_id
-             HAVING max(inserted_at) >= fromUnixTimestamp64Milli({window_ms}, 'UTC')
-             UNION ALL
-             SELECT gateway_id, toString(boot_id) AS boot_id, max(last_seq), max(last_seq)
-             FROM boots
-             WHERE inserted_at >= fromUnixTimestamp64Milli({window_ms}, 'UTC')
-             GROUP BY gateway_id, boot_id
-         ) GROUP BY gateway_id, boot_id ORDER BY gateway_id, boot_id"
-    )
-}
-
-fn seen(bounds: &str) -> String {
-    format!(
-        "SELECT gateway_id, boot_id, uniqExactIf(seq, seq >= 1 AND seq <= b.due) AS due,
-             uniqExactIf(seq, seq >= 1) AS all
-         FROM (SELECT gateway_id, toString(boot_id) AS boot_id, seq FROM usage_events) AS e
-         INNER JOIN ({bounds}) AS b USING (gateway_id, boot_id)
-         GROUP BY gateway_id, boot_id"
-    )
 }
 
 #[derive(Debug, Deserialize)]
@@ -256,29 +179,6 @@ fn start_of_previous_month(now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn bound(boot: &str, due: u64, newest: u64) -> Bound {
-        Bound { gateway_id: "gw".to_owned(), boot_id: boot.to_owned(), due, newest }
-    }
-
-    fn check(due: u64, newest: u64, seen: Option<(u64, u64)>, expected: (u64, u64)) {
-        let seen =
-            seen.map(|(due, all)| Seen { gateway_id: "gw".to_owned(), boot_id: "b".to_owned(), due, all });
-        let gaps = gaps(vec![bound("b", due, newest)], seen.into_iter().collect());
-        assert_eq!((gaps[0].missing, gaps[0].pending), expected);
-    }
-
-    #[test]
-    fn holes_below_what_is_due_are_missing_and_above_it_pending() {
-        check(10, 10, Some((10, 10)), (0, 0));
-        check(10, 12, Some((9, 10)), (1, 1));
-        check(0, 5, Some((0, 3)), (0, 2));
-    }
-
-    #[test]
-    fn a_closed_boot_without_any_event_is_missing_as_a_whole() {
-        check(7, 7, None, (7, 0));
-    }
 
     #[test]
     fn the_window_begins_with_the_month_before() {
