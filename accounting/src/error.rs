@@ -90,6 +90,7 @@ impl Error {
                 | Self::PriceBookFile { .. }
                 | Self::PriceBook { .. }
                 | Self::Secret(_)
+                | Self::Store(StoreError::Authorities(_))
                 | Self::Report(_)
                 | Self::Log(LogError::Config(_))
         )

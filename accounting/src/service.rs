@@ -71,6 +71,7 @@ pub async fn open_ledger(config: &StoreConfig) -> Result<OpenLedger, Error> {
             let password = server.password.as_ref().map(SecretTemplate::resolve).transpose()?;
             let options = ServerOptions {
                 url: server.url.clone(),
+                ca: server.ca.clone(),
                 database: server.database.clone(),
                 user: server.user.clone(),
                 timeout: server.timeout.0,
@@ -118,6 +119,7 @@ pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Err
     let book = Arc::new(load_price_book(&config.price_book)?);
     let listener = listen(config.listen)?;
     let ledger = open_ledger(&config.store).await?;
+    ledger.store.keep_months(config.retention_months).await?;
     let loopback = open_loopback(&config.store, ledger.embedded.as_ref())?;
     let (metrics, health) = (Metrics::default(), Health::new());
     let rollup = Arc::new(Rollup::new(ledger.store.clone()));
