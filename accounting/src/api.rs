@@ -113,9 +113,12 @@ async fn events(app: web::Data<App>, path: web::Path<String>) -> Result<HttpResp
 #[serde(deny_unknown_fields)]
 struct ReconcileQuery {
     grace: Option<String>,
+    #[serde(default)]
+    format: Option<String>,
 }
 
 async fn reconciliation(app: web::Data<App>, query: Query<ReconcileQuery>) -> Result<HttpResponse, Refusal> {
+    let format = query.0.format.as_deref().map_or(Ok(Format::Json), Format::from_str)?;
     let grace = query.0.grace.as_deref().map(Time::from_str).transpose();
     let grace = grace
         .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "invalid_grace", error.to_string()))?
@@ -130,7 +133,10 @@ async fn reconciliation(app: web::Data<App>, query: Query<ReconcileQuery>) -> Re
         })
         .await?;
     app.metrics.reconciled(&found);
-    Ok(HttpResponse::Ok().json(found))
+    Ok(match format {
+        Format::Json => HttpResponse::Ok().json(found),
+        other => HttpResponse::Ok().content_type(other.content_type()).body(found.render(other)),
+    })
 }
 
 async fn not_found() -> Refusal {

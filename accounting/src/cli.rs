@@ -2,27 +2,23 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use tollgate_settings::units::Time;
+use clap::{Parser, Subcommand};
 
-use crate::client;
+use crate::commands::{self, ReconcileOptions, ReportOptions};
 use crate::config::Config;
 use crate::error::Error;
-use crate::reconcile::{Reconciliation, reconcile};
-use crate::reports::{Chargeback, Dimension, Format, Period};
-use crate::rollup::Rollup;
-use crate::service::{self, OpenLedger};
-use crate::store::StoreError;
+use crate::service;
+
+/// Where a configuration is looked for that is not named: beside the caller, and where packages put it.
+const USUAL_FILES: [&str; 2] = ["accounting.yaml", "/etc/tollgate/accounting.yaml"];
 
 /// Turns usage events into chargeback reports.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate-accounting", version)]
 pub struct Cli {
-    /// Configuration file.
+    /// Configuration file; accounting.yaml, else /etc/tollgate/accounting.yaml, when it is not named.
     #[arg(long, global = true, env = "TOLLGATE_ACCOUNTING_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -33,53 +29,12 @@ pub struct Cli {
 enum Command {
     /// Consume events and answer reports until SIGTERM (the default).
     Serve,
-    /// Print a chargeback report.
+    /// Print a chargeback report; without a configuration the service on 127.0.0.1:8091 is asked.
     Report(ReportOptions),
-    /// Compare the ledger with what the gateways said; exit 1 when it does not reconcile.
+    /// Compare the ledger with what the gateways said; exit 1 when it does not reconcile. Asks as `report` does.
     Reconcile(ReconcileOptions),
     /// Read the configuration and the price book and say what is wrong with them.
     Check,
-}
-
-/// Where a command gets its answer from.
-#[derive(Debug, Args)]
-struct Source {
-    /// Ask this running accounting service instead of opening the ledger (needed while a service has the
-    /// embedded ledger open), such as http://127.0.0.1:8091.
-    #[arg(long)]
-    url: Option<String>,
-}
-
-/// Options of a report.
-#[derive(Debug, Args)]
-struct ReportOptions {
-    /// Month in UTC, such as 2026-11; the current one when no period is given.
-    #[arg(long)]
-    month: Option<String>,
-    /// First day or moment, instead of a month.
-    #[arg(long)]
-    from: Option<String>,
-    /// First day or moment after the period; now when absent.
-    #[arg(long)]
-    to: Option<String>,
-    /// Dimensions, comma separated, such as cost_center,model.
-    #[arg(long, default_value = "cost_center,model")]
-    by: String,
-    /// table, csv or json.
-    #[arg(long, default_value = "table")]
-    format: String,
-    #[command(flatten)]
-    source: Source,
-}
-
-/// Options of a reconciliation.
-#[derive(Debug, Args)]
-struct ReconcileOptions {
-    /// Longest time that one attempt may take, instead of the configured one.
-    #[arg(long)]
-    grace: Option<String>,
-    #[command(flatten)]
-    source: Source,
 }
 
 /// Runs the command and gives the exit code.
@@ -87,20 +42,21 @@ struct ReconcileOptions {
 /// # Errors
 /// When it could not be carried out.
 pub async fn run(cli: Cli, open_log: OpenLog) -> Result<u8, Error> {
-    let config = cli.config.as_deref();
+    let named = cli.config.as_deref();
+    let found = || find(named).map(|path| Config::load(&path)).transpose().map_err(Error::from);
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve(load(config)?, open_log).await.map(|()| 0),
+        Command::Serve => serve(load(named)?, open_log).await.map(|()| 0),
         Command::Report(options) => {
-            print(&report(config, &options).await?)?;
+            print(&commands::report(&options, &found).await?)?;
             Ok(0)
         }
         Command::Reconcile(options) => {
-            let found = reconciliation(config, &options).await?;
-            print(&describe(&found))?;
-            Ok(u8::from(!found.is_clean()))
+            let (text, is_clean) = commands::reconciliation(&options, &found).await?;
+            print(&text)?;
+            Ok(u8::from(!is_clean))
         }
         Command::Check => {
-            let config = load(config)?;
+            let config = load(named)?;
             let book = service::load_price_book(&config.price_book)?;
             print(&format!("the configuration is fine; {} prices in {}\n", book.len(), book.currency()))?;
             Ok(0)
@@ -111,9 +67,18 @@ pub async fn run(cli: Cli, open_log: OpenLog) -> Result<u8, Error> {
 /// Opens the event log of a configuration.
 pub type OpenLog = fn(&Config) -> Result<Arc<dyn tollgate_eventlog::EventLog>, tollgate_eventlog::LogError>;
 
-fn load(path: Option<&Path>) -> Result<Config, Error> {
-    let path = path.ok_or_else(|| Error::Usage("name the configuration file with --config".to_owned()))?;
-    Ok(Config::load(path)?)
+/// The file that is named, else the first usual one that is there.
+fn find(named: Option<&Path>) -> Option<PathBuf> {
+    let usual = || USUAL_FILES.iter().map(PathBuf::from).find(|path| path.is_file());
+    named.map(Path::to_owned).or_else(usual)
+}
+
+fn load(named: Option<&Path>) -> Result<Config, Error> {
+    let path = find(named).ok_or_else(|| {
+        let files = USUAL_FILES.join(" nor ");
+        Error::Usage(format!("name the configuration file with --config: there is neither {files}"))
+    })?;
+    Ok(Config::load(&path)?)
 }
 
 async fn serve(config: Config, open_log: OpenLog) -> Result<(), Error> {
@@ -139,91 +104,6 @@ async fn stop_signal() {
             std::future::pending().await
         }
     }
-}
-
-async fn report(config: Option<&Path>, options: &ReportOptions) -> Result<String, Error> {
-    // Checked here as well as by a remote service, so that a mistake has the same words in both cases.
-    let format = Format::from_str(&options.format)?;
-    let by = Dimension::list(&options.by)?;
-    let (month, from, to) = (options.month.as_deref(), options.from.as_deref(), options.to.as_deref());
-    let period = Period::from_options(month, from, to, jiff::Timestamp::now())?;
-    if let Some(url) = &options.source.url {
-        let path = format!(
-            "/v1/reports/chargeback?from={}&to={}&by={}&format={}",
-            client::escape(&period.from.to_string()),
-            client::escape(&period.to.to_string()),
-            client::escape(&options.by),
-            client::escape(&options.format)
-        );
-        return client::get(url, &path).await;
-    }
-    let ledger = service::open_ledger(&load(config)?.store).await?;
-    let report = Chargeback::make(&ledger.store, period, by).await;
-    ledger.close().await;
-    Ok(report?.render(format))
-}
-
-async fn reconciliation(config: Option<&Path>, options: &ReconcileOptions) -> Result<Reconciliation, Error> {
-    let grace = options.grace.as_deref().map(Time::from_str).transpose();
-    let grace = grace.map_err(|error| Error::Usage(format!("--grace: {error}")))?;
-    if let Some(url) = &options.source.url {
-        let query = options
-            .grace
-            .as_deref()
-            .map_or_else(String::new, |grace| format!("?grace={}", client::escape(grace)));
-        let text = client::get(url, &format!("/v1/reconcile{query}")).await?;
-        return serde_json::from_str(&text)
-            .map_err(|error| Error::Remote { url: url.clone(), message: error.to_string() });
-    }
-    let config = load(config)?;
-    let ledger = service::open_ledger(&config.store).await?;
-    let found = reconcile_directly(&ledger, grace.unwrap_or(config.reconcile_grace).0).await;
-    ledger.close().await;
-    Ok(found?)
-}
-
-async fn reconcile_directly(ledger: &OpenLedger, grace: Duration) -> Result<Reconciliation, StoreError> {
-    if ledger.embedded.is_some() {
-        // Nobody else has it open. A server's rollup is left to the services that use it.
-        Rollup::new(ledger.store.clone()).refresh().await?;
-    }
-    reconcile(&ledger.store, jiff::Timestamp::now(), grace).await
-}
-
-fn describe(found: &Reconciliation) -> String {
-    let mut text = format!(
-        "since {}\nevents={} missing={} pending={} split={} duplicates={} recovered={} unpriced={} \
-         dead_letters={} rollup_difference={} rollup_stale_days={}\n",
-        found.since,
-        found.events,
-        found.missing,
-        found.pending,
-        found.split,
-        found.duplicates,
-        found.recovered,
-        found.unpriced,
-        found.dead_letters,
-        found.rollup_difference,
-        found.rollup_stale_days
-    );
-    for boot in &found.boots {
-        text.push_str(&format!(
-            "gateway {} boot {}: missing={} pending={}\n",
-            boot.gateway_id, boot.boot_id, boot.missing, boot.pending
-        ));
-    }
-    for class in &found.unpriced_classes {
-        text.push_str(&format!(
-            "no price: provider={} model={} class={} events={}\n",
-            class.provider, class.model, class.class, class.events
-        ));
-    }
-    text.push_str(if found.is_clean() {
-        "the ledger reconciles\n"
-    } else {
-        "the ledger does NOT reconcile\n"
-    });
-    text
 }
 
 fn print(text: &str) -> Result<(), Error> {

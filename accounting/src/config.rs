@@ -1,6 +1,6 @@
 //! Settings of the accounting service: one YAML file, unknown fields refused.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,6 +10,9 @@ use tollgate_settings::units::Time;
 use tollgate_settings::{ConfigError, Mistakes, SecretTemplate};
 
 use crate::batch::Limits;
+
+/// Where the service listens unless told otherwise, and where commands look for it.
+pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8091);
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,6 +43,12 @@ pub struct Config {
     /// not missing. Default 15 min.
     #[serde(default = "default_reconcile_grace")]
     pub reconcile_grace: Time,
+    /// Months that events stay in the ledger, from the time of the event; all services of a ledger must agree.
+    /// Default 25, 3 to 240. Older ones are deleted in the background, so a smaller value than before deletes
+    /// events soon after the start, for good. The hourly sums (`rollup_hourly`) stay; dead letters stay for 90
+    /// days.
+    #[serde(default = "default_retention_months")]
+    pub retention_months: u32,
 }
 
 /// Where rows go: exactly one of the two.
@@ -56,8 +65,15 @@ pub enum StoreConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClickhouseConfig {
-    /// HTTP address, `http://host:8123`.
+    /// Address of its HTTP interface: `https://host:8443`, or `http://host:8123` on this machine. Rows and the
+    /// password would cross a network unprotected by plain HTTP, so elsewhere it must be allowed as well.
     pub url: String,
+    /// PEM file of the certificate authorities that an `https` server is trusted by. Default: the system's.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// Allows an `http` address on another machine, for a network that nobody else is in. Default false.
+    #[serde(default)]
+    pub allow_plain_http: bool,
     /// Database; made when it does not exist. Default `tollgate`.
     #[serde(default = "default_database")]
     pub database: String,
@@ -144,6 +160,7 @@ impl Config {
         let second = Time::from_secs(1);
         mistakes.check(self.rollup_interval >= second, "rollup_interval", "use at least 1s");
         mistakes.check(self.reconcile_interval >= second, "reconcile_interval", "use at least 1s");
+        mistakes.check((3..=240).contains(&self.retention_months), "retention_months", "use 3 to 240");
         match &self.store {
             StoreConfig::Clickhouse(server) => mistakes.add_section("store.clickhouse", server.mistakes()),
             StoreConfig::Embedded(embedded) => mistakes.add_section("store.embedded", embedded.mistakes()),
@@ -155,7 +172,17 @@ impl Config {
 impl ClickhouseConfig {
     fn mistakes(&self) -> Mistakes {
         let mut mistakes = Mistakes::default();
-        mistakes.check(self.url.starts_with("http://"), "url", "use http://host:8123");
+        match Transport::of(&self.url) {
+            None => mistakes.add("url", "use https://host:8443 or http://host:8123"),
+            Some(Transport::Plain) if !self.allow_plain_http => {
+                mistakes
+                    .add("url", "is plain HTTP to another machine: use https, or set allow_plain_http: true");
+            }
+            Some(Transport::Plain | Transport::Local) => {
+                mistakes.check(self.ca.is_none(), "ca", "is for an https url");
+            }
+            Some(Transport::Tls) => {}
+        }
         mistakes.check(is_name(&self.database), "database", "use letters, digits and _");
         mistakes.check(
             self.password.as_ref().is_none_or(SecretTemplate::is_reference),
@@ -163,6 +190,33 @@ impl ClickhouseConfig {
             "give ${secret:env:NAME} or ${secret:file:/path}, never the password itself",
         );
         mistakes
+    }
+}
+
+/// How an address is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Tls,
+    /// Plain HTTP that stays on this machine.
+    Local,
+    /// Plain HTTP over a network.
+    Plain,
+}
+
+impl Transport {
+    /// `None` for what is no address of a server, or one with credentials in it: those have their own fields.
+    fn of(url: &str) -> Option<Self> {
+        let uri: hyper::Uri = url.parse().ok()?;
+        let host = uri.authority().filter(|authority| !authority.as_str().contains('@'))?.host();
+        match uri.scheme_str()? {
+            "https" => Some(Self::Tls),
+            "http" => {
+                let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+                let local = host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback());
+                Some(if local { Self::Local } else { Self::Plain })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -182,7 +236,7 @@ fn is_name(text: &str) -> bool {
 }
 
 fn default_listen() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8091))
+    DEFAULT_LISTEN
 }
 
 fn default_group() -> String {
@@ -203,6 +257,10 @@ fn default_reconcile_interval() -> Time {
 
 fn default_reconcile_grace() -> Time {
     Time::from_secs(15 * 60)
+}
+
+fn default_retention_months() -> u32 {
+    25
 }
 
 fn default_timeout() -> Time {
@@ -243,6 +301,7 @@ price_book: prices.yaml
         assert_eq!(config.group, "tollgate-accounting");
         assert_eq!(config.batch, BatchConfig { records: 10_000, age: Time::from_secs(1) });
         assert_eq!(config.rollup_interval, Time::from_secs(30));
+        assert_eq!(config.retention_months, 25);
         let StoreConfig::Embedded(embedded) = config.store else { panic!() };
         assert!(embedded.library.ends_with("lib/libchdb.so"));
         assert_eq!(embedded.http_listen, None);
@@ -266,6 +325,36 @@ price_book: prices.yaml
     }
 
     #[test]
+    fn plain_http_to_another_machine_must_be_allowed() {
+        let check = |fields: &str, expected: Option<&str>| {
+            let result = parse(&SMALL.replace(
+                "store: { embedded: { path: /tmp/ledger } }",
+                &format!("store: {{ clickhouse: {{ {fields} }} }}"),
+            ));
+            match (result, expected) {
+                (Ok(_), None) => {}
+                (Err(error), Some(part)) => assert!(error.contains(part), "{fields}: {error}"),
+                (result, _) => panic!("{fields}: {result:?}"),
+            }
+        };
+        for local in ["http://127.0.0.1:8123", "http://localhost:8123", "http://[::1]:8123"] {
+            check(&format!("url: '{local}'"), None);
+        }
+        check("url: https://clickhouse:8443", None);
+        check("url: https://clickhouse:8443, ca: /etc/ca.pem", None);
+        check("url: http://clickhouse:8123, allow_plain_http: true", None);
+        check("url: http://clickhouse:8123", Some("store.clickhouse.url: is plain HTTP to another machine"));
+        check("url: http://localhost.example:8123", Some("is plain HTTP"));
+        check(
+            "url: http://127.0.0.1:8123, ca: /etc/ca.pem",
+            Some("store.clickhouse.ca: is for an https url"),
+        );
+        for wrong in ["tcp://clickhouse:9000", "clickhouse:8123", "https://u:hunter2@clickhouse"] {
+            check(&format!("url: '{wrong}'"), Some("use https://host:8443"));
+        }
+    }
+
+    #[test]
     fn unknown_fields_are_refused_with_their_place_and_what_was_meant() {
         let error = parse(&format!("{SMALL}lisen: 127.0.0.1:1\n")).unwrap_err();
         assert!(error.starts_with("accounting.yaml:5:1: ") && error.contains("`lisen`"), "{error}");
@@ -286,12 +375,18 @@ events: { kafka: { brokers: [b], properties: { sasl.password: \"${secret:env:TOL
 store: { embedded: { path: /tmp/ledger, http_listen: 0.0.0.0:8123, database: \"a`b\" } }
 price_book: prices.yaml
 batch: { records: 0, age: 5m }
+retention_months: 2
 ",
         )
         .unwrap_err();
-        for part in
-            ["batch.records", "batch.age", "http_listen", "embedded.database", "TOLLGATE_TEST_NOT_SET"]
-        {
+        for part in [
+            "batch.records",
+            "batch.age",
+            "retention_months",
+            "http_listen",
+            "embedded.database",
+            "TOLLGATE_TEST_NOT_SET",
+        ] {
             assert!(error.contains(part), "{part} is not in {error}");
         }
     }

@@ -63,6 +63,17 @@ pub enum Error {
         /// What came.
         message: String,
     },
+    /// There is no configuration that names a ledger, and nobody answers on the default address either.
+    #[error("no configuration file is named with --config or found where it usually is; {0}")]
+    NoConfig(Box<Self>),
+    /// Another process has the embedded ledger open, and it is not the service of the configuration.
+    #[error("{locked}; {remote}")]
+    InUse {
+        /// Which ledger.
+        locked: StoreError,
+        /// What the service's address gave.
+        remote: Box<Self>,
+    },
     /// A thread or the runtime failed.
     #[error("internal: {0}")]
     Internal(String),
@@ -79,6 +90,7 @@ impl Error {
                 | Self::PriceBookFile { .. }
                 | Self::PriceBook { .. }
                 | Self::Secret(_)
+                | Self::Store(StoreError::Authorities(_))
                 | Self::Report(_)
                 | Self::Log(LogError::Config(_))
         )

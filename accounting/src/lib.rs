@@ -10,6 +10,7 @@
 
 pub mod batch;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod consumer;
 pub mod dead_letter;

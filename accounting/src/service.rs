@@ -15,13 +15,13 @@ use crate::config::{Config, EmbeddedStoreConfig, StoreConfig};
 use crate::consumer::{ConsumerThread, Parts};
 use crate::error::Error;
 use crate::price_book::PriceBook;
-use crate::reconcile::reconcile;
+use crate::reconcile::{Reconciliation, reconcile};
 use crate::rollup::Rollup;
 use crate::server_thread::ServerThread;
-use crate::store::LedgerStore;
 use crate::store::clickhouse::{ServerEngine, ServerOptions};
 use crate::store::embedded::{EmbeddedEngine, EmbeddedOptions};
 use crate::store::http_shim::{self, Access, Loopback};
+use crate::store::{LedgerStore, StoreError};
 use crate::telemetry::{Health, Metrics};
 
 /// Statements that the embedded engine runs at the same time.
@@ -71,6 +71,7 @@ pub async fn open_ledger(config: &StoreConfig) -> Result<OpenLedger, Error> {
             let password = server.password.as_ref().map(SecretTemplate::resolve).transpose()?;
             let options = ServerOptions {
                 url: server.url.clone(),
+                ca: server.ca.clone(),
                 database: server.database.clone(),
                 user: server.user.clone(),
                 timeout: server.timeout.0,
@@ -118,6 +119,7 @@ pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Err
     let book = Arc::new(load_price_book(&config.price_book)?);
     let listener = listen(config.listen)?;
     let ledger = open_ledger(&config.store).await?;
+    ledger.store.keep_months(config.retention_months).await?;
     let loopback = open_loopback(&config.store, ledger.embedded.as_ref())?;
     let (metrics, health) = (Metrics::default(), Health::new());
     let rollup = Arc::new(Rollup::new(ledger.store.clone()));
@@ -246,7 +248,7 @@ async fn rollup_job(app: api::App, interval: Duration, stopped: watch::Receiver<
     every(interval, stopped, || refresh_rollup(&app)).await;
 }
 
-/// Only the member that reads partition 0 does it: two at a time would disturb each other's stage table.
+/// Only the member that reads partition 0 does it: two would do the same work twice (and nothing worse).
 async fn refresh_rollup(app: &api::App) {
     if !app.health.is_leader() {
         return;
@@ -268,7 +270,7 @@ async fn reconcile_job(app: api::App, interval: Duration, stopped: watch::Receiv
 }
 
 async fn reconcile_once(app: &api::App) {
-    match reconcile(&app.store, jiff::Timestamp::now(), app.grace).await {
+    match reconcile_and_repair(app).await {
         Ok(found) => {
             app.metrics.reconciled(&found);
             if !found.is_clean() {
@@ -276,6 +278,7 @@ async fn reconcile_once(app: &api::App) {
                     missing = found.missing,
                     split = found.split,
                     rollup_difference = %found.rollup_difference,
+                    rollup_wrong_days = found.rollup_wrong_days.len(),
                     "the ledger does not reconcile"
                 );
             }
@@ -285,4 +288,16 @@ async fn reconcile_once(app: &api::App) {
             app.metrics.reconcile_failures.inc();
         }
     }
+}
+
+/// The rollup is made of the events, so a day that is wrong is built again; what is found then is what counts.
+async fn reconcile_and_repair(app: &api::App) -> Result<Reconciliation, StoreError> {
+    let found = reconcile(&app.store, jiff::Timestamp::now(), app.grace).await?;
+    if found.rollup_wrong_days.is_empty() || !app.health.is_leader() {
+        return Ok(found);
+    }
+    tracing::warn!(days = ?found.rollup_wrong_days, "days of the rollup are wrong and are built again");
+    app.rollup.rebuild(&found.rollup_wrong_days).await?;
+    app.metrics.rollup_repaired_days.inc_by(found.rollup_wrong_days.len() as u64);
+    reconcile(&app.store, jiff::Timestamp::now(), app.grace).await
 }

@@ -61,6 +61,8 @@ pub struct Metrics {
     pub(crate) dead_letter_topic_failures: Counter,
     /// Days rebuilt in the rollup.
     pub(crate) rollup_days: Counter,
+    /// Days of the rollup that a reconciliation found wrong and that were rebuilt.
+    pub(crate) rollup_repaired_days: Counter,
     /// Failed rollup runs.
     pub(crate) rollup_failures: Counter,
     /// Failed reconciliations.
@@ -174,6 +176,11 @@ impl Metrics {
         );
         to.register("accounting_lag_records", "Records not yet read", self.lag.clone());
         to.register("accounting_rollup_days", "Days rebuilt in the rollup", self.rollup_days.clone());
+        to.register(
+            "accounting_rollup_repaired_days",
+            "Days of the rollup found wrong and rebuilt",
+            self.rollup_repaired_days.clone(),
+        );
         to.register("accounting_rollup_failures", "Failed rollup runs", self.rollup_failures.clone());
         to.register(
             "accounting_reconcile_failures",

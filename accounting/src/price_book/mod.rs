@@ -1,6 +1,7 @@
 //! The dated price book: what one unit of a token class costs at a moment. Pure; no I/O, no clock.
 //!
-//! Invariants: a price is an exact [`Pico`] per unit, never rounded; the entry of a sku that began last
+//! Invariants: a price is an exact [`Pico`] per unit, never rounded; a provider has prices of its own or those of
+//! the one that it is an alias of, never a mixture; the entry of a sku that began last
 //! before a moment is the one that applies at it; the most specific entry wins (exact model before the
 //! longest wildcard, then region before no region); `sku` and `price_id` depend on the entry's key and
 //! date alone, so that they stay the same when other entries come and go.
@@ -18,6 +19,8 @@ pub use parse::{PriceBookError, PriceMistake};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceBook {
     currency: String,
+    /// Other names of providers: alias → provider.
+    aliases: HashMap<String, String>,
     /// Exact models: provider → model → prices.
     exact: HashMap<String, HashMap<String, Prices>>,
     /// Wildcards: provider → prefixes with their prices, longest first.
@@ -66,7 +69,13 @@ impl PriceBook {
     /// A price book without prices: everything is unpriced.
     #[must_use]
     pub fn empty() -> Self {
-        Self { currency: "USD".to_owned(), exact: HashMap::new(), prefixes: HashMap::new(), entries: 0 }
+        Self {
+            currency: "USD".to_owned(),
+            aliases: HashMap::new(),
+            exact: HashMap::new(),
+            prefixes: HashMap::new(),
+            entries: 0,
+        }
     }
 
     /// ISO 4217 code of every price.
@@ -90,10 +99,11 @@ impl PriceBook {
     /// The price that applies at `at_ms` (ms since the Unix epoch); none when no entry fits.
     #[must_use]
     pub fn lookup(&self, key: &PriceKey<'_>, at_ms: i64) -> Option<&Price> {
-        let exact = self.exact.get(key.provider).and_then(|models| models.get(key.model));
+        let provider = self.aliases.get(key.provider).map_or(key.provider, String::as_str);
+        let exact = self.exact.get(provider).and_then(|models| models.get(key.model));
         let wildcards = self
             .prefixes
-            .get(key.provider)
+            .get(provider)
             .into_iter()
             .flatten()
             .filter(|(prefix, _)| key.model.starts_with(prefix.as_str()))
@@ -187,6 +197,17 @@ entries:
     }
 
     #[test]
+    fn an_alias_has_the_prices_of_its_provider() {
+        let book = PriceBook::parse(&format!("aliases: {{ my-openai: openai }}{BOOK}")).unwrap();
+        let price = |provider| {
+            let key = PriceKey { provider, model: "gpt-4o-mini", region: "", class: TokenClass::Input };
+            book.lookup(&key, i64::MAX).map(|price| price.price_id.as_str())
+        };
+        assert_eq!(price("my-openai"), Some("openai/gpt-4o-mini/input#2025-06-01T12:00:00Z"));
+        assert_eq!(price("my-openai"), price("openai"));
+    }
+
+    #[test]
     fn the_order_of_the_entries_does_not_matter() {
         let (head, entries) = BOOK.split_once("entries:\n").unwrap();
         let mut lines: Vec<_> = entries.lines().collect();
@@ -203,6 +224,10 @@ entries:
             ("openai", "gpt-4o-mini-2024-07-18"),
             ("openai", "gpt-5"),
             ("anthropic", "claude-sonnet-4-5-20250929"),
+            ("azure-openai", "gpt-4o"),
+            ("azure", "gpt-4o"),
+            ("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+            ("gemini", "gemini-2.5-flash"),
             ("google", "gemini-2.5-flash"),
             ("sim", "sim-small"),
             ("sim", "sim-large"),

@@ -1,6 +1,6 @@
 //! Reads and checks the price book's YAML. All mistakes are reported together, each with its line.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -15,11 +15,13 @@ use super::{Price, PriceBook, Prices};
 
 const MILLION: i128 = 1_000_000;
 
-/// The file: a currency and entries.
+/// The file: a currency, other names of providers, and entries.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     currency: Spanned<String>,
+    #[serde(default)]
+    aliases: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
     entries: Vec<Spanned<Entry>>,
 }
@@ -122,12 +124,29 @@ pub(super) fn parse(yaml: &str) -> Result<PriceBook, PriceBookError> {
             }
         }
     }
+    for (alias, provider) in &file.aliases {
+        let message = alias_mistake(&file, alias, &provider.value);
+        mistakes.extend(message.map(|message| mistake(provider, alias, message)));
+    }
     if !mistakes.is_empty() {
         return Err(PriceBookError::Mistakes(mistakes));
     }
     sort(&mut book);
     book.entries = file.entries.len();
+    book.aliases = file.aliases.into_iter().map(|(alias, provider)| (alias, provider.value)).collect();
     Ok(book)
+}
+
+/// Prices of two names must not mix: it would depend on the model which of them applies.
+fn alias_mistake(file: &File, alias: &str, provider: &str) -> Option<String> {
+    let has_entries = |name: &str| file.entries.iter().any(|entry| entry.value.provider == name);
+    if has_entries(alias) {
+        Some("an alias has the prices of another provider: remove it, or its own entries".to_owned())
+    } else if has_entries(provider) {
+        None
+    } else {
+        Some(format!("there are no entries of a provider `{provider}`"))
+    }
 }
 
 fn mistake<T>(at: &Spanned<T>, entry: &str, message: String) -> PriceMistake {
@@ -320,6 +339,23 @@ entries:
         let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.line).collect();
         assert_eq!(lines, [2, 4, 4, 6], "{mistakes:?}");
         assert!(mistakes[3].message.contains("same key and date"));
+    }
+
+    #[test]
+    fn an_alias_names_a_provider_with_entries_and_has_none_itself() {
+        let aliased = |aliases: &str| {
+            let entry = "provider: p, model: m, class: input, per_unit: \"1\", from: 2024-01-01";
+            format!("aliases: {{ {aliases} }}\n{}", self::entry(entry))
+        };
+        assert!(PriceBook::parse(&aliased("q: p, r: p")).is_ok());
+        for (aliases, expected) in [
+            ("q: s", "line 1: q: there are no entries of a provider `s`"),
+            ("q: p, r: q", "line 1: r: there are no entries of a provider `q`"),
+            ("p: p", "line 1: p: an alias has the prices of another provider"),
+        ] {
+            let error = PriceBook::parse(&aliased(aliases)).unwrap_err().to_string();
+            assert!(error.contains(expected), "`{expected}` is not in `{error}`");
+        }
     }
 
     #[test]

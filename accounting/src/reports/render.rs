@@ -186,12 +186,12 @@ fn align(lines: &[Vec<String>], text_columns: usize, body: usize) -> String {
 }
 
 /// Control characters would let a value move the terminal's cursor.
-fn printable(value: &str) -> String {
+pub(crate) fn printable(value: &str) -> String {
     value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// A text cell: quoted where needed, and never a formula.
-fn csv_text(value: &str) -> String {
+pub(crate) fn csv_text(value: &str) -> String {
     let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
     let safe = if formula { format!("'{value}") } else { value.to_owned() };
     if safe.contains([',', '"', '\n', '\r', '\t', ';']) || safe.starts_with(' ') || safe.ends_with(' ') {

@@ -3,6 +3,7 @@
 //! The crate neither retries nor limits time by itself: every call here ends within the configured timeout,
 //! and an insert that timed out is reported as unknown, never as done.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clickhouse::Client;
@@ -11,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use super::engine::{Answer, BLOCK_FORMAT, Block, Engine, StoreError};
+use super::tls;
 
 /// Size of the pieces in which a block is sent (and compressed).
 const CHUNK: usize = 512 * 1024;
@@ -18,8 +20,10 @@ const CHUNK: usize = 512 * 1024;
 /// How to reach a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// `http://host:8123`.
+    /// `http://host:8123` or `https://host:8443`.
     pub url: String,
+    /// PEM file of the certificate authorities of an `https` server; `None` for the system's.
+    pub ca: Option<PathBuf>,
     /// Database of the ledger; made when it does not exist.
     pub database: String,
     /// User, where the server wants one.
@@ -45,9 +49,11 @@ impl ServerEngine {
     /// Connects, and makes the database when it does not exist.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses.
+    /// When the server cannot be reached or refuses, or there are no certificate authorities for `https`.
     pub async fn open(options: &ServerOptions, password: Option<&SecretString>) -> Result<Self, StoreError> {
-        let mut client = Client::default().with_url(&options.url);
+        let is_tls = options.url.starts_with("https://");
+        let client = if is_tls { tls::client(options.ca.as_deref())? } else { Client::default() };
+        let mut client = client.with_url(&options.url);
         if let Some(user) = &options.user {
             client = client.with_user(user);
         }
@@ -134,6 +140,7 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let options = ServerOptions {
             url: format!("http://{free}"),
+            ca: None,
             database: "tollgate".to_owned(),
             user: None,
             timeout: Duration::from_secs(5),

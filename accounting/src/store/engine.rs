@@ -56,6 +56,9 @@ pub enum StoreError {
         /// Its own words.
         message: String,
     },
+    /// There are no certificate authorities to trust a server by.
+    #[error("certificate authorities of the ledger store: {0}")]
+    Authorities(String),
     /// The engine's library is not installed.
     #[error("the embedded engine is not at {}; run deploy/setup/chdb, or name it as store.embedded.library", path.display())]
     NoLibrary {

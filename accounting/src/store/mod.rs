@@ -9,7 +9,9 @@ pub mod embedded;
 pub mod engine;
 pub mod http_shim;
 mod migrations;
+mod retention;
 pub mod rowbinary;
+mod tls;
 
 use std::sync::Arc;
 
@@ -36,6 +38,14 @@ impl LedgerStore {
     /// When the store refuses or cannot be reached.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         migrations::migrate(self.engine.as_ref()).await
+    }
+
+    /// Has events older than this deleted in the background, for good. The hourly sums stay.
+    ///
+    /// # Errors
+    /// When the store refuses or cannot be reached.
+    pub async fn keep_months(&self, months: u32) -> Result<(), StoreError> {
+        retention::keep_months(self.engine.as_ref(), months).await
     }
 
     /// Inserts a block; after an error it may or may not be in.
@@ -75,13 +85,5 @@ impl LedgerStore {
     /// As [`LedgerStore::rows`].
     pub async fn row<T: DeserializeOwned>(&self, sql: &str) -> Result<Option<T>, StoreError> {
         Ok(self.rows(sql).await?.into_iter().next())
-    }
-
-    /// Whether the store answers.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        self.engine.execute("SELECT 1").await
     }
 }

@@ -95,6 +95,7 @@ async fn a_server_that_goes_away_and_comes_back_takes_the_same_block() {
     let address = loopback.addr();
     let options = ServerOptions {
         url: loopback.url(),
+        ca: None,
         database: "tollgate".to_owned(),
         user: None,
         timeout: Duration::from_secs(10),

@@ -10,7 +10,9 @@
 mod support;
 
 mod bad_config;
+mod commands;
 mod loopback;
 mod reports;
+mod rollup;
 mod rows;
 mod service;

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tollgate_accounting::reconcile::reconcile;
+use tollgate_accounting::reconcile::{SeqRange, reconcile};
 use tollgate_accounting::reports::{Chargeback, Dimension, Format, Period};
 use tollgate_accounting::rollup::Rollup;
 use tollgate_accounting::row::BootRow;
 use tollgate_accounting::store::rowbinary::encode;
+use tollgate_schemas::ids::BootId;
 use tollgate_schemas::money::Pico;
 use tollgate_schemas::tokens::TokenClass;
-use tollgate_schemas::usage::{BootClosed, Outcome, UsageEvent, UsageSource};
+use tollgate_schemas::usage::{BootClosed, LedgerPosition, Outcome, UsageEvent, UsageSource};
 
 use crate::support::{NOON_MS, deliver, embedded, event, lines};
 
@@ -137,10 +138,12 @@ async fn a_whole_ledger_reconciles_and_a_hole_is_found() {
     let found = reconcile(store, now(), grace).await.unwrap();
     assert_eq!((found.missing, found.pending), (2, 0));
     assert_eq!((found.boots.len(), found.boots[0].missing), (1, 2));
+    assert_eq!(numbers(&found.boots[0].missing_seqs), ["6", "8"]);
     assert_eq!(found.rollup_stale_days, 1);
     // While the attempts may still be running their holes are pending.
     let found = reconcile(store, Timestamp::from_millisecond(NOON_MS).unwrap(), grace).await.unwrap();
     assert_eq!((found.missing, found.pending), (0, 2));
+    assert_eq!(numbers(&found.boots[0].pending_seqs), ["6", "8"]);
 
     deliver(store, &[event(6), event(8)], 7).await;
     let found = reconcile(store, now(), grace).await.unwrap();
@@ -156,7 +159,31 @@ async fn a_closed_boot_says_how_many_events_there_must_be() {
     store.insert(&encode(&[BootRow(closed)], None).unwrap()).await.unwrap();
     let found = reconcile(store, now(), Duration::from_secs(24 * 3600)).await.unwrap();
     assert_eq!((found.missing, found.pending), (2, 0));
+    assert_eq!(numbers(&found.boots[0].missing_seqs), ["4-5"]);
     assert!(!found.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_holes_of_each_gateway_run_are_named_and_the_list_is_bounded() {
+    let Some(ledger) = embedded().await else { return };
+    let of = |boot: u128, seq: u64| {
+        let mut event = event(1000 * boot as u64 + seq);
+        event.ledger = LedgerPosition { boot_id: BootId(uuid::Uuid::from_u128(boot)), seq, ..event.ledger };
+        event
+    };
+    let mut events: Vec<_> = [2, 3, 7].map(|seq| of(1, seq)).into();
+    events.extend((1..=60).map(|n| of(2, 2 * n)));
+    deliver(&ledger.store, &events, 0).await;
+    let found = reconcile(&ledger.store, now(), Duration::from_secs(600)).await.unwrap();
+    assert_eq!((found.missing, found.boots.len(), found.boots_left_out), (64, 2, 0));
+    assert_eq!(numbers(&found.boots[0].missing_seqs), ["1", "4-6"]);
+    let second = &found.boots[1];
+    assert_eq!((second.missing, second.missing_seqs.len(), second.unnamed), (60, 50, 10));
+    assert_eq!(numbers(&second.missing_seqs[48..]), ["97", "99"]);
+}
+
+fn numbers(ranges: &[SeqRange]) -> Vec<String> {
+    ranges.iter().map(ToString::to_string).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,6 +102,21 @@ async fn the_schema_can_be_applied_again() {
     assert_eq!(number(&ledger.store, "SELECT count() FROM usage_events").await, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_kept_for_the_configured_number_of_months() {
+    let Some(ledger) = embedded().await else { return };
+    let store = &ledger.store;
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let aged = |n: u64, days: i64| UsageEvent { event_time_ms: now_ms - days * 86_400_000, ..event(n) };
+    deliver(store, &[aged(1, 1), aged(2, 200), aged(3, 900)], 0).await;
+    for (months, kept) in [(25, 2), (25, 2), (3, 1), (25, 1)] {
+        store.keep_months(months).await.unwrap();
+        store.execute("OPTIMIZE TABLE usage_events FINAL").await.unwrap();
+        let left = number(store, "SELECT uniqExact(event_id) FROM usage_events").await;
+        assert_eq!(left, kept, "{months} months");
+    }
+}
+
 async fn repeats(store: &LedgerStore) {
     let block = &blocks(&[event(1)], 0, &prices())[0];
     store.insert(block).await.unwrap();

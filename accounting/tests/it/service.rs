@@ -18,7 +18,7 @@ use crate::support::{NOON_MS, Turn, event, lines, turn};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tollgate-accounting");
 const WAIT: Duration = Duration::from_secs(60);
 
-fn config_text(turn: &Turn, http_listen: bool) -> String {
+pub(crate) fn config_text(turn: &Turn, http_listen: bool) -> String {
     let folder = turn.folder.path();
     let prices = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/config/prices.yaml");
     let http = if http_listen { ", http_listen: 127.0.0.1:0" } else { "" };
@@ -41,13 +41,13 @@ fn config(turn: &Turn) -> Config {
     Config::parse(Path::new("accounting.yaml"), &config_text(turn, true)).unwrap()
 }
 
-fn open_log(turn: &Turn) -> Arc<dyn EventLog> {
+pub(crate) fn open_log(turn: &Turn) -> Arc<dyn EventLog> {
     let EventLogConfig::Embedded(_) = &config(turn).events else { panic!() };
     config(turn).events.open().unwrap()
 }
 
 /// Appends records and waits until the log has them.
-fn publish(log: &Arc<dyn EventLog>, records: Vec<(&str, Vec<u8>)>) {
+pub(crate) fn publish(log: &Arc<dyn EventLog>, records: Vec<(&str, Vec<u8>)>) {
     let mut producer = log.producer().unwrap();
     let count = records.len();
     for (n, (kind, payload)) in records.into_iter().enumerate() {
@@ -83,7 +83,7 @@ fn usage(event: &UsageEvent) -> (&'static str, Vec<u8>) {
 }
 
 /// 40 events of two cost centers, some delivered twice; one record that cannot be read; the end of the boot.
-fn month() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn month() -> Vec<(&'static str, Vec<u8>)> {
     let mut records = Vec::new();
     for n in 1..=40 {
         let mut event = event(n);
@@ -115,7 +115,7 @@ fn month() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Status and body of a GET, by the program's own client path: `curl` without curl.
-async fn get(addr: std::net::SocketAddr, path: &str) -> (u16, String) {
+pub(crate) async fn get(addr: std::net::SocketAddr, path: &str) -> (u16, String) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\r\n");
@@ -133,7 +133,7 @@ async fn attempts(handle: &Handle) -> u64 {
     report["totals"][0]["attempts"].as_u64().unwrap_or(0)
 }
 
-async fn wait_for_attempts(handle: &Handle, expected: u64) {
+pub(crate) async fn wait_for_attempts(handle: &Handle, expected: u64) {
     let deadline = Instant::now() + WAIT;
     while attempts(handle).await < expected {
         assert!(Instant::now() < deadline, "the events did not arrive");
@@ -303,9 +303,11 @@ fn the_program_serves_reports_and_survives_being_killed() {
     let out = report_until(&report, "total,40,40,38000,3800,0.073780000000,USD,1,0,1");
     assert!(out.starts_with("cost_center,requests,"), "{out}");
 
-    let (code, _, err) = run(&["report", "--config", config]);
-    assert_ne!(code, Some(0));
-    assert!(err.contains("--url"), "{err}");
+    // The service has the ledger open: it is asked.
+    let month = ["--month", "2026-11", "--by", "", "--format", "csv"];
+    let (code, out, err) = run(&[&["report", "--config", config], &month[..]].concat());
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("40,40,38000,3800,0.073780000000,USD,1,0,1"), "{out}");
 
     program.0.kill().unwrap();
     program.0.wait().unwrap();

@@ -82,6 +82,7 @@ pub(crate) async fn through_the_client() -> Option<Ledger> {
     let loopback = clickhouse_loopback::serve(&embedded, address, Access::ReadWrite).unwrap();
     let options = ServerOptions {
         url: loopback.url(),
+        ca: None,
         database: "over_http".to_owned(),
         user: Some("default".to_owned()),
         timeout: Duration::from_secs(60),

@@ -1,13 +1,15 @@
 //! Everything that `deploy` ships is what the services understand.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde::Deserialize;
 use tollgate_accounting::price_book::{PriceBook, PriceKey};
 use tollgate_accounting::service::load_price_book;
 use tollgate_config::validate::validate;
+use tollgate_formats::BackendFormat;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_settings::load::read_yaml;
 
@@ -37,7 +39,7 @@ fn the_gateway_examples_lack_nothing_but_their_secrets() {
 
 #[test]
 fn the_example_of_providers_has_every_api_format() {
-    use tollgate_formats::BackendFormat::{Anthropic, AzureOpenAi, Bedrock, Gemini, OpenAi};
+    use BackendFormat::{Anthropic, AzureOpenAi, Bedrock, Gemini, OpenAi};
     let config: tollgate_gateway::Config = read_yaml(&deploy("config/providers.yaml")).unwrap();
     for format in [OpenAi, AzureOpenAi, Anthropic, Bedrock, Gemini] {
         assert!(config.backends.values().any(|backend| backend.format == format), "{}", format.as_str());
@@ -85,10 +87,82 @@ fn the_price_book_has_prices_for_what_the_quickstart_calls() {
 }
 
 fn has_price(book: &PriceBook, provider: &str, model: &str) -> bool {
+    has_prices(book, provider, model, "", &[TokenClass::Input, TokenClass::Output])
+}
+
+fn has_prices(book: &PriceBook, provider: &str, model: &str, region: &str, classes: &[TokenClass]) -> bool {
     let now_ms = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
-    [TokenClass::Input, TokenClass::Output]
-        .into_iter()
-        .all(|class| book.lookup(&PriceKey { provider, model, region: "", class }, now_ms).is_some())
+    let has = |class: &TokenClass| {
+        book.lookup(&PriceKey { provider, model, region, class: *class }, now_ms).is_some()
+    };
+    classes.iter().all(has)
+}
+
+/// What of a gateway's configuration decides under which name and model its events are priced.
+#[derive(Deserialize)]
+struct Routes {
+    #[serde(default)]
+    region: String,
+    backends: BTreeMap<String, Backend>,
+    models: BTreeMap<String, Model>,
+}
+
+#[derive(Deserialize)]
+struct Backend {
+    format: BackendFormat,
+    provider: Option<String>,
+    region: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    backend: String,
+    model: String,
+}
+
+#[test]
+fn every_target_of_the_examples_has_a_price() {
+    #[derive(Deserialize)]
+    struct Standalone {
+        gateway: Routes,
+    }
+    let book = load_price_book(&deploy("config/prices.yaml")).unwrap();
+    let standalone: Standalone = serde_saphyr::from_str(&read("config/standalone.yaml")).unwrap();
+    let mut examples = vec![("config/standalone.yaml", standalone.gateway)];
+    for file in ["config/gateway.yaml", "config/providers.yaml"] {
+        examples.push((file, serde_saphyr::from_str(&read(file)).unwrap()));
+    }
+    for (file, routes) in &examples {
+        for target in routes.models.values().flat_map(|model| &model.targets) {
+            let backend = &routes.backends[&target.backend];
+            let provider = backend.provider.as_deref().unwrap_or(backend.format.as_str());
+            let region = backend.region.as_deref().unwrap_or(&routes.region);
+            let chat = [TokenClass::Input, TokenClass::InputCacheRead, TokenClass::Output];
+            let has = |classes: &[TokenClass]| has_prices(&book, provider, &target.model, region, classes);
+            assert!(has(&chat) || has(&[TokenClass::Embedding]), "{file}: {provider}/{}", target.model);
+        }
+    }
+}
+
+#[test]
+fn a_backend_that_names_no_provider_has_prices_under_the_name_of_its_format() {
+    use BackendFormat::{Anthropic, AzureOpenAi, Bedrock, Gemini, OpenAi};
+    let book = load_price_book(&deploy("config/prices.yaml")).unwrap();
+    for format in [OpenAi, AzureOpenAi, Anthropic, Bedrock, Gemini] {
+        // A format that is new must have a model here, and so prices in the book.
+        let model = match format {
+            OpenAi | AzureOpenAi => "gpt-4o-mini",
+            Anthropic => "claude-sonnet-4-5",
+            Bedrock => "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            Gemini => "gemini-2.5-flash",
+        };
+        assert!(has_price(&book, format.as_str(), model), "{}/{model}", format.as_str());
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 -- One row per version of a usage event. The highest version of an event_id wins; reading with FINAL gives
 -- each event once, however often it was delivered. Tenant and event_time are part of the sort key, so all
--- versions of one event must agree on them.
+-- versions of one event must agree on them. The interval of the TTL is that of `retention_months` after a start.
 CREATE TABLE IF NOT EXISTS usage_events
 (
     event_id        UUID,

@@ -1,5 +1,5 @@
 -- Sums per hour for dashboards. Never written by an insert trigger: whole days are rebuilt from the events
--- into the stage table and swapped in, so that duplicates and corrections cannot be added twice.
+-- into a stage table of the run and swapped in, so that duplicates and corrections cannot be added twice.
 CREATE TABLE IF NOT EXISTS rollup_hourly
 (
     hour            DateTime('UTC'),
@@ -35,8 +35,6 @@ CREATE TABLE IF NOT EXISTS rollup_hourly
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(hour)
 ORDER BY (tenant, cost_center, hour, model, class);
-
-CREATE TABLE IF NOT EXISTS rollup_hourly_stage AS rollup_hourly;
 
 -- How far the rollup has seen rows arrive (max of inserted_at); one row per rollup.
 CREATE TABLE IF NOT EXISTS rollup_state
