@@ -13,8 +13,8 @@ use tollgate_ledger::Ledger;
 use tollgate_limits::Limiters;
 use tollgate_runtime::snapshot::Snapshot;
 
-use crate::policies::semantic_cache::CacheLookup;
-use crate::request::response_ids::ResponseIds;
+use crate::cache_port::CacheLookup;
+use crate::stored::response_ids::ResponseIds;
 use crate::telemetry::metrics::Metrics;
 
 /// Shared by all workers of the process.

@@ -1,24 +1,32 @@
 //! The Tollgate gateway: one endpoint for all models of a company.
 //!
-//! Modules in the order in which a request meets them: [`server`] listens, [`routes`] finds the handler,
-//! [`api`] reads and renders the client's API format, [`request`] is the spine (pipeline, failover, attempt,
-//! relay), [`access`] says who is calling, [`policies`] are what operators switch on, [`limits`] holds the
-//! token buckets, [`routing`] orders the candidates, [`expressions`] are what operators ask of a request,
-//! [`backends`] owns health and calls, [`formats`] reads what backends say,
-//! [`usage`] writes everything down and publishes it.
+//! Rooms in the order in which a request meets them: `server` listens, `routes` finds the handler, `api` is the
+//! client's side of HTTP with the one front door, `request` is the spine, `policies` are what operators switch on,
+//! `stored` binds answers that providers keep, `books` write down what became of each call, `headers` says which
+//! headers pass. The crates beside this one do the rest: `identity`, `limits`, `admission`, `backends`, `crossing` and
+//! `formats`, `ledger`, over the live state of `runtime`.
 
-pub mod admin;
-pub mod api;
-pub mod error;
-pub mod gateway;
-pub mod headers;
-pub mod policies;
-pub mod probes;
-pub mod replicas;
-pub mod request;
-pub mod routes;
-pub mod server;
-pub mod telemetry;
+#![expect(
+    unreachable_pub,
+    reason = "rooms are private to the crate; `pub` is what a room shows the other rooms"
+)]
+
+mod admin;
+mod api;
+mod books;
+mod cache_port;
+mod error;
+mod gateway;
+mod headers;
+mod policies;
+mod probes;
+mod replicas;
+mod request;
+mod routes;
+mod server;
+mod stored;
+mod telemetry;
 
 pub use server::{Handle, StartError, start};
+pub use telemetry::tracing::{Guard as TelemetryGuard, TelemetryOptions, init as init_telemetry};
 pub use tollgate_config::Config;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tollgate_config::validate::validate;
-use tollgate_gateway::telemetry::tracing::{TelemetryOptions, init};
 use tollgate_gateway::{Config, start};
+use tollgate_gateway::{TelemetryOptions, init_telemetry};
 use tollgate_settings::EXIT_CONFIG;
 use tollgate_settings::load::read_checked;
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     if flags.check {
         return ExitCode::SUCCESS;
     }
-    let telemetry = init(TelemetryOptions::from_config(&config.telemetry, "tollgate-gateway"));
+    let telemetry = init_telemetry(TelemetryOptions::from_config(&config.telemetry, "tollgate-gateway"));
     let code = actix_web::rt::System::new().block_on(run(config));
     drop(telemetry);
     code

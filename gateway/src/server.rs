@@ -25,14 +25,14 @@ use tollgate_schemas::ids::BootId;
 use tollgate_settings::Mistakes;
 
 use crate::admin;
+use crate::cache_port::CacheLookup;
 use crate::gateway::{Gateway, Worker};
 use crate::policies::cache_client::{CacheEndpoint, CacheEndpointError, HttpCache};
-use crate::policies::semantic_cache::CacheLookup;
 use crate::probes::Probes;
 use crate::replicas::{Replica, Replicas};
-use crate::request::response_ids::ResponseIds;
-use crate::request::signing_key::{self, SigningKeyError};
 use crate::routes;
+use crate::stored::response_ids::ResponseIds;
+use crate::stored::signing_key::{self, SigningKeyError};
 use crate::telemetry::metrics::Metrics;
 
 /// Spool segment size; small enough to be deleted soon after it is published.

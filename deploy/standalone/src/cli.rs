@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tollgate_accounting::service::load_price_book;
-use tollgate_gateway::telemetry::tracing::{TelemetryOptions, init};
+use tollgate_gateway::{TelemetryOptions, init_telemetry};
 use tollgate_settings::EXIT_CONFIG;
 
 use crate::config::{self, Config};
@@ -84,7 +84,7 @@ fn serve(path: &Path) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(EXIT_CONFIG, &error.to_string()),
     };
-    let telemetry = init(TelemetryOptions::from_config(&config.gateway.telemetry, "tollgate"));
+    let telemetry = init_telemetry(TelemetryOptions::from_config(&config.gateway.telemetry, "tollgate"));
     let code = actix_web::rt::System::new().block_on(run(config));
     drop(telemetry);
     code

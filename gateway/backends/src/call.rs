@@ -23,6 +23,9 @@ use super::connections::{AnswerBody, Connections};
 use super::tls::BackendTls;
 use super::upload::{OutBody, Progress, Upload};
 
+/// What a call ends with: the head of the answer, or why there is none.
+pub type CallResult = Result<Response<AnswerBody>, CallError>;
+
 /// Why a call brought no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {

@@ -67,6 +67,24 @@ impl ClientFormat {
         }
     }
 
+    /// Whether requests are relayed without being understood: bytes pass, whatever they are.
+    #[must_use]
+    pub const fn is_media(self) -> bool {
+        matches!(self, Self::Media(_))
+    }
+
+    /// Whether answers may be kept by the cache and given again.
+    #[must_use]
+    pub const fn is_cacheable(self) -> bool {
+        matches!(self, Self::Chat)
+    }
+
+    /// Whether an answer has tokens of its own that a request can bound.
+    #[must_use]
+    pub const fn bounds_output(self) -> bool {
+        !matches!(self, Self::Embeddings | Self::Media(_))
+    }
+
     /// Reads no more of a JSON body than every request needs.
     ///
     /// # Errors

@@ -182,8 +182,14 @@ impl Crossing {
     pub fn stream(self, shown: Shown, include_usage: bool) -> StreamCrossing {
         StreamCrossing {
             decoder: self.wire.decoder(),
-            encoder: (!self.is_native()).then(|| self.client.encoder(shown, include_usage)),
+            encoder: (!self.is_native()).then(|| self.encoder(shown, include_usage)),
         }
+    }
+
+    /// Writes a stream in the client's format, also where the backend speaks it.
+    #[must_use]
+    pub fn encoder(self, shown: Shown, include_usage: bool) -> Box<dyn StreamEncoder> {
+        self.client.encoder(shown, include_usage)
     }
 }
 

@@ -235,6 +235,15 @@ impl Snapshot {
         })
     }
 
+    /// Whether the caller's product has a model that is served by this model of this backend.
+    #[must_use]
+    pub fn reaches(&self, caller: &Caller, backend: &str, model: &str) -> bool {
+        let models = caller.product.models.iter().filter_map(|alias| self.models.get(alias));
+        models
+            .flat_map(|found| &found.targets)
+            .any(|target| *target.backend.name == *backend && *target.model == *model)
+    }
+
     /// Whether an alias exists and may be shown.
     #[must_use]
     pub fn lists(&self, alias: &str) -> bool {

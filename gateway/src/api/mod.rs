@@ -2,8 +2,9 @@
 
 pub mod client_headers;
 pub mod count_tokens;
-pub mod endpoint;
 pub mod family;
+pub mod front_door;
+pub mod held_body;
 pub mod model_calls;
 pub mod models;
 pub mod passthrough;

@@ -4,10 +4,22 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use tollgate_crossing::ClientFormat;
 use tollgate_formats::openai_media::MediaKind;
 
-use super::endpoint::serve;
+use super::front_door;
 use crate::gateway::Worker;
+use crate::request::call::CallKind;
 
 type Shared = web::Data<Worker>;
+
+async fn serve(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: Shared,
+    format: ClientFormat,
+    alias_in_path: Option<&str>,
+) -> HttpResponse {
+    let kind = CallKind::Model { format, alias_in_path };
+    front_door::serve(request, payload, worker, format, kind).await
+}
 
 /// `POST …/chat/completions`: OpenAI Chat Completions.
 pub async fn chat(request: HttpRequest, payload: web::Payload, worker: Shared) -> HttpResponse {

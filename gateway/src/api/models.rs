@@ -1,11 +1,14 @@
 //! `GET …/models`: the aliases that a caller may use, in OpenAI's list form, or in Anthropic's for its SDKs.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use tollgate_admission::{Permit, Place};
 use tollgate_crossing::ClientFormat;
-use tollgate_identity::identify;
+use tollgate_identity::Caller;
 
-use super::{endpoint, render};
+use super::{front_door, render};
 use crate::api::client_headers::ClientHeaders;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
@@ -46,9 +49,12 @@ struct AnthropicEntry<'a> {
 /// All aliases of the caller's product that are not hidden.
 pub async fn list(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     let context = context(&request, &worker);
-    let caller = match identify(&ClientHeaders(request.headers()), &context.snapshot.keys) {
-        Err(error) => return render::error(&error.into(), context.format, context.id),
-        Ok(caller) => caller,
+    let entered = enter(&request, &worker, &context).await;
+    let code = entered.as_ref().err().map(|error| error.class().code);
+    worker.gateway.metrics.request_ended(code);
+    let (caller, _permit) = match entered {
+        Err(error) => return render::error(&error, context.format, context.id),
+        Ok(entered) => entered,
     };
     let models = caller.product.models.iter().map(|name| &**name);
     let mut names: Vec<&str> = models.filter(|name| context.snapshot.lists(name)).collect();
@@ -64,9 +70,9 @@ pub async fn list(request: HttpRequest, worker: web::Data<Worker>) -> HttpRespon
 /// One alias, when the caller may use it.
 pub async fn get(request: HttpRequest, path: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {
     let context = context(&request, &worker);
-    let found = identify(&ClientHeaders(request.headers()), &context.snapshot.keys)
-        .map_err(GatewayError::from)
-        .and_then(|caller| Ok(context.snapshot.model_for(&caller, &path)?));
+    let entered = enter(&request, &worker, &context).await;
+    let found = entered.and_then(|(caller, _permit)| Ok(context.snapshot.model_for(&caller, &path)?));
+    worker.gateway.metrics.request_ended(found.as_ref().err().map(|error| error.class().code));
     match found {
         Ok(model) if context.format == ClientFormat::Messages => {
             HttpResponse::Ok().json(anthropic_entry(&model.alias))
@@ -76,11 +82,23 @@ pub async fn get(request: HttpRequest, path: web::Path<String>, worker: web::Dat
     }
 }
 
+/// Lists need no body and no backend; they enter by the same door as everything else.
+async fn enter(
+    request: &HttpRequest,
+    worker: &Worker,
+    context: &RequestContext,
+) -> Result<(Arc<Caller>, Permit), GatewayError> {
+    let caller = front_door::caller(worker, context, &ClientHeaders(request.headers()))?;
+    let queue_key = Place { tier: caller.product.tier, subscription: Arc::clone(&caller.payer.subscription) };
+    let permit = front_door::admitted(worker, &queue_key).await?;
+    Ok((caller, permit))
+}
+
 /// Anthropic's SDKs say their version with every request; the path is the same as OpenAI's.
 fn context(request: &HttpRequest, worker: &Worker) -> RequestContext {
     let anthropic = request.headers().contains_key("anthropic-version");
     let format = if anthropic { ClientFormat::Messages } else { ClientFormat::Chat };
-    endpoint::context(request, worker, format)
+    front_door::context(request, worker, format)
 }
 
 /// What is served at no other path.

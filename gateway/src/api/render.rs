@@ -5,17 +5,18 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
 };
-use bytes::Bytes;
 use tollgate_backends::AnswerBody;
 use tollgate_crossing::ClientFormat;
 use tollgate_schemas::ids::RequestId;
 
+use super::held_body::{HeldBody, RelayedBody};
 use crate::error::{GatewayError, seconds_up};
+use crate::request::answer::{Answer, Facts};
 use crate::request::error_body;
-use crate::request::passed::Passed;
-use crate::request::pipeline::{Answer, Facts};
+use crate::request::passthrough::relayed::Relayed;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const OWN_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-request-id");
 const CACHE: HeaderName = HeaderName::from_static("x-tollgate-cache");
 const SIMILARITY: HeaderName = HeaderName::from_static("x-tollgate-cache-similarity");
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
@@ -33,38 +34,37 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 #[must_use]
 pub fn answer(answer: Answer, id: RequestId) -> HttpResponse {
     match answer {
-        Answer::Whole { status, body, facts } => {
+        Answer::Whole { status, body, facts, guard } => {
             let mut response = HttpResponse::build(status_of(status.as_u16()));
             response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-            let mut response = response.body(body);
+            let mut response = response.body(HeldBody::new(body, guard));
             add_facts(&mut response, &facts, id);
             response
         }
-        Answer::Passing { status, headers, body, facts } => {
-            let mut response = passing(status, &headers, *body);
-            add_facts(&mut response, &facts, id);
+        Answer::Relayed { status, headers, body, facts } => {
+            let mut response = relayed(status, &headers, *body);
+            match facts {
+                Some(facts) => add_facts(&mut response, &facts, id),
+                None => add_own_id(&mut response, id),
+            }
             response
         }
-        Answer::Stream { relay, facts } => {
+        Answer::Stream { stream, facts } => {
             let mut response = HttpResponse::Ok();
             response
                 .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")));
             response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")));
             response.insert_header((NO_BUFFERING, HeaderValue::from_static("no")));
-            let mut response = response.streaming(relay);
+            let mut response = response.streaming(stream);
             add_facts(&mut response, &facts, id);
             response
         }
     }
 }
 
-/// A body that passes as it comes, with these headers.
-#[must_use]
-pub fn passing(
-    status: http::StatusCode,
-    headers: &http::HeaderMap,
-    body: Passed<AnswerBody>,
-) -> HttpResponse {
+/// A body that is relayed as it comes, with these headers.
+fn relayed(status: http::StatusCode, headers: &http::HeaderMap, body: Relayed<AnswerBody>) -> HttpResponse {
+    let body = RelayedBody(body);
     let mut response = HttpResponse::new(status_of(status.as_u16())).set_body(body).map_into_boxed_body();
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_str().as_bytes());
@@ -73,6 +73,13 @@ pub fn passing(
         }
     }
     response
+}
+
+/// The gateway's id of a call whose backend may have an id of its own, in `x-request-id` for example.
+fn add_own_id(response: &mut HttpResponse, id: RequestId) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(OWN_REQUEST_ID, value);
+    }
 }
 
 /// An error as a response.
@@ -89,12 +96,6 @@ pub fn error(error: &GatewayError, client: ClientFormat, id: RequestId) -> HttpR
     }
     add_facts(&mut response, &facts, id);
     response
-}
-
-/// An error as the last event of a stream that has begun.
-#[must_use]
-pub fn stream_error(error: &GatewayError, client: ClientFormat, id: RequestId) -> Bytes {
-    error_body::event(error, client, id).into()
 }
 
 /// Tells how many backends were called in vain, where any was.

@@ -12,7 +12,7 @@ use tollgate_config::CacheServiceConfig;
 use tollgate_schemas::cache::{LookupRequest, LookupResponse};
 use tollgate_settings::SecretError;
 
-use super::semantic_cache::{CacheLookup, LookupError, LookupFuture};
+use crate::cache_port::{CacheLookup, LookupError, LookupFuture};
 
 /// Largest answer of the cache service, bytes.
 const MAX_ANSWER: usize = 1 << 20;

@@ -4,42 +4,35 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tollgate_base::time::now_ms;
 use tollgate_config::ContentConfig;
 use tollgate_ledger::ContentMessage;
 use tollgate_schemas::content::{COMPLETION_TYPE, CompletionEvent, PROMPT_TYPE, PromptEvent};
 use tollgate_schemas::ids::{EventId, RequestId};
 use tollgate_schemas::topics::Topic;
-use tollgate_schemas::usage::Payer;
+use tollgate_schemas::usage::{Payer, UsageEvent};
 
+use crate::books::event::EventContext;
 use crate::gateway::Gateway;
-use crate::request::attempt::Attempt;
-use crate::request::event::now_ms;
 
 /// Publishes a request's body when prompts are published.
-pub fn record_prompt(
-    gateway: &Gateway,
-    config: &ContentConfig,
-    request_id: RequestId,
-    payer: &Payer,
-    alias: &str,
-    api_format: &str,
-    body: &Bytes,
-) {
+pub fn record_prompt(gateway: &Gateway, config: &ContentConfig, context: EventContext<'_>, body: &Bytes) {
     if !config.prompts {
         return;
     }
     let text = String::from_utf8_lossy(body);
     let (body, truncated) = cut(&text, config.max_size.as_usize());
+    let payer = context.payer;
     let event = PromptEvent {
-        request_id,
+        request_id: context.request_id,
         tenant: Arc::clone(&payer.tenant),
         subscription: Arc::clone(&payer.subscription),
-        model_requested: alias.into(),
-        api_format: api_format.into(),
+        model_requested: context.model_requested.into(),
+        api_format: context.api_format.into(),
         body: body.to_owned(),
         truncated,
     };
-    publish(gateway, Topic::Prompt, PROMPT_TYPE, request_id, payer, &event);
+    publish(gateway, Topic::Prompt, PROMPT_TYPE, context.request_id, payer, &event);
 }
 
 /// Publishes one answer when it is complete.
@@ -58,8 +51,7 @@ impl CompletionRecorder {
     }
 
     /// Publishes the answer of an attempt.
-    pub fn record(self, attempt: &Attempt, text: &str, beyond: bool, finish_reason: Option<Arc<str>>) {
-        let usage = attempt.event();
+    pub fn record(self, usage: &UsageEvent, text: &str, beyond: bool, finish_reason: Option<Arc<str>>) {
         let (text, cut_here) = cut(text, self.max_bytes);
         let event = CompletionEvent {
             request_id: usage.request_id,

@@ -4,39 +4,23 @@
 //! whole, plain answers are stored, and what is stored goes through the event log like everything else.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use tollgate_base::time::now_ms;
 use tollgate_config::CacheConfig;
 use tollgate_identity::Caller;
 use tollgate_ledger::ContentMessage;
-use tollgate_runtime::snapshot::Model;
-use tollgate_schemas::cache::{CacheHit, CacheStore, HitKind, LookupRequest, LookupResponse, STORE_TYPE};
+use tollgate_runtime::snapshot::{CacheSettings, Model};
+use tollgate_schemas::cache::{CacheHit, CacheStore, HitKind, LookupResponse, STORE_TYPE};
 use tollgate_schemas::cache_key::{CacheKey, KeyLimits, cache_key_from_slice};
+use tollgate_schemas::ids::RequestId;
 use tollgate_schemas::topics::Topic;
+use tollgate_schemas::usage::UsageEvent;
 
-use crate::gateway::Worker;
-use crate::request::attempt::Attempt;
-use crate::request::context::RequestContext;
-use crate::request::event::now_ms;
-
-/// A lookup in flight.
-pub type LookupFuture<'a> = Pin<Box<dyn Future<Output = Result<LookupResponse, LookupError>> + 'a>>;
-
-/// Asks the cache service, wherever it is.
-pub trait CacheLookup {
-    /// Looks for an answer; the caller stops waiting at its deadline.
-    fn lookup(&self, request: LookupRequest, deadline: Duration) -> LookupFuture<'_>;
-}
-
-/// Why a lookup brought nothing; always treated as a miss.
-#[derive(Debug, thiserror::Error)]
-#[error("cache lookup: {0}")]
-pub struct LookupError(pub String);
+use crate::gateway::{Gateway, Worker};
 
 /// What the cache did for a request; the value of `x-tollgate-cache`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +55,7 @@ impl fmt::Display for CacheStatus {
 }
 
 /// Outcome of asking.
-pub enum Looked {
+pub enum LookupOutcome {
     /// The model has no cache, or the request is not one that is cached.
     Bypass,
     /// Not found; the answer may be stored under this plan.
@@ -91,18 +75,18 @@ pub struct StorePlan {
 /// Asks the cache for an answer.
 pub async fn look(
     worker: &Worker,
-    context: &RequestContext,
+    request_id: RequestId,
+    settings: Option<CacheSettings>,
     caller: &Caller,
     model: &Model,
     body: &Bytes,
     bypass: bool,
-) -> Looked {
-    let (Some(config), Some(settings), Some(cache)) = (&model.cache, context.snapshot.cache, &worker.cache)
-    else {
-        return Looked::Bypass;
+) -> LookupOutcome {
+    let (Some(config), Some(settings), Some(cache)) = (&model.cache, settings, &worker.cache) else {
+        return LookupOutcome::Bypass;
     };
     if bypass {
-        return Looked::Bypass;
+        return LookupOutcome::Bypass;
     }
     let (scope, ttl, min_similarity) = match config {
         CacheConfig::Exact(exact) => (exact.scope, exact.ttl.0, None),
@@ -113,8 +97,8 @@ pub async fn look(
     let key = match cache_key_from_slice(body, tenant, &scope, &model.alias, &KeyLimits::default()) {
         Ok(key) => key,
         Err(reason) => {
-            tracing::debug!(request_id = %context.id, reason = %reason, "not cacheable");
-            return Looked::Bypass;
+            tracing::debug!(%request_id, reason = %reason, "not cacheable");
+            return LookupOutcome::Bypass;
         }
     };
     let request = key.clone().into_lookup(min_similarity);
@@ -126,29 +110,28 @@ pub async fn look(
                 HitKind::Exact => CacheStatus::HitExact,
                 HitKind::Semantic => CacheStatus::HitSemantic,
             };
-            Looked::Hit(status, Box::new(hit))
+            LookupOutcome::Hit(status, Box::new(hit))
         }
-        Ok(Ok(LookupResponse { hit: None })) => Looked::Miss(Box::new(plan)),
+        Ok(Ok(LookupResponse { hit: None })) => LookupOutcome::Miss(Box::new(plan)),
         Ok(Err(error)) => {
-            tracing::debug!(request_id = %context.id, error = %error, "cache lookup failed");
+            tracing::debug!(%request_id, error = %error, "cache lookup failed");
             worker.gateway.metrics.cache_lookup_failed();
-            Looked::Miss(Box::new(plan))
+            LookupOutcome::Miss(Box::new(plan))
         }
         Err(_) => {
             worker.gateway.metrics.cache_lookup_failed();
-            Looked::Miss(Box::new(plan))
+            LookupOutcome::Miss(Box::new(plan))
         }
     }
 }
 
 impl StorePlan {
     /// Publishes a complete answer for the cache service to keep.
-    pub fn store(self, worker: &Worker, attempt: &Attempt, answer: &Bytes) {
+    pub fn store(self, gateway: &Gateway, usage: &UsageEvent, answer: &Bytes) {
         if answer.len() > self.max_answer {
             return;
         }
         let Ok(response) = serde_json::from_slice::<Box<RawValue>>(answer) else { return };
-        let usage = attempt.event();
         let stored_at_ms = now_ms();
         let CacheKey { partition, exact_key, text } = self.key;
         let event = CacheStore {
@@ -172,7 +155,7 @@ impl StorePlan {
             subject: Some(Arc::clone(&usage.payer.subscription)),
             payload: payload.into(),
         };
-        if let Err(error) = worker.gateway.ledger.content(message) {
+        if let Err(error) = gateway.ledger.content(message) {
             tracing::debug!(error = %error, "cache event shed");
         }
     }

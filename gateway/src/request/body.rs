@@ -1,12 +1,13 @@
-//! Reads a request body: bounded in size and in silence.
+//! The body of a request: bounded in size and in silence, whatever server it comes from.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
 use futures_util::StreamExt;
 use tollgate_admission::Held;
+use tollgate_base::headers::Headers;
 use tollgate_config::ServerConfig;
 
 use crate::error::GatewayError;
@@ -14,25 +15,48 @@ use crate::error::GatewayError;
 /// Memory set aside before a byte has come, whatever the client announces.
 const FIRST_ALLOCATION: usize = 64 << 10;
 
+/// A body that is still coming; an error is why it broke off.
+pub type IncomingBody = Pin<Box<dyn Stream<Item = Result<Bytes, String>>>>;
+
+/// The body of a call.
+pub enum RequestBody {
+    /// All of it; empty where there is none or it is not looked at.
+    Whole(Bytes),
+    /// Still coming.
+    Incoming(IncomingBody),
+}
+
+impl RequestBody {
+    /// The body, where it was read whole; else nothing.
+    #[must_use]
+    pub fn whole(&self) -> Bytes {
+        match self {
+            Self::Whole(body) => body.clone(),
+            Self::Incoming(_) => Bytes::new(),
+        }
+    }
+}
+
 /// The whole body of a request; its memory is counted in `held`.
 ///
 /// # Errors
 /// [`GatewayError::BodyTooLarge`], before anything is read where the client announces its length;
-/// [`GatewayError::BodyTimeout`]; [`GatewayError::Overloaded`] without memory; [`GatewayError::InvalidBody`] when the client breaks off.
+/// [`GatewayError::BodyTimeout`]; [`GatewayError::Overloaded`] without memory; [`GatewayError::InvalidBody`] when the
+/// client breaks off.
 pub async fn read(
-    request: &HttpRequest,
-    mut payload: web::Payload,
+    headers: &dyn Headers,
+    mut incoming: IncomingBody,
     config: &ServerConfig,
     held: &mut Held,
 ) -> Result<Bytes, GatewayError> {
     let limit = config.max_body.as_usize();
-    let announced = announced_length(request);
+    let announced = announced_length(headers);
     if announced.is_some_and(|length| length > config.max_body.0) {
         return Err(GatewayError::BodyTooLarge { limit: config.max_body.0 });
     }
     let mut whole: Option<BytesMut> = None;
     let mut first: Option<Bytes> = None;
-    while let Some(chunk) = next_chunk(&mut payload, config.body_timeout.0).await? {
+    while let Some(chunk) = next_chunk(&mut incoming, config.body_timeout.0).await? {
         let so_far = whole.as_ref().map_or_else(|| first.as_ref().map_or(0, Bytes::len), BytesMut::len);
         if so_far + chunk.len() > limit {
             return Err(GatewayError::BodyTooLarge { limit: config.max_body.0 });
@@ -57,15 +81,15 @@ pub async fn read(
     Ok(whole.map(BytesMut::freeze).or(first).unwrap_or_default())
 }
 
-/// The next part of a body; none at its end.
+/// The next part of a body; `None` at its end.
 ///
 /// # Errors
 /// [`GatewayError::BodyTimeout`] after `silence`; [`GatewayError::InvalidBody`] when the client breaks off.
-pub(super) async fn next_chunk(
-    payload: &mut web::Payload,
+pub async fn next_chunk(
+    incoming: &mut IncomingBody,
     silence: Duration,
 ) -> Result<Option<Bytes>, GatewayError> {
-    match tokio::time::timeout(silence, payload.next()).await {
+    match tokio::time::timeout(silence, incoming.next()).await {
         Err(_) => Err(GatewayError::BodyTimeout { idle: silence }),
         Ok(None) => Ok(None),
         Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
@@ -77,6 +101,6 @@ pub(super) async fn next_chunk(
 
 /// The length that a client announces.
 #[must_use]
-pub fn announced_length(request: &HttpRequest) -> Option<u64> {
-    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+pub fn announced_length(headers: &dyn Headers) -> Option<u64> {
+    headers.text("content-length")?.parse().ok()
 }

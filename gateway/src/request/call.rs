@@ -1,145 +1,183 @@
-//! A call whose books stay beside it while it is under way, so that it can be given up with an honest ending,
-//! or go on without its client.
+//! What is asked, by kind of call, and which phases of the spine apply to it.
 //!
-//! Aliases that hedge or drain use it; for all others a call is awaited where it is made.
+//! | phase | model | media | token count | passthrough | stored response |
+//! |---|---|---|---|---|---|
+//! | body | whole | whole | whole | streamed, whole where it is signed | none |
+//! | access | model of the product | same | same | API of the product | owner of the id |
+//! | alias defaults and caps | yes | – | – | – | – |
+//! | prompt event | yes | JSON bodies | – | – | – |
+//! | cache | chat | – | – | – | – |
+//! | limits | prompt and completion | estimate | – | estimate | – |
+//! | backends | search with failover | same | none is called | the API's one | the one that has it |
+//! | row in the ledger | per attempt | per attempt | where refused | per attempt | per attempt |
+//!
+//! A token count is made by the gateway itself, so it has no attempt; it has a row only where it is refused.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
-use http::Response;
-use tollgate_backends::AnswerBody;
-use tollgate_backends::backend::Backend;
-use tollgate_backends::call::{CallError, collect};
-use tollgate_backends::drains::Drains;
-use tollgate_crossing::Crossing;
-use tollgate_crossing::crossing::{Reading, StreamCrossing};
-use tollgate_formats::exchange::Shown;
-use tollgate_schemas::ids::RequestId;
+use http::Method;
+use tollgate_admission::Place;
+use tollgate_base::headers::Headers;
+use tollgate_crossing::ClientFormat;
+use tollgate_identity::Caller;
+use tollgate_runtime::snapshot::Api;
+use tollgate_schemas::usage::Operation;
 
-use super::attempt::{Attempt, Ending};
-use super::drain::{Drainable, read_on};
-use super::measure::Produced;
-use super::relay::{Relay, RelayOptions};
-use super::stream_reader::StreamReader;
-use crate::headers;
+use super::body::RequestBody;
+use super::guard::RequestGuard;
 
-/// What a call ends with: the head of the answer, or why there is none.
-pub type Answered = Result<Response<AnswerBody>, CallError>;
-
-/// A call that is under way. Dropped, it is broken off and its books are closed, or it goes on as a task
-/// where the alias drains.
-pub struct Call {
-    under_way: Option<(Attempt, LocalBoxFuture<'static, Answered>)>,
-    unseen: Option<(Drains, Unseen)>,
+/// A call that has entered: its caller is known, and it holds a place among the running ones.
+pub struct Call<'a> {
+    /// What is asked.
+    pub kind: CallKind<'a>,
+    /// The client's HTTP request.
+    pub http: HttpFacts<'a>,
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// Its body.
+    pub body: RequestBody,
+    /// Whose turn it is where requests wait.
+    pub queue_key: Place,
+    /// What it holds until its answer has ended.
+    pub guard: RequestGuard,
 }
 
-/// What must be known to read an answer that nobody waits for.
-#[derive(Debug, Clone)]
-pub struct Unseen {
-    /// Who answers.
-    pub backend: Arc<Backend>,
-    /// What client and backend speak.
-    pub crossing: Crossing,
-    /// For which request.
-    pub request_id: RequestId,
-    /// Largest answer, bytes.
-    pub max_answer: usize,
-    /// Largest single event of a stream, bytes.
-    pub max_event: usize,
+/// The head of the client's HTTP request.
+#[derive(Clone, Copy)]
+pub struct HttpFacts<'a> {
+    /// Method.
+    pub method: &'a str,
+    /// Path, as it came.
+    pub path: &'a str,
+    /// Query, as it came, without the question mark.
+    pub query: Option<&'a str>,
+    /// Headers.
+    pub headers: &'a dyn Headers,
 }
 
-impl Call {
-    /// A call with its open books; `unseen` says how it goes on without its client, if it does.
+/// What is asked.
+#[derive(Clone)]
+pub enum CallKind<'a> {
+    /// A model's answer, in one of the API formats of clients.
+    Model {
+        /// The API format.
+        format: ClientFormat,
+        /// The alias, where the path names it and not the body.
+        alias_in_path: Option<&'a str>,
+    },
+    /// How many tokens a prompt has.
+    TokenCount,
+    /// An answer that a provider keeps.
+    StoredResponse {
+        /// The id as the client knows it.
+        id: &'a str,
+        /// What is to be done with it.
+        method: Method,
+        /// What follows the id in the path.
+        action: &'static str,
+    },
+    /// An API of a backend below a path of the gateway's own.
+    Passthrough {
+        /// Where it goes.
+        api: &'a Arc<Api>,
+        /// What follows the API's own path.
+        rest: &'a str,
+    },
+}
+
+/// How the body of a call is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyMode {
+    /// Read whole before anything else happens.
+    Whole,
+    /// Handed on as it comes.
+    Streamed,
+    /// Not looked at.
+    None,
+}
+
+/// What is reserved under the caller's limits before a backend is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reservation {
+    /// The prompt, counted near a limit, and the completion that is allowed.
+    Prompt,
+    /// What the size of the body lets expect.
+    Estimate,
+}
+
+/// Which phases apply to a model's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelPhases {
+    /// Defaults and caps of the alias.
+    pub alias_rules: bool,
+    /// The cache is asked, and filled.
+    pub cache: bool,
+    /// How limits are asked.
+    pub reservation: Reservation,
+}
+
+impl ModelPhases {
+    /// The phases of requests in a format.
     #[must_use]
-    pub fn new(
-        attempt: Attempt,
-        call: LocalBoxFuture<'static, Answered>,
-        unseen: Option<(Drains, Unseen)>,
-    ) -> Self {
-        Self { under_way: Some((attempt, call)), unseen }
+    pub fn of(format: ClientFormat) -> Self {
+        let media = format.is_media();
+        Self {
+            alias_rules: format.bounds_output(),
+            cache: format.is_cacheable(),
+            reservation: if media { Reservation::Estimate } else { Reservation::Prompt },
+        }
     }
+}
 
-    /// Breaks the call off; its books are for the caller to close. None when it has ended.
+impl CallKind<'_> {
+    /// How its body is taken.
     #[must_use]
-    pub fn give_up(mut self) -> Option<Attempt> {
-        self.under_way.take().map(|(attempt, _)| attempt)
+    pub fn body(&self) -> BodyMode {
+        match self {
+            Self::Model { .. } | Self::TokenCount => BodyMode::Whole,
+            Self::Passthrough { .. } => BodyMode::Streamed,
+            Self::StoredResponse { .. } => BodyMode::None,
+        }
     }
-}
 
-impl Future for Call {
-    type Output = (Attempt, Answered);
+    /// What it is called in usage events, until more is known.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::Model { format, .. } => format.operation(),
+            Self::TokenCount => Operation::Chat,
+            Self::StoredResponse { .. } | Self::Passthrough { .. } => Operation::Passthrough,
+        }
+    }
 
-    /// A call that is polled after its end stays pending.
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some((_, call)) = &mut self.under_way else { return Poll::Pending };
-        let answered = std::task::ready!(call.as_mut().poll(cx));
-        match self.under_way.take() {
-            Some((attempt, _)) => Poll::Ready((attempt, answered)),
-            None => Poll::Pending,
+    /// The API format in usage events.
+    #[must_use]
+    pub fn api_format(&self) -> &'static str {
+        match self {
+            Self::Model { format, .. } => format.as_str(),
+            Self::TokenCount => ClientFormat::Messages.as_str(),
+            Self::StoredResponse { .. } => ClientFormat::Responses.as_str(),
+            Self::Passthrough { .. } => "passthrough",
         }
     }
 }
 
-impl Drop for Call {
-    fn drop(&mut self) {
-        let (Some((attempt, call)), Some((drains, unseen))) = (self.under_way.take(), self.unseen.take())
-        else {
-            return;
-        };
-        if !std::thread::panicking() {
-            let max_bytes = drains.rules().max_bytes.0;
-            drains.spawn(async move {
-                // The books stay with the call until it answers: when time is up, they are dropped together.
-                let (attempt, answered) = Self::new(attempt, call, None).await;
-                unseen.read(attempt, answered, max_bytes).await;
-            });
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use tollgate_formats::openai_media::MediaKind;
 
-impl Unseen {
-    /// Reads an answer for its usage alone.
-    async fn read(self, mut attempt: Attempt, answered: Answered, max_bytes: u64) {
-        let response = match answered {
-            Ok(response) if response.status().is_success() => response,
-            // Nothing was answered, and nothing is billed.
-            _ => return attempt.end(Ending::client_abort(0, Produced::default())),
-        };
-        if headers::has_type(response.headers(), self.crossing.wire.stream_type()) {
-            let crossing = StreamCrossing { decoder: self.crossing.wire.decoder(), encoder: None };
-            let options = RelayOptions {
-                reader: StreamReader::new(crossing, self.max_event, false, None),
-                client: self.crossing.client,
-                backend: self.backend,
-                patience: Duration::MAX,
-                completion: None,
-            };
-            let mut relay = Relay::new(response.into_body(), attempt, self.request_id, options);
-            relay.client_gone();
-            return read_on(relay, max_bytes).await;
-        }
-        let limit = self.max_answer.min(usize::try_from(max_bytes).unwrap_or(usize::MAX));
-        if let Ok(body) = collect(response.into_body(), limit, self.backend.idle_timeout).await {
-            attempt.mark_first_byte();
-            end_whole(&mut attempt, self.crossing, body);
-        }
-    }
-}
+    use super::*;
 
-/// Closes the books of a whole answer that nobody waited for.
-fn end_whole(attempt: &mut Attempt, crossing: Crossing, body: Bytes) {
-    let Ok(incoming) = crossing.answer(body, Shown::default, Reading::Usage) else { return };
-    let produced = Produced {
-        usage: incoming.usage,
-        complete: true,
-        text: &incoming.text,
-        text_beyond: 0,
-        prompt_sent: true,
-    };
-    attempt.end(Ending::client_abort(0, produced));
+    #[test]
+    fn only_chat_is_cached_and_media_are_estimated() {
+        use ClientFormat::{Chat, Completions, Embeddings, Media, Messages, Responses};
+        let cached = |format| ModelPhases::of(format).cache;
+        assert!(cached(Chat));
+        for format in [Completions, Responses, Messages, Embeddings, Media(MediaKind::Speech)] {
+            assert!(!cached(format), "{format:?}");
+        }
+        let reserved = |format| ModelPhases::of(format).reservation;
+        assert_eq!(reserved(Media(MediaKind::Moderation)), Reservation::Estimate);
+        assert_eq!(reserved(Embeddings), Reservation::Prompt);
+    }
 }

@@ -21,8 +21,6 @@ pub struct RequestContext {
     pub trace: TraceContext,
     /// The API format it speaks.
     pub format: ClientFormat,
-    /// What it asked for, for expressions.
-    pub uri: actix_web::http::Uri,
     /// The configuration it runs under, to its end.
     pub snapshot: Arc<Snapshot>,
     /// Calls to backends that were made for it so far.

@@ -7,92 +7,72 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate_crossing::Wire;
-use tollgate_runtime::snapshot::Model;
-
-use super::drain::Drained;
-use super::guard::RequestGuard;
-use super::order::Order;
-use super::relay::{Relay, RelayOptions};
-use super::reply::Answering;
-use super::stored;
-use super::stream_reader::StreamReader;
-use super::verdict::Unanswered;
+use super::failure::Unanswered;
+use super::model_request::ModelRequest;
+use super::open_answer::OpenAnswer;
+use super::stored_answers;
+use super::stream::ClientStream;
+use super::stream::relay::{Relay, RelayOptions};
+use super::stream::stages::{StageOptions, Stages};
 use super::whole::Whole;
 use crate::gateway::Worker;
 use crate::headers;
 use crate::policies::content_events::CompletionRecorder;
-use crate::request::keep_alive::KeepAlive;
-
-/// A stream on its way to the client, with comments in its silences, and read to its end without the client
-/// where the alias asks for it.
-pub type Streamed = KeepAlive<Drained<Relay>>;
 
 /// An answer of which there is something for the client.
-pub(super) enum Begun<'a> {
+pub enum AnswerStart<'a> {
     /// All of it.
     Whole(Box<Whole<'a>>),
     /// The beginning of a stream.
-    Stream(Box<Streamed>),
+    Stream(Box<ClientStream>),
     /// The head of what is relayed without being understood.
-    Passing(Box<Answering<'a>>),
+    Relayed(Box<OpenAnswer<'a>>),
 }
 
 /// Waits until there is something for the client.
 ///
 /// # Errors
 /// When the answer breaks off or cannot be understood before that.
-pub(super) async fn begin<'a>(
+pub async fn begin<'a>(
     worker: &Worker,
-    order: &Order<'_>,
-    model: &Model,
-    answering: Answering<'a>,
-) -> Result<Begun<'a>, Box<Unanswered>> {
-    if matches!(answering.crossing.wire, Wire::Media(_)) {
-        return Ok(Begun::Passing(Box::new(answering)));
+    request: &ModelRequest<'_>,
+    open: OpenAnswer<'a>,
+) -> Result<AnswerStart<'a>, Box<Unanswered>> {
+    if request.context.format.is_media() {
+        return Ok(AnswerStart::Relayed(Box::new(open)));
     }
-    let stream_type = answering.crossing.wire.stream_type();
-    if !(order.subject.stream && headers::has_type(answering.response.headers(), stream_type)) {
-        let whole = Whole::read(worker, order, model, answering).await?;
-        return Ok(Begun::Whole(Box::new(whole)));
+    let stream_type = open.crossing.wire.stream_type();
+    if !(request.events.stream && headers::has_type(open.response.headers(), stream_type)) {
+        return Ok(AnswerStart::Whole(Box::new(Whole::read(worker, request, open).await?)));
     }
-    let silence = order.context.snapshot.server.keep_alive_comments.0;
-    let relay = relay(worker, order, model, answering, silence);
-    let drained = Drained::new(relay, model.resiliency.drains.clone());
-    let mut streamed = Box::new(KeepAlive::new(drained, silence));
-    if let Some(relay) = streamed.events_mut().stream_mut() {
+    let silence = request.context.snapshot.server.keep_alive_comments.0;
+    let relay = relay(worker, request, open, silence);
+    let drains = request.model.resiliency.drains.clone();
+    let mut stream = Box::new(ClientStream::new(relay, drains, silence));
+    if let Some(relay) = stream.stream_mut() {
         Box::pin(relay.begin()).await?;
     }
-    Ok(Begun::Stream(streamed))
+    Ok(AnswerStart::Stream(stream))
 }
 
-/// Lets a stream hold what its request holds until it has ended.
-pub(super) fn keep(streamed: &mut Streamed, guard: RequestGuard) {
-    if let Some(relay) = streamed.events_mut().stream_mut() {
-        relay.keep(guard);
-    }
-}
-
-fn relay(
-    worker: &Worker,
-    order: &Order<'_>,
-    model: &Model,
-    answering: Answering<'_>,
-    silence: Duration,
-) -> Relay {
-    let Answering { attempt, response, crossing, target, legacy_functions, .. } = answering;
-    let snapshot = &order.context.snapshot;
-    let include_usage = order.view.include_usage;
-    let ids = stored::rewriter(worker, order, crossing, target);
-    let max_event = snapshot.server.max_event.as_usize();
-    let way = crossing.stream(order.shown(&model.alias, legacy_functions), include_usage);
+fn relay(worker: &Worker, request: &ModelRequest<'_>, open: OpenAnswer<'_>, silence: Duration) -> Relay {
+    let OpenAnswer { attempt, response, crossing, target, legacy_functions, .. } = open;
+    let snapshot = &request.context.snapshot;
+    let include_usage = request.view.include_usage;
+    let stages = Stages::new(StageOptions {
+        crossing: crossing.stream(request.shown(legacy_functions), include_usage),
+        filters: Vec::new(),
+        max_event: snapshot.server.max_event.as_usize(),
+        hide_usage: !include_usage,
+        ids: stored_answers::rewriter(worker, request, crossing, target),
+    });
     let options = RelayOptions {
-        reader: StreamReader::new(way, max_event, !include_usage, ids),
+        stages,
         client: crossing.client,
         backend: Arc::clone(&target.backend),
         // A client that is kept alive by comments gets the first one in time, whatever comes of the stream.
         patience: if silence.is_zero() { Duration::MAX } else { silence },
         completion: CompletionRecorder::new(&worker.gateway, &snapshot.content),
     };
-    Relay::new(response.into_body(), attempt, order.context.id, options)
+    Relay::new(response.into_body(), attempt, request.context.id, options)
 }

@@ -1,12 +1,14 @@
-//! What a request holds from its first byte to the last one of its answer.
+//! What a request holds from its first byte until the last one of its answer is written.
 
 use tollgate_admission::{Held, Permit};
 
-/// A place among the running requests, and the memory of its body.
+/// A place among the running requests, and the memory of its bodies.
 #[derive(Debug)]
 pub struct RequestGuard {
     /// Its place.
-    pub permit: Permit,
-    /// Its memory.
+    pub _permit: Permit,
+    /// The memory of its body.
     pub held: Held,
+    /// The memory of its answer, where that is whole.
+    pub answer: Option<Held>,
 }

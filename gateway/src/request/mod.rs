@@ -1,36 +1,42 @@
-//! The spine of a request: which steps there are and in which order. The work is done elsewhere.
+//! The spine of a call: which steps there are and in which order. The work is done elsewhere.
+//!
+//! In reading order: [`call`] is what is asked, [`context`] what is known of it, [`body`] what comes with it;
+//! [`pipeline`] is the order of the phases; [`search`] finds a backend that answers, [`first_byte`] waits for something
+//! of the answer, which is [`whole`] or a [`stream`]; [`passthrough`], [`stored_call`] and [`token_count`] are the other
+//! kinds of calls; [`crate::books`] writes down what became of each, [`answer`] is what goes back.
 
-pub mod alias_rules;
-pub mod attempt;
+use tollgate_admission::{Permit, Place};
+use tollgate_backends::backend::Backend;
+
+use crate::error::GatewayError;
+
+mod alias_rules;
+pub mod answer;
 pub mod body;
 pub mod call;
-mod candidate;
 pub mod context;
-pub mod drain;
 pub mod error_body;
-pub mod event;
-pub mod failover;
-pub mod first_byte;
-mod gathered;
+mod failure;
+mod first_byte;
 pub mod guard;
-pub mod hedge;
-pub mod keep_alive;
-pub mod measure;
-pub mod media;
-pub mod meter;
-pub mod observer;
-pub mod order;
-pub mod passed;
+mod model_request;
+mod open_answer;
 pub mod passthrough;
 pub mod pipeline;
-pub mod pump;
-pub mod relay;
-pub mod reply;
-pub mod response_ids;
+mod search;
 mod several;
-pub mod signing_key;
-pub mod stored;
-pub mod stream_reader;
-pub mod traffic;
-pub mod verdict;
+mod stored_answers;
+mod stored_call;
+pub mod stream;
+mod token_count;
 mod whole;
+
+/// When to come back if nobody knows.
+const DEFAULT_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A place among the calls that run at a backend, where those are bounded.
+async fn place_at(backend: &Backend, queue_key: &Place) -> Result<Option<Permit>, GatewayError> {
+    let Some(admission) = &backend.admission else { return Ok(None) };
+    let entered = admission.enter(queue_key).await;
+    entered.map(Some).map_err(|_| GatewayError::Overloaded { retry_after: DEFAULT_RETRY_AFTER })
+}

@@ -1,240 +1,276 @@
-//! The life of a request on one screen: who calls, which model, what the policies say, who answers.
+//! The spine: the phases of a call in their order, on one page. Which of them apply is the call's kind
+//! ([`super::call`]); the work is done elsewhere.
 //!
-//! A request that reaches a backend keeps its own books there (`attempt.rs`). One that does not, because
-//! it was refused or answered from the cache, is written down here.
+//! read → access → alias rules → stored answer → prompt event → cache → limits → backends → delivery
+//!
+//! A call that reaches a backend keeps its own books there ([`crate::books::attempt`]). One that does not, because it was
+//! refused or answered from the cache, is written down here.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-use tollgate_admission::Place;
-use tollgate_backends::AnswerBody;
-use tollgate_base::headers::Headers;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use tollgate_crossing::ClientFormat;
 use tollgate_expressions::RequestFacts;
+use tollgate_formats::FormatError;
+use tollgate_formats::openai_media::{self, multipart};
 use tollgate_formats::view::View;
 use tollgate_identity::Caller;
-use tollgate_limits::Balance;
+use tollgate_runtime::snapshot::Model;
 use tollgate_schemas::cache::CacheHit;
-use tollgate_schemas::usage::Outcome;
 
+use super::answer::{Answer, Facts};
+use super::call::{Call, CallKind, ModelPhases, Reservation};
 use super::context::RequestContext;
-use super::event::{self, Subject};
-use super::failover;
-use super::first_byte::{self, Begun, Streamed};
+use super::first_byte::AnswerStart;
 use super::guard::RequestGuard;
-use super::order::Order;
-use super::passed::Passed;
-use super::reply::{Reply, Served};
-use super::verdict::Refusal;
-use super::{alias_rules, media, stored};
-use crate::error::{GatewayError, Side};
+use super::model_request::ModelRequest;
+use super::search::{self, Reply};
+use super::{alias_rules, passthrough, stored_answers, stored_call, token_count};
+use crate::books;
+use crate::books::event::EventContext;
+use crate::books::measure::estimated_tokens;
+use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::headers;
 use crate::policies::content_events;
-use crate::policies::semantic_cache::{self, CacheStatus, Looked, StorePlan};
-use crate::policies::token_limit::{self, PromptSize};
+use crate::policies::semantic_cache::{self, CacheStatus, LookupOutcome, StorePlan};
+use crate::policies::token_limit::{self, PromptSize, Reserved};
 
-/// What goes back to the client.
-pub enum Answer {
-    /// A whole answer.
-    Whole {
-        /// Its status.
-        status: StatusCode,
-        /// Its body, in the client's API format.
-        body: Bytes,
-        /// Facts for headers.
-        facts: Facts,
-    },
-    /// An answer that passes as it comes.
-    Passing {
-        /// Its status.
-        status: StatusCode,
-        /// Its headers, as far as the client needs them.
-        headers: HeaderMap,
-        /// Its body.
-        body: Box<Passed<AnswerBody>>,
-        /// Facts for headers.
-        facts: Facts,
-    },
-    /// A stream.
-    Stream {
-        /// Its body.
-        relay: Box<Streamed>,
-        /// Facts for headers.
-        facts: Facts,
-    },
-}
-
-/// Facts about an answer that headers tell the client.
-#[derive(Debug, Clone, Default)]
-pub struct Facts {
-    /// What the cache did.
-    pub cache: Option<CacheStatus>,
-    /// Similarity of a semantic hit.
-    pub similarity: Option<f32>,
-    /// The limit with the least left.
-    pub limit: Option<Balance>,
-    /// Which backend answered, after how many attempts.
-    pub served: Option<Served>,
-    /// When to try again.
-    pub retry_after: Option<std::time::Duration>,
-}
-
-/// What a client sent.
-pub struct Asked<'a> {
-    /// Who calls.
-    pub caller: &'a Caller,
-    /// Its headers.
-    pub headers: &'a dyn Headers,
-    /// Its body.
-    pub body: Bytes,
-    /// The alias, where the path names it and not the body.
-    pub alias_in_path: Option<&'a str>,
-    /// Whose turn it is where requests wait.
-    pub place: Place,
-    /// What it holds until its answer has ended.
-    pub guard: RequestGuard,
-}
-
-/// Serves one request for a model's answer.
+/// Serves one call.
 ///
 /// # Errors
-/// Whatever the client must be told; it is in the ledger already where a payer is known.
+/// Whatever the client must be told; it is in the ledger already.
 pub async fn serve(
     worker: &Worker,
     context: &RequestContext,
-    asked: Asked<'_>,
+    call: Call<'_>,
 ) -> Result<Answer, GatewayError> {
-    let body = asked.body.clone();
-    let unread = Subject {
-        request_id: context.id,
-        payer: &asked.caller.payer,
-        alias: "",
-        format: context.format,
-        stream: false,
-    };
-    let read = context.format.view(&body).and_then(|view| {
-        let alias = asked.alias_in_path.map_or_else(|| view.model_name(), |alias| Ok(alias.into()))?;
-        Ok((alias, view))
-    });
-    let (alias, view) = read.map_err(|error| refused(worker, unread, error.into()))?;
-    let subject = Subject { alias: &alias, stream: view.stream, ..unread };
-    answer_to(worker, context, asked, subject, view).await.map_err(|error| refused(worker, subject, error))
+    let events = events(context, call.caller, &call.kind);
+    match call.kind.clone() {
+        CallKind::Model { format, alias_in_path } => {
+            model_answer(worker, context, call, events, format, alias_in_path).await
+        }
+        CallKind::TokenCount => token_count::serve(worker, context, call, events).await,
+        CallKind::StoredResponse { id, method, action } => {
+            stored_call::serve(worker, context, call, events, id, method, action).await
+        }
+        CallKind::Passthrough { api, rest } => {
+            passthrough::serve(worker, context, call, events, api, rest).await
+        }
+    }
 }
 
-async fn answer_to(
+/// A refusal of a known caller before its call has entered is a row too.
+pub fn refused_at_the_door(
     worker: &Worker,
     context: &RequestContext,
-    asked: Asked<'_>,
-    subject: Subject<'_>,
-    view: View<'_>,
+    caller: &Caller,
+    kind: &CallKind<'_>,
+    error: GatewayError,
+) -> GatewayError {
+    books::refused_at_the_door(&worker.gateway, events(context, caller, kind), &error);
+    error
+}
+
+fn events<'a>(context: &RequestContext, caller: &'a Caller, kind: &CallKind<'a>) -> EventContext<'a> {
+    let model_requested = match kind {
+        CallKind::Passthrough { api, .. } => &api.name,
+        _ => "",
+    };
+    EventContext {
+        request_id: context.id,
+        payer: &caller.payer,
+        operation: kind.operation(),
+        model_requested,
+        api_format: kind.api_format(),
+        stream: false,
+    }
+}
+
+/// A call for a model's answer: reads what every later phase needs, and writes a refusal down.
+async fn model_answer(
+    worker: &Worker,
+    context: &RequestContext,
+    call: Call<'_>,
+    events: EventContext<'_>,
+    format: ClientFormat,
+    alias_in_path: Option<&str>,
 ) -> Result<Answer, GatewayError> {
-    let Asked { caller, headers: client_headers, ref body, ref place, guard, .. } = asked;
-    let snapshot = &context.snapshot;
-    let model = snapshot.model_for(caller, subject.alias)?;
-    let changed = alias_rules::apply(context.format, &view, body, &model.defaults, &model.caps)?;
+    let body = call.body.whole();
+    let content_type = call.http.headers.text("content-type").unwrap_or("application/json");
+    let (alias, view) = match read(format, &body, content_type, alias_in_path) {
+        Ok(read) => read,
+        Err(error) => {
+            let error = error.into();
+            books::refused(&worker.gateway, events, &error);
+            return Err(error);
+        }
+    };
+    let events = EventContext { model_requested: &alias, stream: view.stream, ..events };
+    let answer = phases(worker, context, call, events, &body, view, content_type).await;
+    answer.inspect_err(|error| books::refused(&worker.gateway, events, error))
+}
+
+/// The alias that is asked for, and as much of the body as every request needs.
+fn read<'a>(
+    format: ClientFormat,
+    body: &'a Bytes,
+    content_type: &str,
+    alias_in_path: Option<&'a str>,
+) -> Result<(Cow<'a, str>, View<'a>), FormatError> {
+    if format.is_media() {
+        let seen = openai_media::view::view(body, content_type)?;
+        let missing = || FormatError::invalid("`model` is missing", "model");
+        return Ok((seen.model.ok_or_else(missing)?, seen.view));
+    }
+    let view = format.view(body)?;
+    let alias = alias_in_path.map_or_else(|| view.model_name(), |alias| Ok(alias.into()))?;
+    Ok((alias, view))
+}
+
+/// The phases of a model's answer.
+async fn phases(
+    worker: &Worker,
+    context: &RequestContext,
+    call: Call<'_>,
+    events: EventContext<'_>,
+    body: &Bytes,
+    view: View<'_>,
+    content_type: &str,
+) -> Result<Answer, GatewayError> {
+    let Call { caller, http, queue_key, guard, .. } = call;
+    let (snapshot, format) = (&context.snapshot, context.format);
+    let phases = ModelPhases::of(format);
+    let model = snapshot.model_for(caller, events.model_requested)?;
+
+    let changed = match phases.alias_rules {
+        true => alias_rules::apply(format, &view, body, &model.defaults, &model.caps)?,
+        false => None,
+    };
     let body = changed.as_ref().unwrap_or(body);
-    let view = if changed.is_some() { context.format.view(body)? } else { view };
-    let continues = stored::continued(worker, caller, &view)?;
-    content_events::record_prompt(
-        &worker.gateway,
-        &snapshot.content,
-        context.id,
-        subject.payer,
-        subject.alias,
-        context.format.as_str(),
-        body,
-    );
-    let bypass =
-        subject.stream || context.format != ClientFormat::Chat || headers::opts_out_of_cache(client_headers);
-    let (cache, plan) = match semantic_cache::look(worker, context, caller, &model, body, bypass).await {
-        Looked::Hit(status, hit) => return Ok(from_cache(worker, subject, status, *hit)),
-        Looked::Miss(plan) => (CacheStatus::Miss, Some(plan)),
-        Looked::Bypass => (CacheStatus::Bypass, None),
+    let view = if changed.is_some() { format.view(body)? } else { view };
+    let continues = stored_answers::continued(worker, caller, &view)?;
+
+    // Forms are files: no text to publish, and what they come to in tokens only their models know.
+    let is_form = format.is_media() && multipart::is_form(content_type);
+    if !is_form {
+        content_events::record_prompt(&worker.gateway, &snapshot.content, events, body);
+    }
+
+    let bypass = !phases.cache || events.stream || headers::opts_out_of_cache(http.headers);
+    let asked = semantic_cache::look(worker, context.id, snapshot.cache, caller, &model, body, bypass).await;
+    let (cache, plan) = match asked {
+        LookupOutcome::Hit(status, hit) => return Ok(from_cache(worker, events, status, *hit, guard)),
+        LookupOutcome::Miss(plan) => (CacheStatus::Miss, Some(plan)),
+        LookupOutcome::Bypass => (CacheStatus::Bypass, None),
     };
-    let tokenizer_model = model.targets.first().map_or("", |target| &*target.model);
-    let prompt = PromptSize::new(context.format, tokenizer_model, body);
-    let completion = match context.format {
-        ClientFormat::Embeddings => 0,
-        _ => view.max_output_tokens.unwrap_or(snapshot.server.default_completion_tokens.0),
+
+    let completion = match phases.reservation {
+        Reservation::Prompt if format.bounds_output() => {
+            view.max_output_tokens.unwrap_or(snapshot.server.default_completion_tokens.0)
+        }
+        Reservation::Prompt | Reservation::Estimate => 0,
     };
-    let reserved = token_limit::reserve(&worker.gateway.limiters, caller, prompt, completion).await?;
-    let headers = headers::for_backend(client_headers, &context.trace);
-    let expressible = RequestFacts {
-        headers: client_headers,
-        path: context.uri.path(),
+    let reserved = reserve(worker, caller, &model, format, phases, body, is_form, completion).await?;
+
+    let mut headers = headers::for_backend(http.headers, &context.trace);
+    if format.is_media()
+        && let Ok(kind) = content_type.parse()
+    {
+        headers.insert(CONTENT_TYPE, kind);
+    }
+    let facts = RequestFacts {
+        headers: http.headers,
+        path: http.path,
         body,
         subscription: &caller.payer.subscription,
         tenant: &caller.payer.tenant,
         team: &caller.payer.team,
     };
-    let order = Order {
+    let request = ModelRequest {
         context,
-        subject,
+        events,
+        model: &model,
         body,
         view: &view,
         headers,
-        facts: expressible,
+        facts,
         continues: continues.as_ref(),
-        place,
+        queue_key: &queue_key,
+        expected_tokens: estimated_tokens(body.len()).saturating_add(completion),
     };
-    let reply = failover::first_answer(worker, &order, &model, reserved).await?;
+    let reply = search::first_answer(worker, &request, reserved).await?;
     let facts = Facts { cache: model.cache.is_some().then_some(cache), ..Facts::default() };
-    Ok(delivered(worker, &order, reply, plan, facts, guard))
+    Ok(delivered(worker, &request, reply, plan, facts, guard))
+}
+
+/// What the request may use, reserved under every limit of its caller.
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only repeat their names")]
+async fn reserve(
+    worker: &Worker,
+    caller: &Caller,
+    model: &Model,
+    format: ClientFormat,
+    phases: ModelPhases,
+    body: &Bytes,
+    is_form: bool,
+    completion: u64,
+) -> Result<Reserved, GatewayError> {
+    let limiters = &worker.gateway.limiters;
+    match phases.reservation {
+        Reservation::Estimate => {
+            let tokens = if is_form { 0 } else { estimated_tokens(body.len()) };
+            token_limit::reserve_estimate(limiters, caller, tokens).await
+        }
+        Reservation::Prompt => {
+            let tokenizer_model = model.targets.first().map_or("", |target| &*target.model);
+            let prompt = PromptSize::new(format, tokenizer_model, body);
+            token_limit::reserve(limiters, caller, prompt, completion).await
+        }
+    }
 }
 
 /// What has begun goes to the client.
-pub(super) fn delivered(
+fn delivered(
     worker: &Worker,
-    order: &Order<'_>,
+    request: &ModelRequest<'_>,
     reply: Reply<'_>,
     plan: Option<Box<StorePlan>>,
     facts: Facts,
     guard: RequestGuard,
 ) -> Answer {
     match reply {
-        Reply::Refusal { refusal: Refusal { status, body, retry_after }, served } => {
-            Answer::Whole { status, body, facts: Facts { retry_after, served: Some(served), ..facts } }
+        Reply::Refusal { refusal, served } => {
+            let facts = Facts { retry_after: refusal.retry_after, served: Some(served), ..facts };
+            Answer::Whole { status: refusal.status, body: refusal.body, facts, guard }
         }
-        Reply::Answer { begun, limit, served } => {
+        Reply::Answer { start, limit, served } => {
             let facts = Facts { limit, served: Some(served), ..facts };
-            match begun {
-                Begun::Whole(whole) => whole.deliver(worker, order, plan, facts),
-                Begun::Passing(answering) => media::passing(worker, order, *answering, facts, guard),
-                Begun::Stream(mut relay) => {
-                    first_byte::keep(&mut relay, guard);
-                    Answer::Stream { relay, facts }
+            match start {
+                AnswerStart::Whole(whole) => whole.deliver(worker, request, plan, facts, guard),
+                AnswerStart::Relayed(open) => passthrough::relay_media(worker, request, *open, facts, guard),
+                AnswerStart::Stream(mut stream) => {
+                    if let Some(relay) = stream.stream_mut() {
+                        relay.keep(guard);
+                    }
+                    Answer::Stream { stream, facts }
                 }
             }
         }
     }
 }
 
-fn from_cache(worker: &Worker, subject: Subject<'_>, status: CacheStatus, hit: CacheHit) -> Answer {
-    let ledger = &worker.gateway.ledger;
-    let mut event = event::without_attempt(subject, ledger.next_position(), Outcome::CacheHit, 200);
-    event.cached_from = Some(hit.event_id);
-    if let Err(error) = ledger.record(&event, None) {
-        tracing::error!(error = %error, "a cache hit could not be recorded");
-    }
-    worker.gateway.metrics.attempt_ended(&event);
-    let body = Bytes::from(String::from(Box::<str>::from(hit.response)));
+fn from_cache(
+    worker: &Worker,
+    events: EventContext<'_>,
+    status: CacheStatus,
+    hit: CacheHit,
+    guard: RequestGuard,
+) -> Answer {
+    books::answered_from_cache(&worker.gateway, events, &hit);
     let facts = Facts { cache: Some(status), similarity: Some(hit.similarity), ..Facts::default() };
-    Answer::Whole { status: StatusCode::OK, body, facts }
-}
-
-/// A refusal by the gateway itself is a row too, so that callers can see what was refused and why.
-/// Failures of backends are rows of their attempts already.
-pub(super) fn refused(worker: &Worker, subject: Subject<'_>, error: GatewayError) -> GatewayError {
-    let class = error.class();
-    if class.side == Side::Client || error.is_without_attempt() {
-        let ledger = &worker.gateway.ledger;
-        let mut event =
-            event::without_attempt(subject, ledger.next_position(), Outcome::Rejected, class.status);
-        event.error_code = Some(class.code.into());
-        if let Err(error) = ledger.record(&event, None) {
-            tracing::error!(error = %error, "a refusal could not be recorded");
-        }
-        worker.gateway.metrics.attempt_ended(&event);
-    }
-    error
+    let body = Bytes::from(String::from(Box::<str>::from(hit.response)));
+    Answer::Whole { status: StatusCode::OK, body, facts, guard }
 }

@@ -10,40 +10,38 @@ use futures_util::stream;
 use http::{HeaderMap, Response, Uri};
 use tollgate_backends::AnswerBody;
 use tollgate_backends::backend::Backend;
-use tollgate_backends::call::{CallError, Caller, collect};
+use tollgate_backends::call::{CallError, CallResult, Caller, collect};
 use tollgate_crossing::crossing;
 use tollgate_crossing::embeddings::{Embeddings, Part};
 use tollgate_formats::exchange::Shown;
 use tollgate_formats::{FormatError, Usage};
-
-use super::call::Answered;
 
 /// Calls of one request that are under way at a time.
 const AT_A_TIME: usize = 8;
 
 /// The calls of one request, and what they have brought so far.
 #[derive(Debug)]
-pub(super) struct Several {
+pub struct Several {
     embeddings: Embeddings,
     parts: RefCell<Vec<Part>>,
 }
 
 /// Where the calls go.
-pub(super) struct Place<'a> {
+pub struct CallSite<'a> {
     /// This thread's connections.
-    pub(super) caller: &'a Caller,
+    pub caller: &'a Caller,
     /// Who is called.
-    pub(super) backend: &'a Backend,
+    pub backend: &'a Backend,
     /// Where.
-    pub(super) uri: &'a Uri,
+    pub uri: &'a Uri,
     /// With which headers.
-    pub(super) headers: &'a HeaderMap,
+    pub headers: &'a HeaderMap,
     /// Most bytes of all answers together.
-    pub(super) max_answer: usize,
+    pub max_answer: usize,
 }
 
 impl Several {
-    pub(super) fn new(embeddings: Embeddings) -> Self {
+    pub fn new(embeddings: Embeddings) -> Self {
         Self { embeddings, parts: RefCell::default() }
     }
 
@@ -51,19 +49,16 @@ impl Several {
     ///
     /// # Errors
     /// The first failure.
-    pub(super) async fn call_before(
-        &self,
-        place: &Place<'_>,
-    ) -> Result<Option<Response<AnswerBody>>, CallError> {
+    pub async fn call_before(&self, site: &CallSite<'_>) -> Result<Option<Response<AnswerBody>>, CallError> {
         let calls = self.embeddings.before().iter().map(|body| async {
-            let response: Answered =
-                place.caller.post(place.backend, place.uri, place.headers.clone(), body.clone()).await;
+            let response: CallResult =
+                site.caller.post(site.backend, site.uri, site.headers.clone(), body.clone()).await;
             let response = response?;
             if !response.status().is_success() {
                 return Ok(Err(response));
             }
             let (head, body) = response.into_parts();
-            let body = collect(body, place.max_answer, place.backend.idle_timeout).await?;
+            let body = collect(body, site.max_answer, site.backend.idle_timeout).await?;
             Ok(Ok(Part::new(&head.headers, body)))
         });
         let mut answers = stream::iter(calls).buffered(AT_A_TIME);
@@ -74,8 +69,8 @@ impl Several {
                 Err(refusal) => return Ok(Some(refusal)),
             };
             bytes += part.body.len();
-            if bytes > place.max_answer {
-                return Err(CallError::TooLarge(place.max_answer));
+            if bytes > site.max_answer {
+                return Err(CallError::TooLarge(site.max_answer));
             }
             self.parts.borrow_mut().push(part);
         }
@@ -83,12 +78,12 @@ impl Several {
     }
 
     /// Bytes of the answers so far.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.parts.borrow().iter().map(|part| part.body.len()).sum()
     }
 
     /// What the calls so far have used, where their answers say so.
-    pub(super) fn usage(&self) -> Option<Usage> {
+    pub fn usage(&self) -> Option<Usage> {
         let parts = self.parts.borrow();
         self.embeddings.usage(parts.iter())
     }
@@ -97,7 +92,7 @@ impl Several {
     ///
     /// # Errors
     /// When a part is not what the backend's format says, or vectors are missing.
-    pub(super) fn answer(&self, last: &Part, shown: &Shown) -> Result<crossing::Incoming, FormatError> {
+    pub fn answer(&self, last: &Part, shown: &Shown) -> Result<crossing::Incoming, FormatError> {
         let parts = self.parts.borrow();
         self.embeddings.answer(parts.iter().chain([last]), shown)
     }

@@ -4,28 +4,30 @@ use bytes::Bytes;
 use http::StatusCode;
 use tollgate_admission::Held;
 use tollgate_backends::AnswerBody;
+use tollgate_backends::FailureKind;
 use tollgate_backends::call::{self, CallError};
-use tollgate_backends::{AttemptClass, FailureKind};
 use tollgate_crossing::Crossing;
 use tollgate_crossing::crossing::{Incoming, Reading};
 use tollgate_crossing::embeddings::Part;
-use tollgate_runtime::snapshot::{Model, Target};
+use tollgate_runtime::snapshot::Target;
 
-use super::attempt::{Attempt, Ending};
-use super::measure::Produced;
-use super::order::Order;
-use super::pipeline::{Answer, Facts};
-use super::reply::Answering;
+use super::answer::{Answer, Facts};
+use super::failure::{Unanswered, call_failure};
+use super::guard::RequestGuard;
+use super::model_request::ModelRequest;
+use super::open_answer::OpenAnswer;
 use super::several::Several;
-use super::stored;
-use super::verdict::{Unanswered, call_failure};
+use super::stored_answers;
+use crate::books::attempt::Attempt;
+use crate::books::ending::Ending;
+use crate::books::measure::Produced;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::policies::content_events::CompletionRecorder;
 use crate::policies::semantic_cache::StorePlan;
 
 /// An answer that has come whole and is understood; its books are open.
-pub(super) struct Whole<'a> {
+pub struct Whole<'a> {
     attempt: Attempt,
     status: StatusCode,
     incoming: Incoming,
@@ -33,7 +35,7 @@ pub(super) struct Whole<'a> {
     crossing: Crossing,
     target: &'a Target,
     /// The memory of its body.
-    _held: Held,
+    held: Held,
 }
 
 impl<'a> Whole<'a> {
@@ -41,17 +43,16 @@ impl<'a> Whole<'a> {
     ///
     /// # Errors
     /// When it breaks off or cannot be understood.
-    pub(super) async fn read(
+    pub async fn read(
         worker: &Worker,
-        order: &Order<'_>,
-        model: &Model,
-        answering: Answering<'a>,
+        request: &ModelRequest<'_>,
+        open: OpenAnswer<'a>,
     ) -> Result<Self, Box<Unanswered>> {
-        let Answering { mut attempt, response, crossing, target, legacy_functions, several } = answering;
+        let OpenAnswer { mut attempt, response, crossing, target, legacy_functions, several } = open;
         let status = response.status();
         let mut held = worker.gateway.memory.hold();
         let (head, body) = response.into_parts();
-        let max_answer = order.context.snapshot.server.max_answer.as_usize();
+        let max_answer = request.context.snapshot.server.max_answer.as_usize();
         let before = several.as_ref().map_or(0, |several| several.bytes());
         let whole = collected(body, before, max_answer, target, &mut held);
         let body = match whole.await {
@@ -59,16 +60,16 @@ impl<'a> Whole<'a> {
             Err(error) => return Err(broke_off(&mut attempt, target, error, several.as_deref())),
         };
         attempt.mark_first_byte();
-        let recorder = CompletionRecorder::new(&worker.gateway, &order.context.snapshot.content);
-        let shown = || order.shown(&model.alias, legacy_functions);
-        let content = recorder.is_some() || model.cache.is_some();
+        let recorder = CompletionRecorder::new(&worker.gateway, &request.context.snapshot.content);
+        let shown = || request.shown(legacy_functions);
+        let content = recorder.is_some() || request.model.cache.is_some();
         let reading = if content { Reading::Content } else { Reading::Usage };
         let incoming = match &several {
             Some(several) => several.answer(&Part::new(&head.headers, body), &shown()),
             None => crossing.answer(body, shown, reading),
         };
         match incoming {
-            Ok(incoming) => Ok(Self { attempt, status, incoming, recorder, crossing, target, _held: held }),
+            Ok(incoming) => Ok(Self { attempt, status, incoming, recorder, crossing, target, held }),
             Err(error) => {
                 let message = format!("not {}: {error}", crossing.wire.answer_name());
                 let failure = GatewayError::BrokenAnswer { backend: target.backend.name.clone(), message };
@@ -78,23 +79,25 @@ impl<'a> Whole<'a> {
     }
 
     /// Closes the books and makes the client's answer of it.
-    pub(super) fn deliver(
+    pub fn deliver(
         mut self,
         worker: &Worker,
-        order: &Order<'_>,
+        request: &ModelRequest<'_>,
         plan: Option<Box<StorePlan>>,
         facts: Facts,
+        mut guard: RequestGuard,
     ) -> Answer {
-        self.settle(worker, order, plan);
-        let Self { status, incoming, crossing, target, .. } = self;
-        let body = match stored::rewriter(worker, order, crossing, target) {
+        self.settle(worker, request, plan);
+        let Self { status, incoming, crossing, target, held, .. } = self;
+        guard.answer = Some(held);
+        let body = match stored_answers::rewriter(worker, request, crossing, target) {
             Some(mut ids) => ids.rewrite(incoming.body),
             None => incoming.body,
         };
-        Answer::Whole { status, body, facts }
+        Answer::Whole { status, body, facts, guard }
     }
 
-    fn settle(&mut self, worker: &Worker, order: &Order<'_>, plan: Option<Box<StorePlan>>) {
+    fn settle(&mut self, worker: &Worker, request: &ModelRequest<'_>, plan: Option<Box<StorePlan>>) {
         let Self { attempt, incoming, recorder, .. } = self;
         let produced = Produced {
             usage: incoming.usage,
@@ -105,11 +108,16 @@ impl<'a> Whole<'a> {
         };
         attempt.end(Ending::ok(self.status.as_u16(), produced));
         if let Some(recorder) = recorder.take() {
-            recorder.record(attempt, &incoming.text, false, incoming.stop.map(|stop| stop.as_str().into()));
+            recorder.record(
+                attempt.event(),
+                &incoming.text,
+                false,
+                incoming.stop.map(|stop| stop.as_str().into()),
+            );
         }
-        if let (Some(plan), true) = (plan, incoming.plain && order.view.choices <= 1) {
-            tracing::debug!(request_id = %order.context.id, "answer goes to the cache");
-            plan.store(worker, attempt, &incoming.body);
+        if let (Some(plan), true) = (plan, incoming.plain && request.view.choices <= 1) {
+            tracing::debug!(request_id = %request.context.id, "answer goes to the cache");
+            plan.store(&worker.gateway, attempt.event(), &incoming.body);
         }
     }
 }
@@ -142,9 +150,8 @@ fn broke_off(
     if !lacks_memory {
         return fail(attempt, kind, failure, several);
     }
-    // The backend is not to blame.
-    let ending = Ending::failed(kind, 0, failure.class().code, produced(several));
-    Unanswered::close(attempt, Ending { class: AttemptClass::Neutral, ..ending }, failure)
+    let ending = Ending::no_memory(kind, failure.class().code, produced(several));
+    Unanswered::close(attempt, ending, failure)
 }
 
 /// Closes the books of an attempt whose answer is of no use.

@@ -8,7 +8,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -221,7 +220,7 @@ impl Metrics {
     }
 
     /// A request got its answer, or its error of this code.
-    pub fn request_ended(&self, code: Option<&'static str>, _elapsed: Duration) {
+    pub fn request_ended(&self, code: Option<&'static str>) {
         self.requests.get_or_create(&CodeLabels { code: code.unwrap_or("ok") }).inc();
     }
 

@@ -1,76 +1,67 @@
-//! Reads answers on whose client has gone, where the alias asks for it: the provider bills them to their end,
-//! and its last chunk says how much that is.
-//!
-//! Each alias has [`Drains`]: bounds on time, bytes and number. What goes on after the client is a task of
-//! the worker; when its bounds are reached it is dropped, and the attempt's books are closed like those of a
-//! call that was broken off.
+//! A stream as its client gets it: comments in its silences, and read to its end without the client where the alias
+//! asks for it.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::StreamExt;
 use tollgate_backends::drains::Drains;
 
-/// A stream that can be read on without its client.
-pub trait Drainable: Stream<Item = io::Result<Bytes>> + Unpin + 'static {
-    /// The client has gone; the ending that is recorded must say so.
-    fn client_gone(&mut self);
-    /// Whether the books are closed, so that nothing more is to be learnt.
-    fn is_settled(&self) -> bool;
-}
+use super::drained::{Drainable, read_on};
+use super::keep_alive::{COMMENT, KeepAlive};
+use super::relay::Relay;
 
-/// A stream that is read to its end when its client goes, where the alias asks for it.
-#[derive(Debug)]
-pub struct Drained<S: Drainable> {
+/// A stream on its way to its client.
+pub struct ClientStream<S: Drainable = Relay> {
+    /// There until this is dropped.
     stream: Option<S>,
+    keep_alive: KeepAlive,
     drains: Option<Drains>,
 }
 
-impl<S: Drainable> Drained<S> {
-    /// Without `drains` the stream is dropped when its client goes.
+impl<S: Drainable> ClientStream<S> {
+    /// Comments come after each `silence`, unless it is zero. Without `drains` the stream is dropped when its client
+    /// goes.
     #[must_use]
-    pub fn new(stream: S, drains: Option<Drains>) -> Self {
-        Self { stream: Some(stream), drains }
+    pub fn new(stream: S, drains: Option<Drains>, silence: Duration) -> Self {
+        Self { stream: Some(stream), keep_alive: KeepAlive::new(silence), drains }
     }
 
-    /// The stream; it is there until this is dropped.
+    /// The stream without comments.
     pub fn stream_mut(&mut self) -> Option<&mut S> {
         self.stream.as_mut()
     }
 }
 
-impl<S: Drainable> Stream for Drained<S> {
+impl<S: Drainable> Stream for ClientStream<S> {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match &mut self.stream {
-            Some(stream) => Pin::new(stream).poll_next(cx),
-            None => Poll::Ready(None),
+        let Self { stream, keep_alive, .. } = &mut *self;
+        let Some(stream) = stream else { return Poll::Ready(None) };
+        let next = Pin::new(stream).poll_next(cx);
+        match &next {
+            Poll::Ready(Some(Ok(chunk))) => keep_alive.sent(chunk),
+            Poll::Ready(_) => {}
+            Poll::Pending if keep_alive.is_due(cx) => {
+                return Poll::Ready(Some(Ok(Bytes::from_static(COMMENT))));
+            }
+            Poll::Pending => {}
         }
+        next
     }
 }
 
-impl<S: Drainable> Drop for Drained<S> {
+impl<S: Drainable> Drop for ClientStream<S> {
     fn drop(&mut self) {
         let (Some(mut stream), Some(drains)) = (self.stream.take(), self.drains.take()) else { return };
         if !stream.is_settled() && !std::thread::panicking() {
             stream.client_gone();
-            drains.spawn(read_on(stream, drains.rules().max_bytes.0));
-        }
-    }
-}
-
-/// Reads a stream until its books are closed, it ends, or `max_bytes` have come.
-pub async fn read_on(mut stream: impl Drainable, max_bytes: u64) {
-    let mut read = 0;
-    while !stream.is_settled() {
-        let Some(Ok(chunk)) = stream.next().await else { return };
-        read += chunk.len() as u64;
-        if read > max_bytes {
-            return;
+            let max_bytes = drains.rules().max_bytes.0;
+            drains.spawn(read_on(stream, max_bytes));
         }
     }
 }
@@ -80,13 +71,78 @@ mod tests {
     use std::cell::RefCell;
     use std::future::Future;
     use std::rc::Rc;
-    use std::time::Duration;
 
+    use futures_util::stream::LocalBoxStream;
+    use futures_util::{StreamExt, stream};
+    use tokio::time::Instant;
+    use tollgate_config::DrainConfig;
     use tollgate_settings::units::{Bytes as Size, Time};
 
-    use tollgate_config::DrainConfig;
-
     use super::*;
+
+    const SILENCE: Duration = Duration::from_secs(15);
+
+    /// What a client gets of chunks that each come so many seconds after the one before, and when.
+    async fn received(chunks: &'static [(u64, &'static str)], silence: Duration) -> Vec<(u64, String)> {
+        let start = Instant::now();
+        let events = stream::iter(chunks)
+            .then(|(wait, text)| async {
+                tokio::time::sleep(Duration::from_secs(*wait)).await;
+                Ok(Bytes::from_static(text.as_bytes()))
+            })
+            .boxed_local();
+        let events = Chunks(events);
+        ClientStream::new(events, None, silence)
+            .map(|chunk| (start.elapsed().as_secs(), String::from_utf8(chunk.unwrap().to_vec()).unwrap()))
+            .collect()
+            .await
+    }
+
+    /// A stream that nobody reads on.
+    struct Chunks(LocalBoxStream<'static, io::Result<Bytes>>);
+
+    impl Stream for Chunks {
+        type Item = io::Result<Bytes>;
+
+        fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            self.0.as_mut().poll_next(cx)
+        }
+    }
+
+    impl Drainable for Chunks {
+        fn client_gone(&mut self) {}
+        fn is_settled(&self) -> bool {
+            true
+        }
+    }
+
+    fn times(received: &[(u64, String)]) -> Vec<(u64, bool)> {
+        received.iter().map(|(at, text)| (*at, text == ": keep-alive\n\n")).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_gets_comments_also_before_its_first_event() {
+        let got = received(&[(40, "data: a\n\n"), (20, "data: b\n\n")], SILENCE).await;
+        assert_eq!(times(&got), [(15, true), (30, true), (40, false), (55, true), (60, false)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_stream_gets_none() {
+        let got = received(&[(10, "data: a\n\n"), (10, "data: b\n\n"), (14, "data: c\n\n")], SILENCE).await;
+        assert_eq!(times(&got), [(10, false), (20, false), (34, false)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_comment_is_put_into_an_event() {
+        let got = received(&[(1, "data: half"), (50, " whole\r\n\r\n"), (16, "data: b\n\n")], SILENCE).await;
+        assert_eq!(times(&got), [(1, false), (51, false), (66, true), (67, false)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_silence_means_no_comments() {
+        let got = received(&[(400, "data: a\n\n")], Duration::ZERO).await;
+        assert_eq!(times(&got), [(400, false)]);
+    }
 
     /// What became of a stream.
     #[derive(Debug, Default, PartialEq, Eq)]
@@ -147,7 +203,7 @@ mod tests {
     /// What becomes of a stream of so many chunks whose client goes after the first.
     async fn abandon(chunks: u64, drains: Option<Drains>) -> Books {
         let (fake, books) = Fake::new(chunks);
-        let mut stream = Drained::new(fake, drains);
+        let mut stream = ClientStream::new(fake, drains, Duration::ZERO);
         stream.next().await;
         drop(stream);
         tokio::time::sleep(Duration::from_secs(3_600)).await;

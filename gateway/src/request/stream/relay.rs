@@ -17,23 +17,22 @@ use futures_core::Stream;
 use http::StatusCode;
 use http_body::{Body as _, Frame};
 use tokio::time::Sleep;
-use tollgate_backends::AnswerBody;
-use tollgate_backends::FailureKind;
 use tollgate_backends::backend::Backend;
+use tollgate_backends::{AnswerBody, FailureKind};
 use tollgate_crossing::ClientFormat;
 use tollgate_formats::FormatError;
 use tollgate_schemas::ids::RequestId;
-use tollgate_schemas::usage::Outcome;
 
-use super::attempt::{Attempt, Ending};
-use super::drain::Drainable;
+use super::drained::Drainable;
 use super::gathered::Gathered;
-use super::guard::RequestGuard;
-use super::stream_reader::StreamReader;
-use super::verdict::{Unanswered, failure_of};
-use crate::api::render;
+use super::stages::Stages;
+use crate::books::attempt::Attempt;
+use crate::books::ending::Ending;
 use crate::error::GatewayError;
 use crate::policies::content_events::CompletionRecorder;
+use crate::request::error_body;
+use crate::request::failure::{Unanswered, failure_of};
+use crate::request::guard::RequestGuard;
 
 /// Status of a stream that has begun.
 const STATUS_OK: u16 = 200;
@@ -41,7 +40,7 @@ const STATUS_OK: u16 = 200;
 /// A stream on its way from a backend to a client.
 pub struct Relay {
     upstream: AnswerBody,
-    reader: StreamReader,
+    stages: Stages,
     client: ClientFormat,
     attempt: Attempt,
     backend: Arc<Backend>,
@@ -72,7 +71,7 @@ enum State {
 /// How a relay is set up.
 pub struct RelayOptions {
     /// Reads the backend's bytes.
-    pub reader: StreamReader,
+    pub stages: Stages,
     /// What the client speaks.
     pub client: ClientFormat,
     /// The backend.
@@ -81,6 +80,16 @@ pub struct RelayOptions {
     pub patience: Duration,
     /// Where the answer is published when it is complete.
     pub completion: Option<CompletionRecorder>,
+}
+
+/// How a stream that had begun came to its end.
+enum End {
+    /// The model said its last word, or that it failed.
+    Complete,
+    /// The backend broke it off, with this code.
+    Broken(FailureKind, &'static str),
+    /// Nobody reads it any more.
+    Abandoned,
 }
 
 /// Why a stream cannot go on.
@@ -95,12 +104,12 @@ impl Relay {
     /// Starts to relay an answer.
     #[must_use]
     pub fn new(upstream: AnswerBody, attempt: Attempt, request_id: RequestId, options: RelayOptions) -> Self {
-        let RelayOptions { reader, client, backend, patience, completion } = options;
+        let RelayOptions { stages, client, backend, patience, completion } = options;
         let now = Instant::now();
         let patience = patience.min(backend.total_timeout);
         Self {
             upstream,
-            reader,
+            stages,
             client,
             attempt,
             request_id,
@@ -127,14 +136,14 @@ impl Relay {
     ///
     /// # Errors
     /// When the stream breaks before that.
-    pub(super) async fn begin(&mut self) -> Result<(), Box<Unanswered>> {
+    pub async fn begin(&mut self) -> Result<(), Box<Unanswered>> {
         match poll_fn(|cx| self.poll_begin(cx)).await {
             Ok(()) => {
                 self.begun = true;
                 Ok(())
             }
             Err(Broken { kind, error, retry_after }) => {
-                let ending = Ending::failed(kind, 0, error.class().code, self.reader.meter().produced());
+                let ending = Ending::failed(kind, 0, error.class().code, self.stages.meter().produced());
                 self.state = State::Ended;
                 Err(Unanswered::close(&mut self.attempt, Ending { retry_after, ..ending }, error))
             }
@@ -158,32 +167,47 @@ impl Relay {
     fn on_data(&mut self, data: Bytes) -> Result<Bytes, Broken> {
         self.last_bytes = Instant::now();
         self.attempt.mark_first_byte();
-        let relayed = self.reader.push(data).map_err(|error| self.broken(FailureKind::Protocol, &error))?;
+        let relayed = self.stages.push(data).map_err(|error| self.broken(FailureKind::Protocol, &error))?;
         if let Some(refused) = self.refused() {
             return Err(refused);
         }
-        if self.reader.meter().has_usage() {
+        if self.stages.meter().knows_prompt() {
             self.attempt.release_prompt();
         }
-        if self.reader.meter().is_done() && self.state == State::Relaying {
+        if self.stages.meter().is_done() && self.state == State::Relaying {
             self.settle_end();
         }
         Ok(relayed)
     }
 
+    /// The one place where the books of a stream that has begun are closed.
+    fn close_books(&mut self, end: End) {
+        let (meter, status) = (self.stages.meter(), self.status());
+        let ending = match end {
+            End::Complete if meter.failure().is_some() => {
+                Ending::failed(FailureKind::Stream, status, "backend_stream_error", meter.produced())
+            }
+            End::Complete => Ending::ok(status, meter.produced()),
+            End::Broken(kind, code) => Ending::failed(kind, status, code, meter.produced()),
+            End::Abandoned => Ending::client_abort(status, meter.produced()),
+        };
+        // Whatever came of the stream, a client that had gone before went first.
+        self.attempt.end(if self.client_gone { ending.without_client() } else { ending });
+    }
+
     /// The model has said its last word; the event is in the spool before the client can see it.
     fn settle_end(&mut self) {
-        let meter = self.reader.meter();
-        let ending = if meter.failure().is_some() {
-            Ending::failed(FailureKind::Stream, self.status(), "backend_stream_error", meter.produced())
-        } else {
-            Ending::ok(self.status(), meter.produced())
-        };
-        self.attempt.end(as_seen(ending, self.client_gone));
+        self.close_books(End::Complete);
         self.state = State::Settled;
+        let meter = self.stages.meter();
         if let Some(recorder) = self.completion.take() {
             let (text, beyond) = meter.text();
-            recorder.record(&self.attempt, text, beyond, meter.stop().map(|stop| stop.as_str().into()));
+            recorder.record(
+                self.attempt.event(),
+                text,
+                beyond,
+                meter.stop().map(|stop| stop.as_str().into()),
+            );
         }
     }
 
@@ -214,7 +238,7 @@ impl Relay {
     fn on_end(&mut self) -> Result<Bytes, Broken> {
         let mut rest = Bytes::new();
         if self.state == State::Relaying {
-            rest = self.reader.finish().map_err(|error| self.broken(FailureKind::Stream, &error))?;
+            rest = self.stages.finish().map_err(|error| self.broken(FailureKind::Stream, &error))?;
             self.settle_end();
         }
         self.state = State::Ended;
@@ -232,7 +256,7 @@ impl Relay {
 
     /// The failure that a backend tells in its stream, where another target could still do better.
     fn refused(&self) -> Option<Broken> {
-        let error = self.reader.meter().failure().filter(|_| !self.begun && !self.client_gone)?;
+        let error = self.stages.meter().failure().filter(|_| !self.begun && !self.client_gone)?;
         let status = StatusCode::from_u16(error.kind.status()).ok()?;
         let failure = failure_of(&self.backend, status, error.retry_after)?;
         let kind = FailureKind::Status(status.as_u16());
@@ -254,10 +278,9 @@ impl Relay {
     fn break_off(&mut self, broken: Broken) {
         let Broken { kind, error, .. } = broken;
         tracing::warn!(request_id = %self.request_id, backend = %self.backend.name, error = %error, "stream broke");
-        let ending = Ending::failed(kind, self.status(), error.class().code, self.reader.meter().produced());
-        self.attempt.end(as_seen(ending, self.client_gone));
+        self.close_books(End::Broken(kind, error.class().code));
         self.state = State::Ended;
-        self.gathered.push(render::stream_error(&error, self.client, self.request_id));
+        self.gathered.push(error_body::event(&error, self.client, self.request_id).into());
     }
 
     /// What the client has seen of it.
@@ -281,11 +304,6 @@ impl Relay {
         }
         Poll::Pending
     }
-}
-
-/// An ending as the ledger sees it: whatever came of the stream, a client that had gone before went first.
-fn as_seen(ending: Ending<'_>, client_gone: bool) -> Ending<'_> {
-    if client_gone { Ending { outcome: Outcome::ClientAbort, ..ending } } else { ending }
 }
 
 impl Drainable for Relay {
@@ -333,8 +351,9 @@ impl Stream for Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         if self.state == State::Relaying {
-            let status = if self.begun { STATUS_OK } else { 0 };
-            self.attempt.end(Ending::client_abort(status, self.reader.meter().produced()));
+            // Before it has begun the client has seen nothing of it.
+            self.client_gone = true;
+            self.close_books(End::Abandoned);
         }
     }
 }

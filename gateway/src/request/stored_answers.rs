@@ -5,12 +5,12 @@ use tollgate_formats::view::{Change, View};
 use tollgate_identity::Caller;
 use tollgate_runtime::snapshot::Target;
 
-use super::order::Order;
-use super::response_ids::{IdRewriter, StoredAt};
+use super::model_request::ModelRequest;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
+use crate::stored::response_ids::{IdRewriter, StoredAt};
 
-/// The answer that a request continues; none when it begins anew.
+/// The answer that a request continues; `None` when it begins anew.
 ///
 /// # Errors
 /// [`GatewayError::UnknownResponse`] when it is not one of the caller's.
@@ -44,16 +44,16 @@ pub fn change(at: &StoredAt) -> Change {
     Change::new("previous_response_id", &at.id)
 }
 
-/// Replaces the provider's ids in an answer; none where the provider keeps no answers.
+/// Replaces the provider's ids in an answer; `None` where the provider keeps no answers.
 #[must_use]
 pub fn rewriter(
     worker: &Worker,
-    order: &Order<'_>,
+    request: &ModelRequest<'_>,
     crossing: Crossing,
     target: &Target,
 ) -> Option<IdRewriter> {
     (crossing.wire == Wire::Responses).then(|| {
-        let owner = &order.subject.payer.subscription;
+        let owner = &request.events.payer.subscription;
         IdRewriter::new(worker.gateway.response_ids.clone(), owner, &target.backend.name, &target.model)
     })
 }

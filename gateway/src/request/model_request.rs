@@ -1,25 +1,29 @@
-//! What a request brings to its attempts.
+//! A request for a model's answer, as its attempts need it.
 
 use bytes::Bytes;
 use http::HeaderMap;
 use tollgate_admission::Place;
+use tollgate_base::time::now_ms;
 use tollgate_expressions::RequestFacts;
 use tollgate_formats::exchange::Shown;
 use tollgate_formats::view::View;
+use tollgate_runtime::snapshot::Model;
 
 use super::context::RequestContext;
-use super::event::{self, Subject};
-use super::response_ids::StoredAt;
+use crate::books::event::EventContext;
+use crate::stored::response_ids::StoredAt;
 
-/// What a request brings to its attempts.
-pub struct Order<'a> {
+/// A request for a model's answer.
+pub struct ModelRequest<'a> {
     /// The request.
     pub context: &'a RequestContext,
     /// What its events have in common.
-    pub subject: Subject<'a>,
-    /// Its body as received.
+    pub events: EventContext<'a>,
+    /// The model asked for.
+    pub model: &'a Model,
+    /// Its body, as the alias wants it.
     pub body: &'a Bytes,
-    /// Its body as read.
+    /// The body as read.
     pub view: &'a View<'a>,
     /// Headers of the client that are passed on.
     pub headers: HeaderMap,
@@ -28,17 +32,19 @@ pub struct Order<'a> {
     /// The stored answer that it continues, if it does.
     pub continues: Option<&'a StoredAt>,
     /// Whose turn it is where requests wait.
-    pub place: &'a Place,
+    pub queue_key: &'a Place,
+    /// Tokens that it may use, prompt and completion together.
+    pub expected_tokens: u64,
 }
 
-impl Order<'_> {
+impl ModelRequest<'_> {
     /// What the client sees of an answer in another format than the backend's.
     #[must_use]
-    pub fn shown(&self, alias: &str, legacy_functions: bool) -> Shown {
+    pub fn shown(&self, legacy_functions: bool) -> Shown {
         Shown {
             id: format!("{}{}", self.context.format.id_prefix(), self.context.id.0.simple()),
-            model: alias.to_owned(),
-            created_s: u64::try_from(event::now_ms() / 1_000).unwrap_or(0),
+            model: self.model.alias.to_string(),
+            created_s: u64::try_from(now_ms() / 1_000).unwrap_or(0),
             legacy_functions,
         }
     }

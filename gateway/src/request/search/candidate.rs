@@ -12,12 +12,12 @@ use tollgate_backends::InFlight;
 use tollgate_crossing::crossing::Outgoing;
 use tollgate_crossing::{Crossing, Wire};
 use tollgate_formats::view::Change;
-use tollgate_runtime::snapshot::{Model, Target};
+use tollgate_runtime::snapshot::Target;
 
-use super::order::Order;
-use super::several::Several;
-use super::stored;
 use crate::error::GatewayError;
+use crate::request::model_request::ModelRequest;
+use crate::request::several::Several;
+use crate::request::stored_answers;
 
 /// A target that may be called now.
 pub(super) struct Candidate<'a> {
@@ -53,27 +53,31 @@ impl<'a> Candidate<'a> {
     /// # Errors
     /// When its backend has no such API, or its format cannot carry the request.
     pub(super) fn prepare(
-        order: &Order<'_>,
-        model: &Model,
+        request: &ModelRequest<'_>,
         target: &'a Target,
         in_flight: InFlight,
         permit: Option<Permit>,
     ) -> Result<Self, GatewayError> {
-        let client = order.context.format;
+        let client = request.context.format;
         let backend = &target.backend;
         let unserved = || GatewayError::UnsupportedOperation {
-            model: Arc::clone(&model.alias),
+            model: Arc::clone(&request.model.alias),
             operation: client.as_str(),
         };
         let wire = Wire::of(backend.format, client, backend.serves_responses).ok_or_else(unserved)?;
         let crossing = Crossing { client, wire };
-        let uri = target.endpoints.uri(wire, order.view.stream).ok_or_else(unserved)?.clone();
+        let uri = target.endpoints.uri(wire, request.view.stream).ok_or_else(unserved)?.clone();
         let mut extra: SmallVec<[Change; 1]> = SmallVec::new();
         if crossing.is_native() {
-            extra.extend(order.continues.map(stored::change));
+            extra.extend(request.continues.map(stored_answers::change));
         }
-        let Outgoing { body, dropped, legacy_functions, embeddings } =
-            crossing.request(order.view, order.body, &target.model, model.on_unmappable, extra)?;
+        let Outgoing { body, dropped, legacy_functions, embeddings } = crossing.request(
+            request.view,
+            request.body,
+            &target.model,
+            request.model.on_unmappable,
+            extra,
+        )?;
         let several = embeddings.map(|embeddings| Rc::new(Several::new(embeddings)));
         let callee = Callee { target, crossing, uri, body, dropped, legacy_functions, several };
         Ok(Self { callee, in_flight, permit })

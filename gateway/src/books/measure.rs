@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tollgate_crossing::{ClientFormat, prompt};
-use tollgate_formats::Usage;
+use tollgate_formats::{Reported, Usage};
 use tollgate_schemas::tokens::{TokenClass, UsageLine};
 use tollgate_schemas::usage::UsageSource;
 use tollgate_tokens::{Budget, Count, count_text_within};
@@ -17,14 +17,25 @@ const KEEP_PROMPT_BYTES: usize = 16 << 10;
 /// Bytes of JSON per prompt token in an estimate: English text in chat messages comes to about 4.5.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// What is remembered of a prompt for the case that nobody reports its size.
+/// What a call is measured by where its provider does not report.
+#[derive(Debug)]
+pub enum Basis {
+    /// Tokens, counted by the gateway.
+    Tokens(Prompt),
+    /// The request itself: what media come to in tokens only their models know.
+    Request,
+    /// The request and its bytes: what is passed through without being understood.
+    Traffic(Arc<Traffic>),
+    /// Nothing: the call uses no model.
+    Free,
+}
+
+/// What is remembered of a prompt.
 #[derive(Debug)]
 pub struct Prompt {
     client: ClientFormat,
     body: Option<Bytes>,
     estimate: u64,
-    /// In place of both where a request is passed through.
-    traffic: Option<Arc<Traffic>>,
 }
 
 /// What an attempt produced, as far as it is known.
@@ -60,44 +71,46 @@ impl Measure {
     }
 }
 
-impl Prompt {
-    /// Remembers a request's body.
+impl Basis {
+    /// Of a request in this format.
     #[must_use]
     pub fn of(client: ClientFormat, body: &Bytes) -> Self {
-        if matches!(client, ClientFormat::Media(_)) {
-            return Self { client, body: None, estimate: 1, traffic: None };
+        if client.is_media() {
+            return Self::Request;
         }
-        let estimate = (body.len() as u64).div_ceil(BYTES_PER_TOKEN);
-        let body = (body.len() <= KEEP_PROMPT_BYTES).then(|| body.clone());
-        Self { client, body, estimate, traffic: None }
+        let body_kept = (body.len() <= KEEP_PROMPT_BYTES).then(|| body.clone());
+        Self::Tokens(Prompt { client, body: body_kept, estimate: estimated_tokens(body.len()) })
     }
 
-    /// A request that nobody can count the tokens of: what goes to and fro is counted instead.
+    /// What the call uses at least, as far as that is known before it is made.
     #[must_use]
-    pub fn passed(traffic: Arc<Traffic>) -> Self {
-        Self { client: ClientFormat::Chat, body: None, estimate: 0, traffic: Some(traffic) }
+    pub fn at_least(&self) -> Option<UsageLine> {
+        match self {
+            Self::Tokens(prompt) => {
+                Some(UsageLine { class: prompt.client.prompt_class(), qty: prompt.estimate })
+            }
+            Self::Request | Self::Traffic(_) => Some(ONE_REQUEST),
+            Self::Free => None,
+        }
     }
 
-    /// Tokens by size alone; of a request about media the request itself.
-    #[must_use]
-    pub fn estimate(&self) -> u64 {
-        self.estimate
-    }
-
-    /// Forgets the body once the provider has reported.
+    /// Forgets the prompt once the provider has reported it.
     pub fn release(&mut self) {
-        self.body = None;
-    }
-
-    /// What is counted in place of tokens; none where those are.
-    fn in_place_of_tokens(&self) -> Option<Vec<UsageLine>> {
-        let request = || vec![UsageLine { class: TokenClass::Request, qty: 1 }];
-        match &self.traffic {
-            Some(traffic) => Some(traffic.lines()),
-            None => matches!(self.client, ClientFormat::Media(_)).then(request),
+        if let Self::Tokens(prompt) = self {
+            prompt.body = None;
         }
     }
+}
 
+const ONE_REQUEST: UsageLine = UsageLine { class: TokenClass::Request, qty: 1 };
+
+/// Tokens of a body of JSON by its size alone.
+#[must_use]
+pub fn estimated_tokens(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(BYTES_PER_TOKEN)
+}
+
+impl Prompt {
     fn count(&self, model: &str) -> Count {
         let counted =
             self.body.as_ref().and_then(|body| prompt::count(self.client, model, body, Budget::inline()));
@@ -105,25 +118,54 @@ impl Prompt {
     }
 }
 
-/// The provider's report where there is one, else a count of what went through the gateway, else nothing.
+/// The provider's report as far as it goes, completed by a count of what went through the gateway, else nothing.
 #[must_use]
-pub fn measure(prompt: &Prompt, model: &str, produced: Produced<'_>) -> Measure {
-    if let Some(usage) = produced.usage {
-        let source =
-            if produced.complete { UsageSource::ProviderFinal } else { UsageSource::ProviderPartial };
-        return Measure { lines: usage.lines().to_vec(), source };
+pub fn measure(basis: &Basis, model: &str, produced: Produced<'_>) -> Measure {
+    match produced.usage {
+        Some(usage) => reported(basis, model, usage, produced),
+        None if produced.prompt_sent => unreported(basis, model, produced),
+        None => Measure { lines: Vec::new(), source: UsageSource::None },
     }
-    if !produced.prompt_sent {
-        return Measure { lines: Vec::new(), source: UsageSource::None };
+}
+
+/// A report that is final is believed, also where it says zero. What it leaves open is counted: a provider that says
+/// how long an answer is with its last event has said nothing yet of one that was cut.
+fn reported(basis: &Basis, model: &str, mut usage: Usage, produced: Produced<'_>) -> Measure {
+    let mut counted: Option<Count> = None;
+    if let Basis::Tokens(prompt) = basis {
+        if usage.lacks_input() {
+            let input = prompt.count(model);
+            let line = UsageLine { class: prompt.client.prompt_class(), qty: input.tokens };
+            if usage.complete_input(line) {
+                counted = Some(input);
+            }
+        }
+        if usage.output_reported != Reported::Final {
+            let output = produced.count(model);
+            if usage.complete_output(output.tokens) {
+                counted = Some(counted.map_or(output, |input| input + output));
+            }
+        }
     }
-    if let Some(lines) = prompt.in_place_of_tokens() {
-        return Measure { lines, source: UsageSource::Counted };
-    }
-    let input = prompt.count(model);
-    let mut output = count_text_within(model, produced.text, Budget::inline());
-    if produced.text_beyond > 0 {
-        output = Count { tokens: output.tokens + produced.text_beyond / BYTES_PER_TOKEN, exact: false };
-    }
+    let source = match counted {
+        Some(count) if count.exact => UsageSource::Counted,
+        Some(_) => UsageSource::Estimated,
+        None if produced.complete => UsageSource::ProviderFinal,
+        None => UsageSource::ProviderPartial,
+    };
+    Measure { lines: usage.lines().to_vec(), source }
+}
+
+fn unreported(basis: &Basis, model: &str, produced: Produced<'_>) -> Measure {
+    let prompt = match basis {
+        Basis::Tokens(prompt) => prompt,
+        Basis::Request => return Measure { lines: vec![ONE_REQUEST], source: UsageSource::Counted },
+        Basis::Traffic(traffic) => {
+            return Measure { lines: traffic.lines(), source: UsageSource::Counted };
+        }
+        Basis::Free => return Measure { lines: Vec::new(), source: UsageSource::None },
+    };
+    let (input, output) = (prompt.count(model), produced.count(model));
     let lines = [(prompt.client.prompt_class(), input.tokens), (TokenClass::Output, output.tokens)];
     Measure {
         lines: lines
@@ -135,19 +177,30 @@ pub fn measure(prompt: &Prompt, model: &str, produced: Produced<'_>) -> Measure 
     }
 }
 
+impl Produced<'_> {
+    /// Tokens of the text that was generated.
+    fn count(&self, model: &str) -> Count {
+        let kept = count_text_within(model, self.text, Budget::inline());
+        match self.text_beyond {
+            0 => kept,
+            beyond => Count { tokens: kept.tokens + beyond / BYTES_PER_TOKEN, exact: false },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn prompt() -> Prompt {
-        Prompt::of(
+    fn prompt() -> Basis {
+        Basis::of(
             ClientFormat::Chat,
             &Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"Say hi"}]}"#),
         )
     }
 
     fn reported() -> Usage {
-        Usage { input: 9, ..Usage::default() }
+        Usage { input: 9, ..Usage::reported() }
     }
 
     #[test]
@@ -171,6 +224,31 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_was_cut_before_its_report_is_counted_beside_the_reported_prompt() {
+        let usage = Usage { input: 7, input_reported: Reported::Running, ..Usage::default() };
+        let produced =
+            Produced { usage: Some(usage), text: "Hello there", prompt_sent: true, ..Produced::default() };
+        let measure = measure(&prompt(), "gpt-4o", produced);
+        let lines: Vec<_> = measure.lines.iter().map(|line| (line.class, line.qty)).collect();
+        assert_eq!(lines, [(TokenClass::Input, 7), (TokenClass::Output, 2)]);
+        assert_eq!(measure.source, UsageSource::Counted);
+    }
+
+    #[test]
+    fn a_running_report_that_says_more_than_was_relayed_is_kept() {
+        let usage = Usage { output: 40, ..reported() }.running();
+        let produced = Produced { usage: Some(usage), text: "Hi", prompt_sent: true, ..Produced::default() };
+        let measure = measure(&prompt(), "gpt-4o", produced);
+        assert_eq!((measure.total(), measure.source), (49, UsageSource::ProviderPartial));
+    }
+
+    #[test]
+    fn a_call_that_uses_no_model_has_no_lines() {
+        let measure = measure(&Basis::Free, "", Produced { prompt_sent: true, ..Produced::default() });
+        assert_eq!((measure.lines.len(), measure.source), (0, UsageSource::None));
+    }
+
+    #[test]
     fn without_a_report_both_sides_are_counted() {
         let produced = Produced { text: "Hello there", prompt_sent: true, ..Produced::default() };
         let measure = measure(&prompt(), "gpt-4o", produced);
@@ -181,7 +259,7 @@ mod tests {
     #[test]
     fn inputs_of_embeddings_are_counted_in_their_own_class() {
         let body = Bytes::from_static(br#"{"model":"m","input":"Hello there"}"#);
-        let prompt = Prompt::of(ClientFormat::Embeddings, &body);
+        let prompt = Basis::of(ClientFormat::Embeddings, &body);
         let produced = Produced { prompt_sent: true, ..Produced::default() };
         let measure = measure(&prompt, "text-embedding-3-small", produced);
         assert_eq!(measure.lines, [UsageLine { class: TokenClass::Embedding, qty: 2 }]);
@@ -196,7 +274,7 @@ mod tests {
     #[test]
     fn a_request_about_media_counts_itself_and_charges_no_limit() {
         let kind = tollgate_formats::openai_media::MediaKind::Speech;
-        let prompt = Prompt::of(ClientFormat::Media(kind), &Bytes::from_static(b"{}"));
+        let prompt = Basis::of(ClientFormat::Media(kind), &Bytes::from_static(b"{}"));
         let measure = measure(&prompt, "tts-1", Produced { prompt_sent: true, ..Produced::default() });
         assert_eq!(measure.lines, [UsageLine { class: TokenClass::Request, qty: 1 }]);
         assert_eq!((measure.total(), measure.source), (0, UsageSource::Counted));
@@ -206,7 +284,7 @@ mod tests {
     fn what_passes_is_counted_unless_the_provider_reports() {
         let traffic = Arc::new(Traffic::of_body(7));
         traffic.answered(11);
-        let prompt = Prompt::passed(traffic);
+        let prompt = Basis::Traffic(traffic);
         let sent = Produced { prompt_sent: true, ..Produced::default() };
         let counted = measure(&prompt, "", sent);
         assert_eq!(counted.lines.iter().map(|line| line.qty).collect::<Vec<_>>(), [1, 7, 11]);

@@ -14,7 +14,7 @@ use tollgate_formats::exchange::{StreamDecoder, StreamEvent};
 use tollgate_formats::openai_media::usage::Along;
 use tollgate_formats::sse::{Splitter, Verdict};
 
-use super::measure::Produced;
+use crate::books::measure::Produced;
 use crate::headers::has_type;
 
 /// Reads one answer along.

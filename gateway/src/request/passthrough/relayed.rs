@@ -10,30 +10,42 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
+use futures_core::Stream;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame};
 use tokio::time::Sleep;
 use tollgate_backends::backend::Backend;
 use tollgate_backends::{AttemptClass, FailureKind, outcome, retry_after};
+use tollgate_base::time::now_ms;
 
-use super::attempt::{Attempt, Ending};
-use super::event::now_ms;
-use super::guard::RequestGuard;
-use super::measure::Produced;
 use super::observer::Observer;
-use super::traffic::Traffic;
-use crate::request::pump::Pump;
+use super::pump::Pump;
+use crate::books::attempt::Attempt;
+use crate::books::ending::Ending;
+use crate::books::measure::Produced;
+use crate::books::traffic::Traffic;
+use crate::request::guard::RequestGuard;
 
-/// An answer that passes.
-pub struct Passed<B> {
+/// How long a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// There is none.
+    None,
+    /// So many bytes.
+    Known(u64),
+    /// Nobody says.
+    Unknown,
+}
+
+/// An answer that is relayed.
+pub struct Relayed<B> {
     upstream: B,
-    size: BodySize,
+    size: Length,
     attempt: Attempt,
     observer: Observer,
-    verdict: Verdict,
+    head: HeadClass,
     traffic: Option<Arc<Traffic>>,
     idle_timeout: Duration,
     last_bytes: Instant,
@@ -48,14 +60,14 @@ pub struct Passed<B> {
 
 /// What the head of an answer says about the attempt.
 #[derive(Debug, Clone, Copy)]
-pub struct Verdict {
+struct HeadClass {
     status: StatusCode,
     class: AttemptClass,
     retry_after: Option<Duration>,
 }
 
 /// What an answer is relayed with.
-pub struct Relayed {
+pub struct RelayedParts {
     /// Its books.
     pub attempt: Attempt,
     /// Reads it along.
@@ -70,7 +82,7 @@ pub struct Relayed {
     pub cut_at: Instant,
 }
 
-impl Verdict {
+impl HeadClass {
     /// Of an answer's head. The caller chose the path, so that 401 and 403 say nothing about the backend.
     #[must_use]
     pub fn of(head: &http::response::Parts) -> Self {
@@ -94,23 +106,20 @@ impl Verdict {
         let ending = match self.class {
             _ if status < 400 => Ending::ok(status, observer.produced()),
             AttemptClass::Failure(kind) => Ending::failed(kind, status, "backend_error", Produced::default()),
-            _ => {
-                let kind = FailureKind::Status(status);
-                Ending::failed(kind, status, "backend_refused", Produced::default())
-            }
+            class => Ending::backend_refused(status, class, Produced::default()),
         };
         Ending { class: self.class, retry_after: self.retry_after, ..ending }
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Passed<B>
+impl<B: Body<Data = Bytes> + Unpin> Relayed<B>
 where
     B::Error: fmt::Display,
 {
     /// Begins to relay an answer with this head.
     #[must_use]
-    pub fn new(head: &http::response::Parts, upstream: B, backend: &Backend, relayed: Relayed) -> Self {
-        let Relayed { mut attempt, observer, traffic, upload, guard, cut_at } = relayed;
+    pub fn new(head: &http::response::Parts, upstream: B, backend: &Backend, relayed: RelayedParts) -> Self {
+        let RelayedParts { mut attempt, observer, traffic, upload, guard, cut_at } = relayed;
         if observer.is_stream() {
             attempt.set_stream();
         }
@@ -118,7 +127,7 @@ where
         let first = (now + backend.idle_timeout).min(cut_at);
         let mut passed = Self {
             size: size_of(head, upstream.is_end_stream()),
-            verdict: Verdict::of(head),
+            head: HeadClass::of(head),
             upstream,
             attempt,
             observer,
@@ -137,6 +146,12 @@ where
             passed.settle();
         }
         passed
+    }
+
+    /// How long its body is.
+    #[must_use]
+    pub fn length(&self) -> Length {
+        self.size
     }
 
     /// The answer is complete: its event is in the spool before the client can know.
@@ -158,20 +173,18 @@ where
         if let Some(model) = self.observer.model().filter(|_| self.attempt.event().call.model.is_empty()) {
             self.attempt.set_model(model);
         }
-        self.attempt.end(self.verdict.ending(&self.observer));
+        self.attempt.end(self.head.ending(&self.observer));
     }
 
     /// The answer will not be complete.
     fn fail(&mut self, kind: FailureKind, code: &'static str) -> io::Error {
         self.ended = true;
         if !std::mem::replace(&mut self.settled, true) {
-            let (status, produced) = (self.verdict.status.as_u16(), self.observer.produced());
+            let (status, produced) = (self.head.status.as_u16(), self.observer.produced());
             // A client that broke off its own request is no failure of the backend's.
             let by_client = self.upload.as_ref().and_then(Pump::failure);
             self.attempt.end(match by_client {
-                Some(error) => {
-                    Ending { error_code: Some(error.class().code), ..Ending::client_abort(status, produced) }
-                }
+                Some(error) => Ending::upload_broke_off(status, error.class().code, produced),
                 None => Ending::failed(kind, status, code, produced),
             });
         }
@@ -230,15 +243,11 @@ where
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> MessageBody for Passed<B>
+impl<B: Body<Data = Bytes> + Unpin> Stream for Relayed<B>
 where
     B::Error: fmt::Display,
 {
-    type Error = io::Error;
-
-    fn size(&self) -> BodySize {
-        self.size
-    }
+    type Item = io::Result<Bytes>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let this = self.get_mut();
@@ -258,10 +267,10 @@ where
     }
 }
 
-impl<B> Drop for Passed<B> {
+impl<B> Drop for Relayed<B> {
     fn drop(&mut self) {
         if !self.settled {
-            let status = self.verdict.status.as_u16();
+            let status = self.head.status.as_u16();
             self.attempt.end(Ending::client_abort(status, self.observer.produced()));
         }
     }
@@ -269,14 +278,14 @@ impl<B> Drop for Passed<B> {
 
 /// The length that was announced, also where no body follows (HEAD); else none if there is no body. What 304
 /// announces is the length of another answer, and stays among its headers.
-fn size_of(head: &http::response::Parts, is_empty: bool) -> BodySize {
+fn size_of(head: &http::response::Parts, is_empty: bool) -> Length {
     if head.status == StatusCode::NOT_MODIFIED {
-        return BodySize::None;
+        return Length::None;
     }
     let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     match announced {
-        Some(length) => BodySize::Sized(length),
-        None if is_empty => BodySize::None,
-        None => BodySize::Stream,
+        Some(length) => Length::Known(length),
+        None if is_empty => Length::None,
+        None => Length::Unknown,
     }
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tollgate_runtime::resiliency::Hedging;
 
-use super::Search;
+use super::candidate::Callee;
+use super::open_call::{OpenCall, Unseen};
+use super::race::{Lane, race};
+use super::verdict::is_final;
+use super::{Reply, Search};
+use crate::books::attempt::Attempt;
+use crate::books::ending::Ending;
 use crate::policies::token_limit::Reserved;
-use crate::request::attempt::{Attempt, Ending};
-use crate::request::call::{Call, Unseen};
-use crate::request::candidate::Callee;
-use crate::request::hedge::{Lane, race};
-use crate::request::reply::Reply;
-use crate::request::verdict::decides;
 
 impl<'a> Search<'a> {
     /// A call that may go on without its client.
@@ -23,19 +23,19 @@ impl<'a> Search<'a> {
     }
 
     /// The same with the books beside it; `drained` where it may go on without its client.
-    fn call(&self, callee: &Callee<'_>, attempt: Attempt, drained: bool) -> Call {
+    fn call(&self, callee: &Callee<'_>, attempt: Attempt, drained: bool) -> OpenCall {
         let drained = drained && callee.several.is_none();
-        let drains = self.model.resiliency.drains.as_ref().filter(|_| drained);
-        let server = &self.order.context.snapshot.server;
+        let drains = self.request.model.resiliency.drains.as_ref().filter(|_| drained);
+        let server = &self.request.context.snapshot.server;
         let unseen = || Unseen {
             backend: Arc::clone(&callee.target.backend),
             crossing: callee.crossing,
-            request_id: self.order.context.id,
+            request_id: self.request.context.id,
             max_answer: server.max_answer.as_usize(),
             max_event: server.max_event.as_usize(),
         };
         let unseen = drains.map(|drains| (drains.clone(), unseen()));
-        Call::new(attempt, self.post(callee).boxed_local(), unseen)
+        OpenCall::new(attempt, self.post(callee).boxed_local(), unseen)
     }
 
     /// A call that is joined by a second one to another target when it is slow.
@@ -53,12 +53,12 @@ impl<'a> Search<'a> {
         };
         let mut other = None;
         let second = || self.second_call(hedging, &mut other);
-        let raced = race(first, patience, second, |(_, answered)| decides(answered)).await;
+        let raced = race(first, patience, second, |(_, answered)| is_final(answered)).await;
         let (Some(second), Some(other)) = (raced.second, other) else {
             return self.won(target, raced.first).await;
         };
         // The one that lost is closed first: its reservation goes on to the other.
-        let first_won = matches!(&raced.first, Lane::Ended((_, answered)) if decides(answered));
+        let first_won = matches!(&raced.first, Lane::Ended((_, answered)) if is_final(answered));
         if first_won {
             self.lost(other, second).await;
             self.won(target, raced.first).await
@@ -69,7 +69,7 @@ impl<'a> Search<'a> {
     }
 
     /// A hedge to the next target that admits it, if there may be one.
-    fn second_call(&mut self, hedging: &Hedging, other: &mut Option<Callee<'a>>) -> Option<Call> {
+    fn second_call(&mut self, hedging: &Hedging, other: &mut Option<Callee<'a>>) -> Option<OpenCall> {
         if !hedging.budget.take() {
             return None;
         }
@@ -87,7 +87,7 @@ impl<'a> Search<'a> {
     }
 
     /// Closes the books of the call that did not win.
-    async fn lost(&mut self, target: Callee<'a>, lane: Lane<Call>) {
+    async fn lost(&mut self, target: Callee<'a>, lane: Lane<OpenCall>) {
         match lane {
             Lane::Ended((attempt, answered)) => {
                 // It failed before the other one decided.
@@ -102,7 +102,7 @@ impl<'a> Search<'a> {
     }
 
     /// Goes on with the call that won, or failed last.
-    async fn won(&mut self, target: Callee<'a>, lane: Lane<Call>) -> Option<Reply<'a>> {
+    async fn won(&mut self, target: Callee<'a>, lane: Lane<OpenCall>) -> Option<Reply<'a>> {
         let Lane::Ended((mut attempt, answered)) = lane else { return None };
         let carried = std::mem::take(&mut self.reserved);
         if !carried.is_empty() {

@@ -5,12 +5,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_rt::task::JoinHandle;
-use actix_web::web;
+use tokio::task::JoinHandle;
 use tollgate_backends::upload::UploadSender;
 
-use super::body::next_chunk;
 use crate::error::GatewayError;
+use crate::request::body::{IncomingBody, next_chunk};
 
 /// Moves a body to its end. Dropped, it stops.
 pub struct Pump {
@@ -21,12 +20,12 @@ pub struct Pump {
 impl Pump {
     /// Begins. The client may be silent for so long.
     #[must_use]
-    pub fn start(mut payload: web::Payload, silence: Duration, sender: UploadSender) -> Self {
+    pub fn start(mut incoming: IncomingBody, silence: Duration, sender: UploadSender) -> Self {
         let failure: Rc<RefCell<Option<GatewayError>>> = Rc::default();
         let noted = Rc::clone(&failure);
-        let task = actix_rt::spawn(async move {
+        let task = tokio::task::spawn_local(async move {
             loop {
-                match next_chunk(&mut payload, silence).await {
+                match next_chunk(&mut incoming, silence).await {
                     Ok(Some(chunk)) => {
                         if sender.send(chunk).await.is_err() {
                             return;

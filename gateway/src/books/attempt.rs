@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use tollgate_admission::Permit;
 use tollgate_backends::retry_after::RateHeaders;
-use tollgate_backends::{AttemptClass, AttemptOutcome, FailureKind, InFlight};
+use tollgate_backends::{AttemptOutcome, InFlight};
+use tollgate_base::time::now_ms;
 use tollgate_ledger::{IntentTicket, LedgerError};
-use tollgate_schemas::ids::EventId;
-use tollgate_schemas::usage::{Outcome, UsageEvent, VERSION_FINAL};
+use tollgate_schemas::usage::{UsageEvent, VERSION_FINAL};
 
-use super::event::now_ms;
-use super::measure::{Measure, Produced, Prompt, measure};
+use super::ending::Ending;
+use super::measure::{Basis, Measure, measure};
 use crate::gateway::Gateway;
 use crate::policies::token_limit::Reserved;
 
@@ -24,7 +24,7 @@ pub struct Attempt {
     gateway: Arc<Gateway>,
     event: Box<UsageEvent>,
     open: Option<Open>,
-    prompt: Prompt,
+    basis: Basis,
     started: Instant,
     first_byte: Option<Duration>,
 }
@@ -38,73 +38,6 @@ struct Open {
     permit: Option<Permit>,
 }
 
-/// How an attempt ended.
-#[derive(Debug, Clone, Copy)]
-pub struct Ending<'a> {
-    /// For the ledger.
-    pub outcome: Outcome,
-    /// Status the client saw; 0 where none was sent.
-    pub status: u16,
-    /// Stable code of the error, where there was one.
-    pub error_code: Option<&'static str>,
-    /// For the circuit.
-    pub class: AttemptClass,
-    /// How long the backend asked to be left alone.
-    pub retry_after: Option<Duration>,
-    /// What it produced.
-    pub produced: Produced<'a>,
-}
-
-impl<'a> Ending<'a> {
-    /// The answer reached its end.
-    #[must_use]
-    pub fn ok(status: u16, produced: Produced<'a>) -> Self {
-        Self {
-            outcome: Outcome::Ok,
-            status,
-            error_code: None,
-            class: AttemptClass::Success,
-            retry_after: None,
-            produced,
-        }
-    }
-
-    /// The backend failed.
-    #[must_use]
-    pub fn failed(kind: FailureKind, status: u16, code: &'static str, produced: Produced<'a>) -> Self {
-        Self {
-            outcome: Outcome::UpstreamError,
-            status,
-            error_code: Some(code),
-            class: AttemptClass::Failure(kind),
-            retry_after: None,
-            produced,
-        }
-    }
-
-    /// The client went away.
-    #[must_use]
-    pub fn client_abort(status: u16, produced: Produced<'a>) -> Self {
-        Self {
-            outcome: Outcome::ClientAbort,
-            status,
-            error_code: None,
-            class: AttemptClass::Neutral,
-            retry_after: None,
-            produced,
-        }
-    }
-}
-
-impl Ending<'_> {
-    /// Another call for the same request answered first. The model may have read the prompt by then.
-    #[must_use]
-    pub fn hedge_lost() -> Self {
-        let produced = Produced { prompt_sent: true, ..Produced::default() };
-        Self { outcome: Outcome::HedgeLost, ..Self::client_abort(0, produced) }
-    }
-}
-
 impl Attempt {
     /// Opens the books: the intent is in the spool when this returns. Gives the reservation back when the
     /// ledger refuses.
@@ -114,7 +47,7 @@ impl Attempt {
     pub fn open(
         gateway: Arc<Gateway>,
         event: UsageEvent,
-        prompt: Prompt,
+        basis: Basis,
         in_flight: InFlight,
         reserved: Reserved,
         traceparent: Option<&str>,
@@ -125,16 +58,10 @@ impl Attempt {
             gateway,
             event: Box::new(event),
             open: Some(open),
-            prompt,
+            basis,
             started: Instant::now(),
             first_byte: None,
         })
-    }
-
-    /// The id of its usage event.
-    #[must_use]
-    pub fn event_id(&self) -> EventId {
-        self.event.event_id
     }
 
     /// The event as it stands.
@@ -174,7 +101,7 @@ impl Attempt {
 
     /// Forgets the prompt: the provider has reported.
     pub fn release_prompt(&mut self) {
-        self.prompt.release();
+        self.basis.release();
     }
 
     /// Keeps a place at the backend until the attempt ends.
@@ -212,7 +139,7 @@ impl Attempt {
 
     fn close(&mut self, ending: Ending<'_>) -> Option<(Reserved, u64)> {
         let Open { ticket, in_flight, reserved, permit: _permit } = self.open.take()?;
-        let measured = measure(&self.prompt, &self.event.call.model, ending.produced);
+        let measured = measure(&self.basis, &self.event.call.model, ending.produced);
         let charged = measured.total();
         let latency = self.started.elapsed();
         self.write_ending(&ending, measured, latency);
@@ -248,10 +175,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if self.open.is_some() {
-            // Dropped while waiting for the backend: the client went away, or a bug unwinds through here.
-            let outcome = if std::thread::panicking() { Outcome::GatewayError } else { Outcome::ClientAbort };
-            let sent = Produced { prompt_sent: true, ..Produced::default() };
-            self.end(Ending { outcome, ..Ending::client_abort(0, sent) });
+            self.end(Ending::abandoned(std::thread::panicking()));
         }
     }
 }

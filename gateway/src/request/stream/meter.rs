@@ -3,7 +3,7 @@
 use tollgate_formats::exchange::{Delta, PartStart, Stop, StreamEvent};
 use tollgate_formats::{ProviderError, Usage};
 
-use super::measure::Produced;
+use crate::books::measure::Produced;
 
 /// Generated text kept for counting, bytes; what goes beyond is estimated.
 const KEEP_TEXT_BYTES: usize = 64 << 10;
@@ -74,10 +74,10 @@ impl Meter {
         self.failure.as_ref()
     }
 
-    /// Whether the provider has reported usage.
+    /// Whether the provider has said how long the prompt is.
     #[must_use]
-    pub fn has_usage(&self) -> bool {
-        self.usage.is_some()
+    pub fn knows_prompt(&self) -> bool {
+        self.usage.is_some_and(|usage| !usage.lacks_input())
     }
 
     /// Why the model stopped, once it did.
@@ -127,7 +127,7 @@ mod tests {
         meter.begin_event();
         assert!(!meter.was_only_usage());
         meter.read(&StreamEvent::Usage(Usage { output: 2, ..Usage::default() }));
-        assert!(meter.was_only_usage() && meter.has_usage());
+        assert!(meter.was_only_usage());
         meter.begin_event();
         meter.read(&text("x"));
         meter.read(&StreamEvent::Usage(Usage { output: 3, ..Usage::default() }));

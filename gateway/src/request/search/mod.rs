@@ -13,47 +13,77 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tollgate_admission::Admission;
 use tollgate_backends::InFlight;
-use tollgate_backends::call::CallError;
+use tollgate_backends::call::{CallError, CallResult};
 use tollgate_backends::routing::affinity::Session;
-use tollgate_backends::routing::balance::Order as Places;
+use tollgate_backends::routing::balance::Order as CandidateOrder;
 use tollgate_backends::routing::{self, Pick};
-use tollgate_crossing::ClientFormat;
+use tollgate_base::errors::chain;
 use tollgate_crossing::prompt::expect_counts;
+use tollgate_limits::Balance;
 use tollgate_runtime::snapshot::{Model, Target};
 
-use self::failures::{Failures, chain};
-use super::attempt::Attempt;
-use super::call::Answered;
-use super::candidate::{Callee, Candidate};
-use super::measure::Prompt;
-use super::order::Order;
-use super::reply::{Answering, Reply, Served};
-use super::verdict::{Unanswered, Verdict, judge};
-use super::{event, first_byte, several, stored};
+use self::candidate::{Callee, Candidate};
+use self::failures::Failures;
+use self::verdict::{CallVerdict, judge};
+use super::DEFAULT_RETRY_AFTER;
+use super::answer::{Refusal, Served};
+use super::failure::Unanswered;
+use super::first_byte::{self, AnswerStart};
+use super::model_request::ModelRequest;
+use super::open_answer::OpenAnswer;
+use super::several::CallSite;
+use super::stored_answers;
+use crate::books::attempt::Attempt;
+use crate::books::event;
+use crate::books::measure::Basis;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::policies::token_limit::Reserved;
 
+mod candidate;
 mod failures;
 mod hedging;
+mod open_call;
+mod race;
+mod verdict;
+
+/// What a search for an answer ends with: a backend answered.
+pub enum Reply<'a> {
+    /// It does what was asked.
+    Answer {
+        /// The answer, or its beginning.
+        start: AnswerStart<'a>,
+        /// The limit with the least left, for the client's headers.
+        limit: Option<Balance>,
+        /// For the client's headers.
+        served: Served,
+    },
+    /// It refuses the request itself.
+    Refusal {
+        /// What it says.
+        refusal: Refusal,
+        /// For the client's headers.
+        served: Served,
+    },
+}
 
 /// Tries the candidates of `model` until there is something of an answer for the client.
 ///
 /// # Errors
 /// The last failure when none does; [`GatewayError::RateLimited`] when all of them were at their rate limits,
 /// [`GatewayError::NoBackend`] when none could be tried.
-pub(super) async fn first_answer<'a>(
+pub async fn first_answer<'a>(
     worker: &'a Worker,
-    order: &'a Order<'a>,
-    model: &'a Model,
+    request: &'a ModelRequest<'a>,
     reserved: Reserved,
 ) -> Result<Reply<'a>, GatewayError> {
-    let session = session(worker, order, model);
-    let tokens = expected_tokens(order);
+    let model = request.model;
+    let session = session(worker, request);
+    let tokens = request.expected_tokens;
     let pick = Pick { random: rand::random(), session: session.as_ref().map(|session| session.hash), tokens };
     let mut search = Search {
         worker,
-        order,
+        request,
         model,
         tokens,
         places: routing::candidates(&model.route, pick).into_iter(),
@@ -71,29 +101,22 @@ pub(super) async fn first_answer<'a>(
 }
 
 /// The session of the request, where the alias looks for one.
-fn session(worker: &Worker, order: &Order<'_>, model: &Model) -> Option<Session> {
-    let affinity = model.resiliency.affinity.as_ref()?;
-    affinity.session(&order.facts).unwrap_or_else(|error| {
+fn session(worker: &Worker, request: &ModelRequest<'_>) -> Option<Session> {
+    let affinity = request.model.resiliency.affinity.as_ref()?;
+    affinity.session(&request.facts).unwrap_or_else(|error| {
         worker.gateway.metrics.expression_failed();
-        tracing::debug!(request_id = %order.context.id, model = %model.alias, %error, "no affinity");
+        tracing::debug!(request_id = %request.context.id, model = %request.model.alias, %error, "no affinity");
         None
     })
-}
-
-/// Tokens that the request may use, prompt and completion together.
-fn expected_tokens(order: &Order<'_>) -> u64 {
-    let default_completion = order.context.snapshot.server.default_completion_tokens.0;
-    let completion = order.view.max_output_tokens.unwrap_or(default_completion);
-    Prompt::of(order.context.format, order.body).estimate().saturating_add(completion)
 }
 
 /// The search of one request for a target that answers.
 struct Search<'a> {
     worker: &'a Worker,
-    order: &'a Order<'a>,
+    request: &'a ModelRequest<'a>,
     model: &'a Model,
     tokens: u64,
-    places: <Places as IntoIterator>::IntoIter,
+    places: <CandidateOrder as IntoIterator>::IntoIter,
     /// Targets whose committed capacity had no room.
     passed_over: SmallVec<[usize; 8]>,
     /// Targets whose backends run as many requests as they may.
@@ -145,7 +168,7 @@ impl<'a> Search<'a> {
         let (targets, tokens) = (&self.model.targets, self.tokens);
         while let Some(place) = self.places.next() {
             let target = targets.get(place)?;
-            if self.order.continues.is_some_and(|at| !stored::is_at(at, target)) {
+            if self.request.continues.is_some_and(|at| !stored_answers::is_at(at, target)) {
                 continue;
             }
             match target.deployment.admit_for(tokens) {
@@ -161,8 +184,12 @@ impl<'a> Search<'a> {
         while !self.passed_over.is_empty() {
             let place = self.passed_over.remove(0);
             let target = &targets[place];
-            if let Ok(in_flight) = target.deployment.admit()
-                && let Some(candidate) = self.prepared(place, target, in_flight)
+            if let Ok(mut in_flight) = target.deployment.admit()
+                && let Some(candidate) = {
+                    // As the last resort it goes over what is committed, which counts all the same.
+                    in_flight.charge(tokens);
+                    self.prepared(place, target, in_flight)
+                }
             {
                 return Some(candidate);
             }
@@ -170,7 +197,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// A target with the request in its format; none when its format cannot carry it or its backend is full.
+    /// A target with the request in its format; `None` when its format cannot carry it or its backend is full.
     fn prepared(&mut self, place: usize, target: &'a Target, in_flight: InFlight) -> Option<Candidate<'a>> {
         let permit = match target.backend.admission.as_ref().map(Admission::try_enter) {
             None => None,
@@ -180,7 +207,7 @@ impl<'a> Search<'a> {
                 return None;
             }
         };
-        match Candidate::prepare(self.order, self.model, target, in_flight, permit) {
+        match Candidate::prepare(self.request, target, in_flight, permit) {
             Ok(candidate) => Some(candidate),
             Err(error) => {
                 self.failures.uncalled = Some(error);
@@ -191,16 +218,17 @@ impl<'a> Search<'a> {
 
     /// Waits a short time for a place at the first backend that was full.
     async fn wait_for_room(&mut self) -> Option<Candidate<'a>> {
-        let (model, order) = (self.model, self.order);
+        let (model, request) = (self.model, self.request);
         while !self.crowded.is_empty() {
             let target = model.targets.get(self.crowded.remove(0))?;
             let admission = target.backend.admission.as_ref()?;
-            let Ok(permit) = admission.enter(order.place).await else {
-                self.failures.uncalled = Some(GatewayError::Overloaded { retry_after: SOON });
+            let waited = tokio::time::timeout(self.time_left(), admission.enter(request.queue_key)).await;
+            let Ok(Ok(permit)) = waited else {
+                self.failures.uncalled = Some(GatewayError::Overloaded { retry_after: DEFAULT_RETRY_AFTER });
                 continue;
             };
             let Ok(in_flight) = target.deployment.admit() else { continue };
-            match Candidate::prepare(order, model, target, in_flight, Some(permit)) {
+            match Candidate::prepare(request, target, in_flight, Some(permit)) {
                 Ok(candidate) => return Some(candidate),
                 Err(error) => self.failures.uncalled = Some(error),
             }
@@ -210,7 +238,7 @@ impl<'a> Search<'a> {
 
     /// Time in which another call may begin and answer.
     fn time_left(&self) -> Duration {
-        self.model.resiliency.failover.deadline.0.saturating_sub(self.order.context.received.elapsed())
+        self.model.resiliency.failover.deadline.0.saturating_sub(self.request.context.received.elapsed())
     }
 
     /// Opens the books of the next call.
@@ -220,37 +248,40 @@ impl<'a> Search<'a> {
         reserved: Reserved,
     ) -> Result<(Callee<'a>, Attempt), GatewayError> {
         self.calls = self.calls.saturating_add(1);
-        self.order.context.attempts.set(self.calls);
-        let Self { worker, order, .. } = self;
+        self.request.context.attempts.set(self.calls);
+        let Self { worker, request, .. } = self;
         let Candidate { callee, in_flight, permit } = candidate;
-        if !matches!(order.context.format, ClientFormat::Media(_)) {
+        let format = request.context.format;
+        if !format.is_media() {
             expect_counts(callee.target.encoding);
         }
-        let prompt = Prompt::of(order.context.format, order.body);
+        let basis = Basis::of(format, request.body);
         let position = worker.gateway.ledger.next_position();
-        let event = event::intent(order.subject, callee.target, self.calls, position, prompt.estimate());
-        let trace = order.context.trace.header();
+        let Target { backend, model, variant, .. } = callee.target;
+        let called = event::Callee { backend, model, variant: variant.as_ref() };
+        let event = event::intent(request.events, called, self.calls, position, basis.at_least());
+        let trace = request.context.trace.header();
         let gateway = Arc::clone(&worker.gateway);
-        let mut attempt = Attempt::open(gateway, event, prompt, in_flight, reserved, Some(&trace))
+        let mut attempt = Attempt::open(gateway, event, basis, in_flight, reserved, Some(&trace))
             .map_err(GatewayError::Ledger)?;
         attempt.keep(permit);
-        attempt.set_gateway_time(order.context.received.elapsed());
+        attempt.set_gateway_time(request.context.received.elapsed());
         Ok((callee, attempt))
     }
 
     /// Calls a target and waits for the head of its answer.
-    fn post(&self, callee: &Callee<'_>) -> impl Future<Output = Answered> + use<> {
+    fn post(&self, callee: &Callee<'_>) -> impl Future<Output = CallResult> + use<> {
         let (caller, backend) = (Rc::clone(&self.worker.caller), Arc::clone(&callee.target.backend));
         let (uri, body) = (callee.uri.clone(), callee.body.clone());
-        let (headers, left) = (self.order.headers.clone(), self.time_left());
+        let (headers, left) = (self.request.headers.clone(), self.time_left());
         let several = callee.several.clone();
-        let max_answer = self.order.context.snapshot.server.max_answer.as_usize();
+        let max_answer = self.request.context.snapshot.server.max_answer.as_usize();
         async move {
             if let Some(several) = several {
                 let (caller, backend, uri, headers) = (&*caller, &*backend, &uri, &headers);
-                let place = several::Place { caller, backend, uri, headers, max_answer };
+                let site = CallSite { caller, backend, uri, headers, max_answer };
                 let bound = left.min(backend.total_timeout);
-                let before = Box::pin(several.call_before(&place));
+                let before = Box::pin(several.call_before(&site));
                 let called = tokio::time::timeout(bound, before).await;
                 if let Some(refusal) = called.unwrap_or(Err(CallError::FirstByteTimeout))? {
                     return Ok(refusal);
@@ -265,16 +296,16 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The reply that a call ended with; none when it failed, which is noted.
+    /// The reply that a call ended with; `None` when it failed, which is noted.
     async fn judged(
         &mut self,
         callee: Callee<'a>,
         attempt: Attempt,
-        answered: Answered,
+        answered: CallResult,
     ) -> Option<Reply<'a>> {
         let Callee { target, crossing, dropped, legacy_functions, several, .. } = callee;
         let names = || (Arc::clone(&target.backend.name), Arc::clone(&target.model));
-        let told = self.order.context.snapshot.server.backend_headers;
+        let told = self.request.context.snapshot.server.backend_headers;
         let served = Served {
             attempts: self.calls,
             target: told.then(names),
@@ -283,24 +314,24 @@ impl<'a> Search<'a> {
             dropped,
         };
         let spent = several.as_ref().and_then(|several| several.usage());
-        match judge(target, crossing, self.order.context.id, attempt, answered, spent).await {
-            Verdict::Answer(attempt, response) => {
+        match judge(target, crossing, self.request.context.id, attempt, answered, spent).await {
+            CallVerdict::Answer(attempt, response) => {
                 let (limit, attempt) = (attempt.tightest_limit(), *attempt);
-                let answering = Answering { attempt, response, crossing, target, legacy_functions, several };
-                match first_byte::begin(self.worker, self.order, self.model, answering).await {
-                    Ok(begun) => Some(Reply::Answer { begun, limit, served }),
+                let open = OpenAnswer { attempt, response, crossing, target, legacy_functions, several };
+                match first_byte::begin(self.worker, self.request, open).await {
+                    Ok(start) => Some(Reply::Answer { start, limit, served }),
                     Err(unanswered) => self.unanswered(target, *unanswered),
                 }
             }
-            Verdict::Refusal(refusal) => Some(Reply::Refusal { refusal, served }),
-            Verdict::Failure(unanswered) => self.unanswered(target, *unanswered),
+            CallVerdict::Refusal(refusal) => Some(Reply::Refusal { refusal, served }),
+            CallVerdict::Failure(unanswered) => self.unanswered(target, *unanswered),
         }
     }
 
     /// Notes a failure; there is no reply.
     fn unanswered(&mut self, target: &Target, unanswered: Unanswered) -> Option<Reply<'a>> {
         let Unanswered { failure, reserved } = unanswered;
-        tracing::warn!(request_id = %self.order.context.id, backend = %target.backend.name,
+        tracing::warn!(request_id = %self.request.context.id, backend = %target.backend.name,
             code = failure.class().code, error = %chain(&failure), "attempt failed");
         self.failures.note(failure);
         if !reserved.is_empty() {
@@ -314,7 +345,7 @@ impl<'a> Search<'a> {
         let Self { model, failures, .. } = self;
         let route = &model.route;
         let limited = if failures.last.is_some() {
-            !failures.other
+            !failures.saw_other_than_rate_limit
         } else {
             failures.uncalled.is_none() && routing::all_rate_limited(route)
         };
@@ -323,17 +354,16 @@ impl<'a> Search<'a> {
         match failures.last.take().or_else(|| failures.uncalled.take()) {
             Some(failure) if !limited => failure,
             Some(failure) => {
-                let retry_after = retry_after.or(failure.retry_after()).unwrap_or(SOON);
+                let retry_after = retry_after.or(failure.retry_after()).unwrap_or(DEFAULT_RETRY_AFTER);
                 GatewayError::RateLimited { model, retry_after, attempted: true }
             }
             None if limited => {
-                let retry_after = retry_after.unwrap_or(SOON);
+                let retry_after = retry_after.unwrap_or(DEFAULT_RETRY_AFTER);
                 GatewayError::RateLimited { model, retry_after, attempted: false }
             }
-            None => GatewayError::NoBackend { model, retry_after: retry_after.unwrap_or(SOON) },
+            None => {
+                GatewayError::NoBackend { model, retry_after: retry_after.unwrap_or(DEFAULT_RETRY_AFTER) }
+            }
         }
     }
 }
-
-/// When to come back if nobody knows.
-const SOON: Duration = Duration::from_secs(1);

@@ -106,11 +106,18 @@ pub struct IdRewriter {
     owner: String,
     backend: String,
     model: String,
-    /// The provider's id in quotes and what stands in its place, once it has been seen.
-    known: Option<(Vec<u8>, Vec<u8>)>,
+    /// Once an id has been seen.
+    known: Option<KnownId>,
 }
 
 impl IdRewriter {
+    /// For an answer that its owner asks for again: the id that it knows stands in place of the provider's, and no
+    /// other id is made.
+    #[must_use]
+    pub fn of_stored(provider_id: &str, client_id: &str) -> KnownId {
+        KnownId::new(provider_id, client_id)
+    }
+
     /// For one answer of a target to one owner.
     #[must_use]
     pub fn new(ids: ResponseIds, owner: &str, backend: &str, model: &str) -> Self {
@@ -126,10 +133,33 @@ impl IdRewriter {
                 let at =
                     StoredAt { backend: self.backend.clone(), model: self.model.clone(), id: id.to_owned() };
                 let shown = self.ids.wrap(&self.owner, &at);
-                (format!("\"{id}\"").into_bytes(), format!("\"{shown}\"").into_bytes())
+                KnownId::new(id, &shown)
             });
         }
-        let Some((from, to)) = &self.known else { return bytes };
+        match &self.known {
+            Some(known) => known.rewrite(bytes),
+            None => bytes,
+        }
+    }
+}
+
+/// A provider's id and what its owner sees in its place, both in quotes.
+#[derive(Debug)]
+pub struct KnownId {
+    from: Box<[u8]>,
+    to: Box<[u8]>,
+}
+
+impl KnownId {
+    fn new(provider_id: &str, client_id: &str) -> Self {
+        let quoted = |id: &str| format!("\"{id}\"").into_bytes().into();
+        Self { from: quoted(provider_id), to: quoted(client_id) }
+    }
+
+    /// The bytes with the id that the owner sees.
+    #[must_use]
+    pub fn rewrite(&self, bytes: Bytes) -> Bytes {
+        let Self { from, to } = self;
         let mut places = memmem::find_iter(&bytes, from).peekable();
         if places.peek().is_none() {
             return bytes;

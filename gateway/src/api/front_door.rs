@@ -1,0 +1,172 @@
+//! The one way in: whatever is asked, a call enters here, and its answer or refusal leaves here.
+//!
+//! Entering is, in this order: does the gateway take calls at all, whose key is it, a place among the running calls,
+//! the body within its bounds. Nobody without a key makes the gateway read a body. What a call holds is held until its
+//! answer has been written.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt;
+use tollgate_admission::{Permit, Place};
+use tollgate_crossing::ClientFormat;
+use tollgate_identity::{Caller, identify};
+use tollgate_schemas::ids::RequestId;
+
+use super::client_headers::ClientHeaders;
+use super::{family, render};
+use crate::error::GatewayError;
+use crate::gateway::Worker;
+use crate::headers::trace_context::TraceContext;
+use crate::request::answer::Answer;
+use crate::request::body::{self, IncomingBody, RequestBody};
+use crate::request::call::{BodyMode, Call, CallKind, HttpFacts};
+use crate::request::context::RequestContext;
+use crate::request::guard::RequestGuard;
+use crate::request::pipeline;
+
+/// Serves one call from its head to its answer. `format` is what errors are told in.
+pub async fn serve(
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+    format: ClientFormat,
+    kind: CallKind<'_>,
+) -> HttpResponse {
+    let context = context(&request, &worker, format);
+    serve_in(&request, payload, &worker, &context, kind).await
+}
+
+/// The same where the context has been made before, to find out what is asked.
+pub async fn serve_in(
+    request: &HttpRequest,
+    payload: web::Payload,
+    worker: &Worker,
+    context: &RequestContext,
+    kind: CallKind<'_>,
+) -> HttpResponse {
+    let backend_format = match &kind {
+        CallKind::Passthrough { api, .. } => Some(api.backend.format),
+        _ => None,
+    };
+    let result = answer(request, payload, worker, context, kind).await;
+    let code = result.as_ref().err().map(|error| error.class().code);
+    worker.gateway.metrics.request_ended(code);
+    match (result, backend_format) {
+        (Ok(answer), _) => render::answer(answer, context.id),
+        (Err(error), Some(format)) => {
+            log_refusal(&error, context);
+            family::error(&error, format, context.id)
+        }
+        (Err(error), None) => refuse(&error, context),
+    }
+}
+
+/// An error as the response to a request.
+#[must_use]
+pub fn refuse(error: &GatewayError, context: &RequestContext) -> HttpResponse {
+    log_refusal(error, context);
+    let mut response = render::error(error, context.format, context.id);
+    render::add_attempts(&mut response, context.attempts.get());
+    response
+}
+
+fn log_refusal(error: &GatewayError, context: &RequestContext) {
+    tracing::debug!(request_id = %context.id, code = error.class().code, "request refused or failed");
+}
+
+async fn answer(
+    request: &HttpRequest,
+    payload: web::Payload,
+    worker: &Worker,
+    context: &RequestContext,
+    kind: CallKind<'_>,
+) -> Result<Answer, GatewayError> {
+    let headers = ClientHeaders(request.headers());
+    let caller = caller(worker, context, &headers)?;
+    let http = HttpFacts {
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        query: request.uri().query(),
+        headers: &headers,
+    };
+    match enter(worker, context, &caller, http, payload, &kind).await {
+        // On its own: the server moves a handler's future several times before it is polled.
+        Ok((body, queue_key, guard)) => {
+            let call = Call { kind, http, caller: &caller, body, queue_key, guard };
+            Box::pin(pipeline::serve(worker, context, call)).await
+        }
+        Err(error) => Err(pipeline::refused_at_the_door(worker, context, &caller, &kind, error)),
+    }
+}
+
+/// Who calls, while the gateway takes calls.
+///
+/// # Errors
+/// [`GatewayError::Stopping`], or when nobody is known by the key.
+pub fn caller(
+    worker: &Worker,
+    context: &RequestContext,
+    headers: &ClientHeaders<'_>,
+) -> Result<Arc<Caller>, GatewayError> {
+    if worker.gateway.is_stopping() {
+        return Err(GatewayError::Stopping);
+    }
+    Ok(identify(headers, &context.snapshot.keys)?)
+}
+
+/// A place for the call, and its body.
+async fn enter(
+    worker: &Worker,
+    context: &RequestContext,
+    caller: &Caller,
+    http: HttpFacts<'_>,
+    payload: web::Payload,
+    kind: &CallKind<'_>,
+) -> Result<(RequestBody, Place, RequestGuard), GatewayError> {
+    let queue_key = Place { tier: caller.product.tier, subscription: Arc::clone(&caller.payer.subscription) };
+    let permit = admitted(worker, &queue_key).await?;
+    let mut held = worker.gateway.memory.hold();
+    let body = match kind.body() {
+        BodyMode::None => RequestBody::Whole(bytes::Bytes::new()),
+        BodyMode::Streamed => RequestBody::Incoming(incoming(payload)),
+        BodyMode::Whole => {
+            let server = &context.snapshot.server;
+            RequestBody::Whole(body::read(http.headers, incoming(payload), server, &mut held).await?)
+        }
+    };
+    Ok((body, queue_key, RequestGuard { _permit: permit, held, answer: None }))
+}
+
+/// A place among the running calls, at once or after a short wait.
+///
+/// # Errors
+/// [`GatewayError::Overloaded`] when there is none.
+pub async fn admitted(worker: &Worker, queue_key: &Place) -> Result<Permit, GatewayError> {
+    let admission = &worker.gateway.admission;
+    if let Some(permit) = admission.try_enter() {
+        return Ok(permit);
+    }
+    let retry_after = admission.rules().max_wait.max(Duration::from_secs(1));
+    Box::pin(admission.enter(queue_key)).await.map_err(|_| GatewayError::Overloaded { retry_after })
+}
+
+fn incoming(payload: web::Payload) -> IncomingBody {
+    Box::pin(payload.map(|chunk| chunk.map_err(|error| error.to_string())))
+}
+
+/// The facts of a request that has just arrived.
+#[must_use]
+pub fn context(request: &HttpRequest, worker: &Worker, format: ClientFormat) -> RequestContext {
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    RequestContext {
+        id: RequestId::now(),
+        received: Instant::now(),
+        trace: TraceContext::from_header(traceparent),
+        format,
+        snapshot: Arc::clone(&worker.gateway.snapshot.load()),
+        attempts: Cell::new(0),
+    }
+}

@@ -1,0 +1,377 @@
+//! A call to an API of a backend that passes through: admitted, metered and written down like any other, and not
+//! changed. There is one backend, so nothing is tried twice, and what the backend says goes to the client, errors
+//! included. Answers about media are relayed in the same way.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Method, Response, Uri};
+use tollgate_admission::{Permit, Place};
+use tollgate_backends::call::{CallError, CallResult};
+use tollgate_backends::upload::{Upload, UploadSender};
+use tollgate_backends::{AnswerBody, InFlight};
+use tollgate_crossing::known::{Known, Reading};
+use tollgate_identity::presented_key;
+use tollgate_runtime::snapshot::Api;
+
+use self::observer::Observer;
+use self::pump::Pump;
+use self::relayed::{Relayed, RelayedParts};
+use super::answer::{Answer, Facts};
+use super::body::{self, IncomingBody, RequestBody};
+use super::call::{Call, HttpFacts};
+use super::context::RequestContext;
+use super::failure::call_failure;
+use super::guard::RequestGuard;
+use super::model_request::ModelRequest;
+use super::open_answer::OpenAnswer;
+use crate::books;
+use crate::books::attempt::Attempt;
+use crate::books::ending::Ending;
+use crate::books::event::{self, EventContext};
+use crate::books::measure::{Basis, Produced, estimated_tokens};
+use crate::books::traffic::Traffic;
+use crate::error::GatewayError;
+use crate::gateway::Worker;
+use crate::headers::forwarded;
+use crate::policies::token_limit::{self, Reserved};
+
+pub mod observer;
+pub mod pump;
+pub mod relayed;
+
+/// Most of a path that is repeated in an error, characters.
+const MAX_PATH_CHARS: usize = 256;
+
+/// A call that is worked out, but not admitted yet.
+struct Planned {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    known: Option<Known>,
+}
+
+/// The body of a call.
+enum Outgoing {
+    Whole(Bytes),
+    Stream(Upload, UploadSender, IncomingBody),
+}
+
+/// Serves one call.
+///
+/// # Errors
+/// Whatever the client must be told; it is in the ledger already.
+pub async fn serve(
+    worker: &Worker,
+    context: &RequestContext,
+    call: Call<'_>,
+    events: EventContext<'_>,
+    api: &Arc<Api>,
+    rest: &str,
+) -> Result<Answer, GatewayError> {
+    let method = Method::from_bytes(call.http.method.as_bytes()).unwrap_or_default();
+    let uri = uri(&api.url, rest, call.http.query);
+    let known = uri.as_ref().and_then(|uri| Known::of(api.backend.format, &method, uri.path()));
+    let operation = known.as_ref().map_or(events.operation, |known| known.reading.operation());
+    let events = EventContext { operation, ..events };
+    let model: Arc<str> = known.as_ref().and_then(|known| known.model.as_deref()).unwrap_or_default().into();
+    let planned = if call.caller.may_call(&api.name) {
+        planned(context, call.http, method, uri, known)
+    } else {
+        Err(unknown_path(call.http))
+    };
+    let opened = match planned {
+        Ok(planned) => opened(worker, context, call, events, api, planned, &model).await,
+        Err(error) => Err(error),
+    };
+    match opened {
+        Ok(opened) => answered(worker, context, api, opened).await,
+        Err(error) => {
+            books::refused(&worker.gateway, events, &error);
+            Err(error)
+        }
+    }
+}
+
+fn planned(
+    context: &RequestContext,
+    http: HttpFacts<'_>,
+    method: Method,
+    uri: Option<Uri>,
+    known: Option<Known>,
+) -> Result<Planned, GatewayError> {
+    if let Some(protocol) = forwarded::wanted_upgrade(http.headers) {
+        return Err(GatewayError::UpgradeNotSupported { protocol });
+    }
+    // TRACE would show the backend's credentials to the client, CONNECT asks for a tunnel.
+    if method == Method::TRACE || method == Method::CONNECT {
+        let path = http.path.chars().take(MAX_PATH_CHARS).collect();
+        return Err(GatewayError::WrongMethod { method: method.to_string(), path });
+    }
+    let uri = uri.ok_or_else(|| unknown_path(http))?;
+    let key = presented_key(http.headers).unwrap_or_default();
+    let mut headers = forwarded::to_backend(http.headers, key, &context.trace);
+    if known.is_some() {
+        // What is compressed cannot be read along.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    Ok(Planned { method, uri, headers, known })
+}
+
+/// Nothing is served at the path of a request.
+fn unknown_path(http: HttpFacts<'_>) -> GatewayError {
+    let path = http.path.chars().take(MAX_PATH_CHARS).collect();
+    GatewayError::UnknownPath { method: http.method.to_owned(), path }
+}
+
+/// The backend's address for a call, with the rest of its path and its query as they came; none where the path
+/// would leave the backend's base or is no path.
+fn uri(base: &str, rest: &str, query: Option<&str>) -> Option<Uri> {
+    if rest.split('/').any(is_dots) {
+        return None;
+    }
+    match query {
+        Some(query) => format!("{base}{rest}?{query}"),
+        None => format!("{base}{rest}"),
+    }
+    .parse()
+    .ok()
+}
+
+/// Whether a segment is `.` or `..`, also in percent signs (RFC 3986 §6.2.2).
+fn is_dots(segment: &str) -> bool {
+    let plain = segment.replace("%2e", ".").replace("%2E", ".");
+    plain == "." || plain == ".."
+}
+
+/// Sends a call when everybody agrees.
+
+/// A call whose books are open.
+struct Opened {
+    attempt: Attempt,
+    planned: Planned,
+    outgoing: Outgoing,
+    traffic: Arc<Traffic>,
+    guard: RequestGuard,
+    begun: Instant,
+}
+
+/// Limits, circuit, a place at the backend, and the books, in this order.
+async fn opened(
+    worker: &Worker,
+    context: &RequestContext,
+    call: Call<'_>,
+    events: EventContext<'_>,
+    api: &Api,
+    mut planned: Planned,
+    model: &Arc<str>,
+) -> Result<Opened, GatewayError> {
+    let begun = Instant::now();
+    let Call { caller, http, body, queue_key, mut guard, .. } = call;
+    // Bytes of what is not known to have tokens charge no token limit.
+    let announced = body::announced_length(http.headers).unwrap_or(0);
+    let tokens = match planned.known {
+        Some(_) => estimated_tokens(usize::try_from(announced).unwrap_or(usize::MAX)),
+        None => 0,
+    };
+    let reserved = token_limit::reserve_estimate(&worker.gateway.limiters, caller, tokens).await?;
+    let (in_flight, permit) = admitted(api, &queue_key).await?;
+    let outgoing = outgoing(context, http, body, api.backend.credentials.sign_bodies(), &mut guard).await?;
+    if matches!(outgoing, Outgoing::Whole(_)) {
+        // Its length is known better now.
+        planned.headers.remove(CONTENT_LENGTH);
+    }
+    let traffic = Arc::new(match &outgoing {
+        Outgoing::Whole(body) => Traffic::of_body(body.len()),
+        Outgoing::Stream(upload, ..) => Traffic::of_upload(upload.progress()),
+    });
+    let attempt = open(worker, context, events, api, model, &traffic, in_flight, permit, reserved)?;
+    Ok(Opened { attempt, planned, outgoing, traffic, guard, begun })
+}
+
+/// Admission by the circuit, then a place among the calls that run at the backend where those are bounded.
+async fn admitted(api: &Api, queue_key: &Place) -> Result<(InFlight, Option<Permit>), GatewayError> {
+    let in_flight = api.deployment.admit().map_err(|refusal| GatewayError::NoBackend {
+        model: Arc::clone(&api.name),
+        retry_after: refusal.retry_after,
+    })?;
+    let permit = super::place_at(&api.backend, queue_key).await?;
+    Ok((in_flight, permit))
+}
+
+/// The body: whole where it must be signed or there is none, else as it comes.
+async fn outgoing(
+    context: &RequestContext,
+    http: HttpFacts<'_>,
+    body: RequestBody,
+    signed: bool,
+    guard: &mut RequestGuard,
+) -> Result<Outgoing, GatewayError> {
+    let incoming = match body {
+        RequestBody::Whole(body) => return Ok(Outgoing::Whole(body)),
+        RequestBody::Incoming(incoming) => incoming,
+    };
+    let chunked = http.headers.first("transfer-encoding").is_some();
+    if !chunked && body::announced_length(http.headers).unwrap_or(0) == 0 {
+        return Ok(Outgoing::Whole(Bytes::new()));
+    }
+    if signed {
+        let server = &context.snapshot.server;
+        return Ok(Outgoing::Whole(body::read(http.headers, incoming, server, &mut guard.held).await?));
+    }
+    let (sender, upload) = Upload::new();
+    Ok(Outgoing::Stream(upload, sender, incoming))
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only repeat their names")]
+fn open(
+    worker: &Worker,
+    context: &RequestContext,
+    events: EventContext<'_>,
+    api: &Api,
+    model: &Arc<str>,
+    traffic: &Arc<Traffic>,
+    in_flight: InFlight,
+    permit: Option<Permit>,
+    reserved: Reserved,
+) -> Result<Attempt, GatewayError> {
+    let gateway = Arc::clone(&worker.gateway);
+    let basis = Basis::Traffic(Arc::clone(traffic));
+    let callee = event::Callee { backend: &api.backend, model, variant: None };
+    let event = event::intent(events, callee, 1, gateway.ledger.next_position(), basis.at_least());
+    let trace = context.trace.header();
+    let mut attempt = Attempt::open(gateway, event, basis, in_flight, reserved, Some(&trace))
+        .map_err(GatewayError::Ledger)?;
+    attempt.keep(permit);
+    attempt.set_gateway_time(context.received.elapsed());
+    Ok(attempt)
+}
+
+/// Makes the call, and relays what comes of it.
+async fn answered(
+    worker: &Worker,
+    context: &RequestContext,
+    api: &Api,
+    opened: Opened,
+) -> Result<Answer, GatewayError> {
+    let Opened { attempt, planned, outgoing, traffic, guard, begun } = opened;
+    let backend = &api.backend;
+    let known = planned.known.clone();
+    let sent = send(worker, context, api, planned, outgoing);
+    let (result, upload) = match tokio::time::timeout(backend.total_timeout, sent).await {
+        Ok(sent) => sent,
+        Err(_) => (Err(CallError::FirstByteTimeout), None),
+    };
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => return Err(failed(api, attempt, error, upload.as_ref())),
+    };
+    let held = worker.gateway.memory.hold();
+    let reading = known.map(|known| known.reading).filter(|_| response.status().is_success());
+    let observer = Observer::new(reading, response.headers(), &context.snapshot.server, held);
+    let cut_at = begun + backend.total_timeout;
+    let parts = RelayedParts { attempt, observer, traffic: Some(traffic), upload, guard, cut_at };
+    Ok(answer(api, response, parts))
+}
+
+/// Sends a call and waits for the head of its answer. The body may still be coming then.
+async fn send(
+    worker: &Worker,
+    context: &RequestContext,
+    api: &Api,
+    planned: Planned,
+    outgoing: Outgoing,
+) -> (CallResult, Option<Pump>) {
+    let (caller, backend) = (&worker.caller, &api.backend);
+    let Planned { method, uri, headers, .. } = planned;
+    match outgoing {
+        Outgoing::Whole(body) => (caller.pass(backend, method, &uri, headers, body).await, None),
+        Outgoing::Stream(upload, sender, incoming) => {
+            let pump = Pump::start(incoming, context.snapshot.server.body_timeout.0, sender);
+            let answer = caller.upload(backend, method, &uri, headers, upload).await;
+            (answer, Some(pump))
+        }
+    }
+}
+
+fn answer(api: &Api, response: Response<AnswerBody>, parts: RelayedParts) -> Answer {
+    parts.attempt.note_rates(response.headers());
+    let (mut head, body) = response.into_parts();
+    let body = Box::new(Relayed::new(&head, body, &api.backend, parts));
+    forwarded::clean_answer(&mut head.headers);
+    Answer::Relayed { status: head.status, headers: head.headers, body, facts: None }
+}
+
+/// Closes the books of a call without an answer.
+fn failed(api: &Api, mut attempt: Attempt, error: CallError, upload: Option<&Pump>) -> GatewayError {
+    if let Some(error) = upload.and_then(Pump::failure) {
+        let class = error.class();
+        attempt.end(Ending::upload_broke_off(class.status, class.code, Produced::default()));
+        return error;
+    }
+    let (kind, error) = call_failure(&api.backend, error);
+    let class = error.class();
+    tracing::warn!(api = %api.name, backend = %api.backend.name, code = class.code, %error, "call failed");
+    attempt.end(Ending::failed(kind, class.status, class.code, Produced::default()));
+    error
+}
+
+/// An answer about media on its way to the client.
+pub fn relay_media(
+    worker: &Worker,
+    request: &ModelRequest<'_>,
+    open: OpenAnswer<'_>,
+    facts: Facts,
+    guard: RequestGuard,
+) -> Answer {
+    let OpenAnswer { attempt, response, crossing, target, .. } = open;
+    attempt.note_rates(response.headers());
+    let held = worker.gateway.memory.hold();
+    let reading = Some(Reading::Wire(crossing.wire));
+    let observer = Observer::new(reading, response.headers(), &request.context.snapshot.server, held);
+    let (head, body) = response.into_parts();
+    let cut_at = Instant::now() + target.backend.total_timeout;
+    let parts = RelayedParts { attempt, observer, traffic: None, upload: None, guard, cut_at };
+    let body = Box::new(Relayed::new(&head, body, &target.backend, parts));
+    Answer::Relayed { headers: shown(&head.headers), status: head.status, body, facts: Some(facts) }
+}
+
+/// Headers of an answer about media that its client needs to understand it.
+fn shown(headers: &HeaderMap) -> HeaderMap {
+    let names = ["content-type", "content-disposition"];
+    let known = headers.iter().filter(|(name, _)| names.contains(&name.as_str()));
+    known.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapped(base: &str, rest: &str, query: Option<&str>) -> Option<String> {
+        uri(base, rest, query).map(|uri| uri.to_string())
+    }
+
+    #[test]
+    fn rest_and_query_follow_the_base_as_they_came() {
+        for (rest, query, expected) in [
+            ("/model/a%3A0/invoke", None, "http://h/base/model/a%3A0/invoke"),
+            ("", None, "http://h/base"),
+            ("/", Some(""), "http://h/base/?"),
+            ("/a//b/", Some("x=1&x=%20&y"), "http://h/base/a//b/?x=1&x=%20&y"),
+            ("/a%2F..%2Fb", Some("u=http://x/../y"), "http://h/base/a%2F..%2Fb?u=http://x/../y"),
+            ("/.well-known/...", None, "http://h/base/.well-known/..."),
+        ] {
+            assert_eq!(mapped("http://h/base", rest, query).as_deref(), Some(expected));
+        }
+        assert_eq!(mapped("http://h", "", Some("a=1")).as_deref(), Some("http://h/?a=1"));
+    }
+
+    #[test]
+    fn no_path_leaves_the_base_of_the_backend() {
+        for rest in ["/..", "/a/../../b", "/.", "/%2e%2E/x", "/.%2e", "/a/%2E"] {
+            assert_eq!(mapped("http://h/base", rest, None), None, "{rest}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A call about an answer that a provider keeps: fetched, deleted, cancelled, its input listed.
+//!
+//! It goes to the backend and model that have the answer, through the same admission, circuit and books as any other
+//! call. It uses no model, so its row has no quantities.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, Uri};
+use tollgate_backends::DeploymentId;
+use tollgate_backends::backend::Backend;
+use tollgate_backends::call::{CallError, CallResult, collect_while};
+use tollgate_backends::{AttemptClass, FailureKind, outcome};
+use tollgate_crossing::wire::path_segment;
+
+use super::answer::{Answer, Facts};
+use super::call::Call;
+use super::context::RequestContext;
+use super::failure::call_failure;
+use super::stored_answers;
+use crate::books;
+use crate::books::attempt::Attempt;
+use crate::books::ending::Ending;
+use crate::books::event::{self, EventContext};
+use crate::books::measure::{Basis, Produced};
+use crate::error::GatewayError;
+use crate::gateway::Worker;
+use crate::headers;
+use crate::policies::token_limit::Reserved;
+use crate::stored::response_ids::{IdRewriter, StoredAt};
+
+/// Serves one call.
+///
+/// # Errors
+/// [`GatewayError::UnknownResponse`] when the caller has no such answer, or what failed at the backend.
+pub async fn serve(
+    worker: &Worker,
+    context: &RequestContext,
+    call: Call<'_>,
+    events: EventContext<'_>,
+    id: &str,
+    method: Method,
+    action: &'static str,
+) -> Result<Answer, GatewayError> {
+    let found = stored_answers::find(worker, call.caller, id)
+        .and_then(|at| Ok((planned(context, &call, id, &at, action)?, at)));
+    let (plan, at) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            books::refused(&worker.gateway, events, &error);
+            return Err(error);
+        }
+    };
+    let events = EventContext { model_requested: &at.model, ..events };
+    let attempt = match open(worker, context, &call, events, &plan, &at).await {
+        Ok(attempt) => attempt,
+        Err(error) => {
+            books::refused(&worker.gateway, events, &error);
+            return Err(error);
+        }
+    };
+    fetched(worker, context, call, attempt, &plan, &at, id, method).await
+}
+
+/// Where a call goes.
+struct Plan {
+    backend: Arc<Backend>,
+    uri: Uri,
+}
+
+/// Works out where the answer is, for a caller that may still use the model that made it.
+fn planned(
+    context: &RequestContext,
+    call: &Call<'_>,
+    id: &str,
+    at: &StoredAt,
+    action: &str,
+) -> Result<Plan, GatewayError> {
+    let gone = || unknown(id);
+    let snapshot = &context.snapshot;
+    if !snapshot.reaches(call.caller, &at.backend, &at.model) {
+        return Err(gone());
+    }
+    let backend = snapshot.backends.get(&*at.backend).ok_or_else(gone)?;
+    let base = backend.responses_url.as_deref().ok_or_else(gone)?;
+    let query = call.http.query.map_or_else(String::new, |query| format!("?{query}"));
+    let uri = format!("{base}/{}{action}{query}", path_segment(&at.id));
+    Ok(Plan { backend: Arc::clone(backend), uri: uri.parse().map_err(|_| gone())? })
+}
+
+/// Admission by the circuit, a place at the backend, and the books.
+async fn open(
+    worker: &Worker,
+    context: &RequestContext,
+    call: &Call<'_>,
+    events: EventContext<'_>,
+    plan: &Plan,
+    at: &StoredAt,
+) -> Result<Attempt, GatewayError> {
+    let model: Arc<str> = at.model.as_str().into();
+    let id = DeploymentId { backend: Arc::clone(&plan.backend.name), model: Arc::clone(&model) };
+    let deployment = worker.gateway.backends.get(&id).ok_or_else(|| unknown(&at.id))?;
+    let in_flight = deployment.admit().map_err(|refusal| GatewayError::NoBackend {
+        model: Arc::clone(&model),
+        retry_after: refusal.retry_after,
+    })?;
+    let permit = super::place_at(&plan.backend, &call.queue_key).await?;
+    let callee = event::Callee { backend: &plan.backend, model: &model, variant: None };
+    let event = event::intent(events, callee, 1, worker.gateway.ledger.next_position(), None);
+    let (gateway, trace) = (Arc::clone(&worker.gateway), context.trace.header());
+    context.attempts.set(1);
+    let mut attempt =
+        Attempt::open(gateway, event, Basis::Free, in_flight, Reserved::default(), Some(&trace))
+            .map_err(GatewayError::Ledger)?;
+    attempt.keep(permit);
+    attempt.set_gateway_time(context.received.elapsed());
+    Ok(attempt)
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only repeat their names")]
+async fn fetched(
+    worker: &Worker,
+    context: &RequestContext,
+    mut call: Call<'_>,
+    mut attempt: Attempt,
+    plan: &Plan,
+    at: &StoredAt,
+    id: &str,
+    method: Method,
+) -> Result<Answer, GatewayError> {
+    let backend = &plan.backend;
+    let max = context.snapshot.server.max_answer.as_usize();
+    let mut held = worker.gateway.memory.hold();
+    let whole = async {
+        let headers = headers::for_backend(call.http.headers, &context.trace);
+        let called: CallResult = worker.caller.call(backend, method, &plan.uri, headers, Bytes::new()).await;
+        let (head, body) = called?.into_parts();
+        let more = |bytes: usize| held.grow(bytes as u64);
+        Ok((head.status, collect_while(body, max, backend.idle_timeout, more).await?))
+    };
+    let whole = Box::pin(whole);
+    let got = tokio::time::timeout(backend.total_timeout, whole).await;
+    let (status, body) = match got.unwrap_or(Err(CallError::Stalled)) {
+        Ok(got) => got,
+        Err(error) => {
+            let (kind, failure) = call_failure(backend, error);
+            attempt.end(Ending::failed(kind, 0, failure.class().code, Produced::default()));
+            return Err(failure);
+        }
+    };
+    attempt.mark_first_byte();
+    attempt.end(ending(status));
+    if status == StatusCode::NOT_FOUND {
+        return Err(unknown(id));
+    }
+    call.guard.answer = Some(held);
+    let body = IdRewriter::of_stored(&at.id, id).rewrite(body);
+    Ok(Answer::Whole { status, body, facts: Facts::default(), guard: call.guard })
+}
+
+fn ending(status: StatusCode) -> Ending<'static> {
+    let code = status.as_u16();
+    if status.is_success() {
+        return Ending::ok(code, Produced::default());
+    }
+    let kind = FailureKind::Status(code);
+    let class = if outcome::is_failure(code) { AttemptClass::Failure(kind) } else { AttemptClass::Neutral };
+    Ending::backend_refused(code, class, Produced::default())
+}
+
+fn unknown(id: &str) -> GatewayError {
+    GatewayError::UnknownResponse { id: id.chars().take(128).collect() }
+}

@@ -1,0 +1,288 @@
+//! The stages of a stream: decode, filters, encode. Pure: bytes in, bytes out.
+//!
+//! ```text
+//! backend's bytes ─▶ decode ─▶ meter ─▶ filters ─▶ encode ─▶ ids ─▶ client's bytes
+//!                       └────────────── native: bytes pass ─────────────┘
+//! ```
+//! Where client and backend speak the same format and no filter is on, bytes pass untouched and are only read along.
+//! A filter works on events, so with one the stream is encoded again in its own format. The meter reads before the
+//! filters: what the model produced is what is paid for, whatever of it the client sees.
+
+use bytes::Bytes;
+use tollgate_crossing::Decoder;
+use tollgate_crossing::crossing::StreamCrossing;
+use tollgate_formats::FormatError;
+use tollgate_formats::bedrock::{self, event_stream};
+use tollgate_formats::exchange::{StreamDecoder, StreamEncoder, StreamEvent};
+use tollgate_formats::sse::{Splitter, Verdict};
+
+use super::meter::Meter;
+use crate::stored::response_ids::IdRewriter;
+
+/// Looks at each event of an answer before the client does.
+pub trait Filter {
+    /// Takes an event and hands on what the client may have now: the event, another one, several, or none while it is
+    /// held back.
+    fn event(&mut self, event: &StreamEvent<'_>, next: &mut dyn FnMut(&StreamEvent<'_>));
+
+    /// The backend's stream ended: hands on what is still held back.
+    fn end(&mut self, next: &mut dyn FnMut(&StreamEvent<'_>));
+}
+
+/// How a stream is set up.
+pub struct StageOptions {
+    /// Reads the backend's events, and writes the client's where those differ.
+    pub crossing: StreamCrossing,
+    /// What looks at events in between, in this order.
+    pub filters: Vec<Box<dyn Filter>>,
+    /// Largest event that is read, bytes.
+    pub max_event: usize,
+    /// Whether an event that only reports usage is taken out, where bytes pass.
+    pub hide_usage: bool,
+    /// Replaces ids of stored answers.
+    pub ids: Option<IdRewriter>,
+}
+
+/// One stream on its way through the stages.
+pub struct Stages {
+    decode: Decode,
+    encode: Encode,
+    ids: Option<IdRewriter>,
+    meter: Meter,
+}
+
+enum Decode {
+    Sse(Splitter, Box<dyn StreamDecoder>),
+    EventStream(event_stream::Parser, bedrock::stream::Decoder),
+}
+
+enum Encode {
+    /// Bytes pass.
+    Native { hide_usage: bool },
+    /// Events are written anew.
+    Events { filters: Vec<Box<dyn Filter>>, encoder: Option<Box<dyn StreamEncoder>>, out: Vec<u8> },
+}
+
+impl Stages {
+    /// The stages of one answer.
+    #[must_use]
+    pub fn new(options: StageOptions) -> Self {
+        let StageOptions { crossing, filters, max_event, hide_usage, ids } = options;
+        let StreamCrossing { decoder, encoder } = crossing;
+        let (decode, binary) = match decoder {
+            Decoder::Sse(decoder) => (Decode::Sse(Splitter::new(max_event), decoder), false),
+            Decoder::EventStream(decoder) => {
+                (Decode::EventStream(event_stream::Parser::new(max_event), decoder), true)
+            }
+        };
+        // Binary events that nobody translates are read for their usage alone.
+        let native = encoder.is_none() && filters.is_empty() && !binary;
+        let encode = if native {
+            Encode::Native { hide_usage }
+        } else {
+            Encode::Events { filters, encoder, out: Vec::new() }
+        };
+        Self { decode, encode, ids, meter: Meter::default() }
+    }
+
+    /// What was read so far.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// The bytes for the client that these bytes of the backend bring; possibly none.
+    ///
+    /// # Errors
+    /// When they are not what the backend's format says.
+    pub fn push(&mut self, data: Bytes) -> Result<Bytes, FormatError> {
+        let Self { decode, encode, meter, .. } = self;
+        let bytes = match (decode, encode) {
+            (Decode::Sse(splitter, decoder), Encode::Native { hide_usage }) => {
+                pass(splitter, decoder.as_mut(), meter, *hide_usage, data)?
+            }
+            (Decode::Sse(splitter, decoder), encode) => {
+                let mut failed = None;
+                let split = splitter.push(data, |event| {
+                    if failed.is_none() {
+                        let mut step = |step: StreamEvent<'_>| encode.event(&step, meter);
+                        failed = decoder.read(event.name, event.data, &mut step).err();
+                    }
+                    Verdict::Keep
+                });
+                split.map_err(|error| FormatError::invalid(error.to_string(), None))?;
+                failed.map_or(Ok(()), Err)?;
+                encode.take()
+            }
+            (Decode::EventStream(parser, decoder), encode) => {
+                let mut failed = None;
+                let split = parser.push(&data, |message| {
+                    if failed.is_none() {
+                        let mut step = |step: StreamEvent<'_>| encode.event(&step, meter);
+                        failed = decoder.read_message(&message, &mut step).err();
+                    }
+                });
+                split.map_err(|error| FormatError::invalid(error.to_string(), None))?;
+                failed.map_or(Ok(()), Err)?;
+                encode.take()
+            }
+        };
+        Ok(self.with_ids(bytes))
+    }
+
+    /// The backend's body ended: the last bytes for the client.
+    ///
+    /// # Errors
+    /// [`FormatError::CutShort`] when the model had not finished.
+    pub fn finish(&mut self) -> Result<Bytes, FormatError> {
+        let Self { decode, encode, meter, .. } = self;
+        let (decoder, rest): (&mut dyn StreamDecoder, Bytes) = match decode {
+            Decode::Sse(splitter, decoder) => (decoder.as_mut(), splitter.take_rest()),
+            Decode::EventStream(_, decoder) => (decoder, Bytes::new()),
+        };
+        decoder.finish(&mut |event| encode.event(&event, meter))?;
+        let bytes = match encode {
+            Encode::Native { .. } => rest,
+            Encode::Events { .. } => encode.end(),
+        };
+        Ok(self.with_ids(bytes))
+    }
+
+    fn with_ids(&mut self, bytes: Bytes) -> Bytes {
+        match &mut self.ids {
+            Some(ids) => ids.rewrite(bytes),
+            None => bytes,
+        }
+    }
+}
+
+impl Encode {
+    fn event(&mut self, event: &StreamEvent<'_>, meter: &mut Meter) {
+        meter.read(event);
+        if let Self::Events { filters, encoder, out } = self {
+            through(filters, event, &mut |event| write(encoder, event, out));
+        }
+    }
+
+    /// Lets go what filters hold back, each through those after it.
+    fn end(&mut self) -> Bytes {
+        if let Self::Events { filters, encoder, out } = self {
+            for at in 0..filters.len() {
+                let (first, after) = filters.split_at_mut(at + 1);
+                if let Some(filter) = first.last_mut() {
+                    filter.end(&mut |event| through(after, event, &mut |event| write(encoder, event, out)));
+                }
+            }
+        }
+        self.take()
+    }
+
+    fn take(&mut self) -> Bytes {
+        match self {
+            Self::Native { .. } => Bytes::new(),
+            Self::Events { out, .. } => std::mem::take(out).into(),
+        }
+    }
+}
+
+fn write(encoder: &mut Option<Box<dyn StreamEncoder>>, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
+    if let Some(encoder) = encoder {
+        encoder.write(event, out);
+    }
+}
+
+/// An event through the filters, one after the other.
+fn through(filters: &mut [Box<dyn Filter>], event: &StreamEvent<'_>, last: &mut dyn FnMut(&StreamEvent<'_>)) {
+    match filters.split_first_mut() {
+        None => last(event),
+        Some((first, rest)) => first.event(event, &mut |event| through(rest, event, last)),
+    }
+}
+
+/// Bytes pass, and are read along.
+fn pass(
+    splitter: &mut Splitter,
+    decoder: &mut dyn StreamDecoder,
+    meter: &mut Meter,
+    hide_usage: bool,
+    data: Bytes,
+) -> Result<Bytes, FormatError> {
+    let passed = splitter.push(data, |event| {
+        meter.begin_event();
+        // What cannot be read passes: the client may understand more than the gateway does.
+        let _ = decoder.read(event.name, event.data, &mut |step| meter.read(&step));
+        if hide_usage && meter.was_only_usage() { Verdict::Drop } else { Verdict::Keep }
+    });
+    passed.map_err(|error| FormatError::invalid(error.to_string(), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_crossing::{ClientFormat, Crossing, Wire};
+    use tollgate_formats::exchange::{Delta, Shown};
+
+    use super::*;
+
+    const CHUNKS: [&str; 4] = [
+        r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"he"}}]}"#,
+        r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"llo"}}]}"#,
+        r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+        "[DONE]",
+    ];
+
+    /// Holds text back until the stream ends, then lets it go in capitals.
+    #[derive(Default)]
+    struct HoldsBack(String);
+
+    impl Filter for HoldsBack {
+        fn event(&mut self, event: &StreamEvent<'_>, next: &mut dyn FnMut(&StreamEvent<'_>)) {
+            match event {
+                StreamEvent::Delta { delta: Delta::Text(text), .. } => self.0.push_str(text),
+                StreamEvent::PartEnd { index } => {
+                    let text = std::mem::take(&mut self.0).to_uppercase();
+                    next(&StreamEvent::Delta { index: *index, delta: Delta::Text(text.into()) });
+                    next(event);
+                }
+                other => next(other),
+            }
+        }
+
+        fn end(&mut self, _next: &mut dyn FnMut(&StreamEvent<'_>)) {}
+    }
+
+    fn shown() -> Shown {
+        Shown { id: "chatcmpl-1".into(), model: "alias".into(), created_s: 1, legacy_functions: false }
+    }
+
+    fn streamed(filters: Vec<Box<dyn Filter>>) -> (Vec<Bytes>, String, usize) {
+        let way = Crossing { client: ClientFormat::Chat, wire: Wire::Chat };
+        let mut crossing = way.stream(shown(), true);
+        if !filters.is_empty() {
+            crossing.encoder = Some(way.encoder(shown(), true));
+        }
+        let mut stages =
+            Stages::new(StageOptions { crossing, filters, max_event: 1 << 20, hide_usage: false, ids: None });
+        let sent: Vec<Bytes> = CHUNKS.iter().map(|chunk| format!("data: {chunk}\n\n").into()).collect();
+        let mut got = String::new();
+        for chunk in &sent {
+            got.push_str(std::str::from_utf8(&stages.push(chunk.clone()).unwrap()).unwrap());
+        }
+        got.push_str(std::str::from_utf8(&stages.finish().unwrap()).unwrap());
+        let counted = stages.meter().text().0.len();
+        (sent, got, counted)
+    }
+
+    #[test]
+    fn a_native_stream_without_a_filter_passes_byte_for_byte() {
+        let (sent, got, _) = streamed(Vec::new());
+        assert_eq!(got.as_bytes(), sent.concat());
+    }
+
+    #[test]
+    fn a_filter_may_hold_back_and_change_a_native_stream() {
+        let (_, got, counted) = streamed(vec![Box::new(HoldsBack::default())]);
+        assert!(got.contains(r#""content":"HELLO""#) && !got.contains("llo"), "{got}");
+        assert!(got.ends_with("data: [DONE]\n\n"), "{got}");
+        assert_eq!(counted, "hello".len(), "what the model produced is metered");
+    }
+}
