@@ -14,10 +14,10 @@ pub mod anthropic;
 pub mod bedrock;
 mod calls;
 mod claude;
-pub mod error;
+mod error;
 pub mod exchange;
 pub mod gemini;
-pub mod json;
+mod json;
 #[cfg(test)]
 mod layers_tests;
 mod media;
@@ -28,7 +28,7 @@ pub mod openai_embeddings;
 pub mod openai_media;
 pub mod openai_responses;
 pub mod sse;
-pub mod unmapped;
+mod unmapped;
 #[cfg(test)]
 mod usage_tests;
 pub mod view;

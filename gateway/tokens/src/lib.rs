@@ -32,9 +32,9 @@ pub use bound::upper_bound;
 pub use count::{Budget, Count};
 pub use counter::{Counter, INLINE_BYTES, Stats, Work};
 pub use encoding::Encoding;
-pub use estimate::{Ratio, by_json_size, by_size};
-pub use family::{ChatRule, Family, Tokenizer, ToolRule};
-pub use image::{ASSUMED_SIZE, Detail, ImageRule, Size};
+pub use estimate::by_json_size;
+pub use family::Family;
+pub use image::{Detail, Size};
 pub use openai::{count_chat, count_input};
 pub use tally::{ImageSource, Piece, Tally, count_text, count_text_within};
 

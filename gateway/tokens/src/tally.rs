@@ -46,7 +46,7 @@ pub enum ImageSource<'a> {
     Bytes(&'a [u8]),
     /// The file in base64.
     Base64(&'a str),
-    /// A `data:` URL; any other counts as an image of [`ASSUMED_SIZE`].
+    /// A `data:` URL; any other counts as an image of 1,024 × 1,024 pixels.
     Url(&'a str),
 }
 

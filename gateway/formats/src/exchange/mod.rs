@@ -3,13 +3,13 @@
 //! It borrows from the bytes it was read from wherever they hold the text unescaped. It knows what at least two
 //! providers know; what only one knows is kept by name in [`Request::extras`], so that nothing is lost unnoticed.
 
-pub mod answer;
-pub mod content;
-pub mod embeddings;
-pub mod request;
-pub mod stream;
-pub mod usage;
-pub mod vectors;
+mod answer;
+mod content;
+pub(crate) mod embeddings;
+mod request;
+mod stream;
+mod usage;
+mod vectors;
 
 pub use answer::{Answer, Shown, Stop};
 pub(crate) use content::GEMINI_SIGNATURE_MARK;

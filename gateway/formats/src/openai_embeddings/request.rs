@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::error::FormatError;
 use crate::exchange::Extra;
-use crate::json::{Object, Str, write};
+use crate::json::Str;
 use crate::view::{read, text_of};
 
 pub use crate::exchange::embeddings::{EmbeddingRequest, Encoding, Input};
@@ -55,34 +55,6 @@ fn input(raw: &RawValue) -> Result<Input<'_>, FormatError> {
         }
         _ => Ok(Input::Tokens(vec![serde_json::from_str(json).map_err(wrong)?])),
     }
-}
-
-/// Writes a request for `model`.
-#[must_use]
-pub fn encode(request: &EmbeddingRequest<'_>, model: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
-    let mut body = Object::new(&mut out);
-    body.put("model", model);
-    match &request.input {
-        Input::Texts(texts) => match texts.as_slice() {
-            [one] => write(body.key("input"), one),
-            several => write(body.key("input"), several),
-        },
-        Input::Tokens(tokens) => match tokens.as_slice() {
-            [one] => write(body.key("input"), one),
-            several => write(body.key("input"), several),
-        },
-    }
-    body.given("dimensions", request.dimensions);
-    if request.encoding == Encoding::Base64 {
-        body.put("encoding_format", "base64");
-    }
-    body.given("user", request.end_user.as_deref());
-    for extra in &request.extras {
-        write(body.key_of(&extra.name), extra.value);
-    }
-    body.end();
-    out
 }
 
 #[derive(Default)]
