@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -58,6 +59,38 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
 
         deserializer.deserialize_str(Texts).map(Str)
     }
+}
+
+/// A request that is read member by member, so that a member without a place can be kept by its name.
+pub(crate) trait Members<'de>: Default {
+    /// What the object is, for errors.
+    const EXPECTED: &'static str;
+
+    /// Reads the value of the member `name`.
+    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error>;
+}
+
+/// Reads an object member by member.
+pub(crate) fn members<'de, T: Members<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Members<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(T::EXPECTED)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+            let mut object = T::default();
+            while let Some(Str(name)) = map.next_key()? {
+                object.take(name, &mut map)?;
+            }
+            Ok(object)
+        }
+    }
+
+    deserializer.deserialize_map(Object(PhantomData))
 }
 
 /// Appends a value as JSON. Types of this crate cannot fail to serialise, and a vector takes every byte.
@@ -179,7 +212,7 @@ pub(crate) fn text_or_raw(raw: &RawValue) -> Text<'_> {
     crate::view::text_of(raw).unwrap_or(Cow::Borrowed(raw.get()))
 }
 
-/// A text or several, as `stop` is given; none for `null`.
+/// A text or several, as `stop` is given; empty for `null`.
 #[derive(Debug, Default)]
 pub(crate) struct Texts<'a>(pub(crate) Vec<Text<'a>>);
 

@@ -33,6 +33,6 @@ mod unmapped;
 mod usage_tests;
 pub mod view;
 
-pub use error::{ErrorShown, FormatError, ProviderError, ProviderErrorKind};
-pub use exchange::{Answer, Reported, Request, Shown, StreamEvent, Usage};
+pub use error::{ClientError, FormatError, ProviderError, ProviderErrorKind};
+pub use exchange::{Answer, AnswerHead, Reported, Request, StreamEvent, Usage};
 pub use unmapped::{OnUnmappable, Unmapped};

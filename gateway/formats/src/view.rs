@@ -27,7 +27,7 @@ pub struct View<'a> {
     pub include_usage: bool,
     /// Answers that are asked for; 0 when the request does not say.
     pub choices: u64,
-    /// Most tokens of the answer over all its choices; none when the request does not say.
+    /// Most tokens of the answer over all its choices; `None` if the request does not say.
     pub max_output_tokens: Option<u64>,
     /// The answer that this one continues (Responses).
     pub previous_response_id: Option<Cow<'a, str>>,
@@ -161,7 +161,7 @@ struct Splice<'s> {
     new: Cow<'s, str>,
 }
 
-/// A JSON text's content; none when the value is no text.
+/// A JSON text's content; `None` if the value is not a text.
 #[must_use]
 pub(crate) fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use http::Response;
-use tollgate_formats::exchange::Shown;
+use tollgate_formats::exchange::AnswerHead;
 use tollgate_schemas::ids::RequestId;
 
 use super::attempt::{Attempt, Ending};
@@ -132,7 +132,7 @@ impl Unseen {
 
 /// Closes the books of a whole answer that nobody waited for.
 fn end_whole(attempt: &mut Attempt, crossing: Crossing, body: Bytes) {
-    let Ok(incoming) = crossing.answer(body, Shown::default, Reading::Usage) else { return };
+    let Ok(incoming) = crossing.answer(body, AnswerHead::default, Reading::Usage) else { return };
     let produced = Produced {
         usage: incoming.usage,
         complete: true,

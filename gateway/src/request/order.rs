@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tollgate_formats::exchange::Shown;
+use tollgate_formats::exchange::AnswerHead;
 use tollgate_formats::view::View;
 
 use super::context::RequestContext;
@@ -34,8 +34,8 @@ pub struct Order<'a> {
 impl Order<'_> {
     /// What the client sees of an answer in another format than the backend's.
     #[must_use]
-    pub fn shown(&self, alias: &str, legacy_functions: bool) -> Shown {
-        Shown {
+    pub fn shown(&self, alias: &str, legacy_functions: bool) -> AnswerHead {
+        AnswerHead {
             id: format!("{}{}", self.context.format.id_prefix(), self.context.id.0.simple()),
             model: alias.to_owned(),
             created_s: u64::try_from(event::now_ms() / 1_000).unwrap_or(0),

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use http::{HeaderMap, Response, Uri};
-use tollgate_formats::exchange::Shown;
+use tollgate_formats::exchange::AnswerHead;
 use tollgate_formats::{FormatError, Usage};
 
 use super::call::Answered;
@@ -97,7 +97,7 @@ impl Several {
     ///
     /// # Errors
     /// When a part is not what the backend's format says, or vectors are missing.
-    pub(super) fn answer(&self, last: &Part, shown: &Shown) -> Result<crossing::Incoming, FormatError> {
+    pub(super) fn answer(&self, last: &Part, shown: &AnswerHead) -> Result<crossing::Incoming, FormatError> {
         let parts = self.parts.borrow();
         self.embeddings.answer(parts.iter().chain([last]), shown)
     }

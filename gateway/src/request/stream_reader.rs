@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tollgate_formats::FormatError;
 use tollgate_formats::bedrock::{self, event_stream};
 use tollgate_formats::exchange::{StreamDecoder, StreamEncoder};
-use tollgate_formats::sse::{Splitter, Verdict};
+use tollgate_formats::sse::{Action, Splitter};
 
 use super::meter::Meter;
 use super::response_ids::IdRewriter;
@@ -105,7 +105,7 @@ fn pass(
         meter.begin_event();
         // What cannot be read passes: the client may understand more than the gateway does.
         let _ = decoder.read(event.name, event.data, &mut |step| meter.read(&step));
-        if hide_usage && meter.was_only_usage() { Verdict::Drop } else { Verdict::Keep }
+        if hide_usage && meter.was_only_usage() { Action::Drop } else { Action::Keep }
     });
     passed.map_err(|error| FormatError::invalid(error.to_string(), None))
 }
@@ -127,7 +127,7 @@ fn translate(
             });
             failed = read.err();
         }
-        Verdict::Keep
+        Action::Keep
     });
     split.map_err(|error| FormatError::invalid(error.to_string(), None))?;
     failed.map_or(Ok(out.into()), Err)

@@ -6,14 +6,16 @@
 mod answer;
 mod content;
 pub(crate) mod embeddings;
+mod phase;
 mod request;
 mod stream;
 mod usage;
 mod vectors;
 
-pub use answer::{Answer, Shown, Stop};
+pub use answer::{Answer, AnswerHead, Stop};
 pub(crate) use content::GEMINI_SIGNATURE_MARK;
 pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
+pub(crate) use phase::Phase;
 pub use request::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice};
 pub use stream::{Delta, PartStart, StreamDecoder, StreamEncoder, StreamEvent};
 pub use usage::{Lines, Reported, Usage};

@@ -1,13 +1,11 @@
 //! Requests for embeddings.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
-use crate::exchange::Extra;
-use crate::json::Str;
+use crate::exchange::{Extra, Text};
+use crate::json::{Members, Str, members};
 use crate::view::{read, text_of};
 
 pub use crate::exchange::embeddings::{EmbeddingRequest, Encoding, Input};
@@ -68,38 +66,29 @@ struct Body<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bodies;
+        members::<Body<'de>, D>(deserializer)
+    }
+}
 
-        impl<'de> Visitor<'de> for Bodies {
-            type Value = Body<'de>;
+impl<'de> Members<'de> for Body<'de> {
+    const EXPECTED: &'static str = "an embeddings request";
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an embeddings request")
+    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "input" => self.input = Some(map.next_value()?),
+            "dimensions" => self.dimensions = map.next_value()?,
+            "encoding_format" => self.encoding_format = map.next_value()?,
+            "user" => self.user = map.next_value()?,
+            "model" => {
+                map.next_value::<IgnoredAny>()?;
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut body = Body::default();
-                while let Some(name) = map.next_key::<Str<'de>>()? {
-                    match &*name {
-                        "input" => body.input = Some(map.next_value()?),
-                        "dimensions" => body.dimensions = map.next_value()?,
-                        "encoding_format" => body.encoding_format = map.next_value()?,
-                        "user" => body.user = map.next_value()?,
-                        "model" => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                        _ => {
-                            let value: &RawValue = map.next_value()?;
-                            if value.get() != "null" {
-                                body.extras.push(Extra { name: name.0, value });
-                            }
-                        }
-                    }
+            _ => {
+                let value: &RawValue = map.next_value()?;
+                if value.get() != "null" {
+                    self.extras.push(Extra { name, value });
                 }
-                Ok(body)
             }
         }
-
-        deserializer.deserialize_map(Bodies)
+        Ok(())
     }
 }

@@ -125,7 +125,7 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// A header's text; none when it is absent or no text.
+    /// A header's text; `None` if it is absent or not a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&'a str> {
         self.headers.iter().find(|header| header.name == name).and_then(|header| match header.value {
@@ -248,7 +248,7 @@ impl Parser {
     }
 }
 
-/// Length of the message that begins here, bytes; none while its prelude is not complete.
+/// Length of the message that begins here, bytes; `None` while its prelude is incomplete.
 fn message_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, EventStreamError> {
     let Some(prelude) = bytes.first_chunk::<PRELUDE>() else { return Ok(None) };
     let [t0, t1, t2, t3, h0, h1, h2, h3, c0, c1, c2, c3] = *prelude;
