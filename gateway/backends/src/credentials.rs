@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tollgate_config::CredentialsConfig;
-use tollgate_credentials::{ConfigureError, Credentials, Surroundings};
+use tollgate_credentials::{ConfigureError, CredentialContext, Credentials};
 
 use super::tls;
 
@@ -28,6 +28,6 @@ pub fn resolve(
     config: Option<&CredentialsConfig>,
 ) -> Result<Arc<Credentials>, CredentialsError> {
     let Some(config) = config else { return Ok(Arc::new(Credentials::anonymous())) };
-    let surroundings = Surroundings::process(tls::client_config()?);
+    let surroundings = CredentialContext::process(tls::client_config()?);
     Ok(Arc::new(Credentials::new(backend, config, &surroundings)?))
 }

@@ -6,44 +6,19 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
-use rustls::ClientConfig;
-use secrecy::ExposeSecret;
 
 use crate::aws::Signer;
 use crate::azure::ManagedIdentity;
-use crate::cache::{Source, Timing, TokenCache};
+use crate::cache::{Source, TokenCache};
 use crate::clock::Clock;
-use crate::config::{CredentialsConfig, HeaderConfig, QueryConfig};
+use crate::config::CredentialsConfig;
+use crate::context::CredentialContext;
 use crate::endpoint::TokenClient;
-use crate::environment::Environment;
 use crate::error::{ConfigureError, CredentialError};
 use crate::oauth2::ClientCredentials;
 use crate::query::QueryCredential;
 use crate::token::Fetched;
-use crate::{gcp, validate};
-
-/// What credentials are made in: how token endpoints are reached, which time it is, what the platform says.
-#[derive(Clone)]
-pub struct Surroundings {
-    pub(crate) client: TokenClient,
-    pub(crate) clock: Clock,
-    pub(crate) environment: Environment,
-    pub(crate) timing: Timing,
-}
-
-impl Surroundings {
-    /// The process as it is; token endpoints are verified with `tls`.
-    #[must_use]
-    pub fn process(tls: ClientConfig) -> Self {
-        Self::new(tls, Clock::system(), Environment::process(), Timing::default())
-    }
-
-    /// Surroundings of one's own choice.
-    #[must_use]
-    pub fn new(tls: ClientConfig, clock: Clock, environment: Environment, timing: Timing) -> Self {
-        Self { client: TokenClient::new(tls), clock, environment, timing }
-    }
-}
+use crate::{gcp, header, validate};
 
 /// Credentials towards one backend. They never print.
 pub struct Credentials(Kind);
@@ -71,19 +46,20 @@ impl Credentials {
     pub fn new(
         backend: &Arc<str>,
         config: &CredentialsConfig,
-        surroundings: &Surroundings,
+        context: &CredentialContext,
     ) -> Result<Self, ConfigureError> {
         validate::first_mistake(config)?;
-        let environment = &surroundings.environment;
+        let environment = &context.environment;
         let token = match config {
             CredentialsConfig::Header(config) => {
-                return header(config).map(|(name, value)| Self(Kind::Header(name, value)));
+                let (name, value) = header::configured(config)?;
+                return Ok(Self(Kind::Header(name, value)));
             }
             CredentialsConfig::Query(config) => {
-                return query(config).map(|query| Self(Kind::Query(query)));
+                return Ok(Self(Kind::Query(QueryCredential::configured(config)?)));
             }
             CredentialsConfig::AwsSigv4(config) => {
-                return Ok(Self(Kind::AwsSigv4(Box::new(Signer::new(backend, config, surroundings)?))));
+                return Ok(Self(Kind::AwsSigv4(Box::new(Signer::new(backend, config, context)?))));
             }
             CredentialsConfig::Oauth2(config) => TokenKind::Oauth2(ClientCredentials::new(config)?),
             CredentialsConfig::ManagedIdentity(config) => {
@@ -96,9 +72,9 @@ impl Credentials {
                 TokenKind::Metadata(gcp::Metadata::new(config, environment)?)
             }
         };
-        let clock = surroundings.clock.clone();
-        let source = BearerSource { kind: token, client: surroundings.client.clone(), clock: clock.clone() };
-        Ok(Self(Kind::Bearer(TokenCache::new(source, Arc::clone(backend), clock, surroundings.timing))))
+        let clock = context.clock.clone();
+        let source = BearerSource { kind: token, client: context.client.clone(), clock: clock.clone() };
+        Ok(Self(Kind::Bearer(TokenCache::new(source, Arc::clone(backend), clock, context.timing))))
     }
 
     /// Completes the head of a request whose body is `body`. Ready at once unless a token must be fetched.
@@ -153,26 +129,6 @@ impl fmt::Debug for Credentials {
             Kind::AwsSigv4(_) => "AwsSigv4(***)",
         })
     }
-}
-
-pub(crate) fn header(config: &HeaderConfig) -> Result<(HeaderName, HeaderValue), ConfigureError> {
-    let name = config
-        .name
-        .parse::<HeaderName>()
-        .map_err(|_| ConfigureError::new("header.name", format!("`{}` is not a header name", config.name)))?;
-    let secret =
-        config.value.resolve().map_err(|error| ConfigureError::new("header.value", error.to_string()))?;
-    let mut value = HeaderValue::from_str(secret.expose_secret()).map_err(|_| {
-        ConfigureError::new("header.value", "the secret has characters that a header cannot hold")
-    })?;
-    value.set_sensitive(true);
-    Ok((name, value))
-}
-
-pub(crate) fn query(config: &QueryConfig) -> Result<QueryCredential, ConfigureError> {
-    let value =
-        config.value.resolve().map_err(|error| ConfigureError::new("query.value", error.to_string()))?;
-    Ok(QueryCredential::new(&config.name, &value))
 }
 
 /// Where bearer tokens come from.

@@ -6,8 +6,8 @@
 //!
 //! Modules in reading order: [`config`] is what operators write, `validate` what is wrong with it,
 //! [`credentials`] the one entry, `cache` keeps a fetched value fresh, `lifetime` says when it is, `endpoint`
-//! talks to token endpoints, `token` reads their answers, and one module per kind of identity: `query`,
-//! `oauth2`, `azure`, `gcp` with `jwt`, `aws` with `sigv4` and `sts`.
+//! talks to token endpoints, `token` reads their answers, and one module per kind of identity: `header`,
+//! `query`, `oauth2`, `azure`, `gcp` with `jwt`, `aws` with `access_key`, `sigv4` and `sts`.
 //!
 //! Invariants:
 //! * with a fixed value or a fresh token [`Credentials::prepare`] does not wait, lock or spawn;
@@ -16,16 +16,19 @@
 //! * a fetch is bounded in time and size, and failing endpoints are left alone for a while;
 //! * no secret is in a `Debug` output, a log or an error: of an endpoint's refusal only its code is kept.
 
+mod access_key;
 mod aws;
 mod azure;
 mod cache;
-pub mod clock;
+mod clock;
 pub mod config;
-pub mod credentials;
+mod context;
+mod credentials;
 mod endpoint;
-pub mod environment;
-pub mod error;
+mod environment;
+mod error;
 mod gcp;
+mod header;
 mod jwt;
 mod lifetime;
 mod oauth2;
@@ -38,6 +41,7 @@ mod validate;
 pub use cache::Timing;
 pub use clock::Clock;
 pub use config::CredentialsConfig;
-pub use credentials::{Credentials, Surroundings};
+pub use context::CredentialContext;
+pub use credentials::Credentials;
 pub use environment::Environment;
 pub use error::{ConfigureError, CredentialError};

@@ -6,7 +6,8 @@ use http::Uri;
 use http::uri::PathAndQuery;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::error::CredentialError;
+use crate::config::QueryConfig;
+use crate::error::{ConfigureError, CredentialError};
 
 /// A query parameter with a secret value.
 pub(crate) struct QueryCredential {
@@ -16,7 +17,14 @@ pub(crate) struct QueryCredential {
 }
 
 impl QueryCredential {
-    pub(crate) fn new(name: &str, value: &SecretString) -> Self {
+    /// The parameter that the configuration names.
+    pub(crate) fn configured(config: &QueryConfig) -> Result<Self, ConfigureError> {
+        let value =
+            config.value.resolve().map_err(|error| ConfigureError::new("query.value", error.to_string()))?;
+        Ok(Self::new(&config.name, &value))
+    }
+
+    fn new(name: &str, value: &SecretString) -> Self {
         let mut pair = form_urlencoded::Serializer::new(String::new());
         pair.append_pair(name, value.expose_secret());
         // The form's `+` for a space is not a space everywhere.

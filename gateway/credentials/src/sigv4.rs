@@ -21,7 +21,7 @@ const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 pub(crate) struct Moment(String);
 
 impl Moment {
-    /// The moment that is `seconds` after 1970 began; none beyond the year 9999.
+    /// The moment that is `seconds` after 1970 began; `None` beyond the year 9999.
     pub(crate) fn at(seconds: u64) -> Option<Self> {
         let time = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
         Some(Self(time.strftime("%Y%m%dT%H%M%SZ").to_string()))

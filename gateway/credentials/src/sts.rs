@@ -11,7 +11,7 @@ use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, Event};
 use secrecy::ExposeSecret;
 
-use crate::aws::AccessKey;
+use crate::access_key::AccessKey;
 use crate::cache::Source;
 use crate::clock::Clock;
 use crate::config::WebIdentityConfig;
@@ -102,7 +102,7 @@ fn read_keys(
     if life.is_zero() {
         return Err(endpoint.answer_error("its keys have expired"));
     }
-    let Some(value) = AccessKey::new(id, secret.into(), Some(session.into())) else {
+    let Some(value) = AccessKey::from_parts(id, secret.into(), Some(session.into())) else {
         return Err(endpoint.answer_error("its keys cannot stand in a header"));
     };
     Ok(Fetched { value, life })

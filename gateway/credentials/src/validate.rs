@@ -2,15 +2,16 @@
 
 use tollgate_settings::Mistakes;
 
-use crate::aws;
+use crate::access_key::AccessKey;
 use crate::config::{
     AwsSigv4Config, CredentialsConfig, IdentitySource, ManagedIdentityConfig, Oauth2Config, QueryConfig,
 };
-use crate::credentials::{header, query};
 use crate::endpoint::Endpoint;
 use crate::error::ConfigureError;
 use crate::gcp::ServiceAccount;
+use crate::header;
 use crate::oauth2::ClientCredentials;
+use crate::query::QueryCredential;
 
 /// Parameters of the token request that have fields of their own.
 const OWN_PARAMETERS: [&str; 5] = ["grant_type", "client_id", "client_secret", "scope", "audience"];
@@ -35,7 +36,7 @@ pub(crate) fn first_mistake(config: &CredentialsConfig) -> Result<(), ConfigureE
 fn all(config: &CredentialsConfig) -> Vec<ConfigureError> {
     let mut found = Found::default();
     match config {
-        CredentialsConfig::Header(config) => found.note(header(config)),
+        CredentialsConfig::Header(config) => found.note(header::configured(config)),
         CredentialsConfig::Query(config) => check_query(config, &mut found),
         CredentialsConfig::Oauth2(config) => check_oauth2(config, &mut found),
         CredentialsConfig::ManagedIdentity(config) => check_identity(config, &mut found),
@@ -67,7 +68,7 @@ impl Found {
 
 fn check_query(config: &QueryConfig, found: &mut Found) {
     found.check(!config.name.is_empty(), "query.name", "must not be empty");
-    found.note(query(config));
+    found.note(QueryCredential::configured(config));
 }
 
 fn check_oauth2(config: &Oauth2Config, found: &mut Found) {
@@ -116,7 +117,7 @@ fn check_aws(config: &AwsSigv4Config, found: &mut Found) {
         "aws_sigv4",
         "takes either access_key_id or web_identity",
     );
-    found.note(aws::configured_key(config));
+    found.note(AccessKey::configured(config));
     if let Some(identity) = &config.web_identity
         && let Some(url) = &identity.endpoint
     {

@@ -1,10 +1,10 @@
 //! The API formats that clients speak: one enum, every question that the rest of the gateway has about them.
 
-use tollgate_formats::exchange::{Shown, StreamEncoder};
+use tollgate_formats::exchange::{AnswerHead, StreamEncoder};
 use tollgate_formats::openai_media::MediaKind;
 use tollgate_formats::view::{Change, View};
 use tollgate_formats::{
-    Answer, ErrorShown, FormatError, Request, anthropic, openai_chat, openai_completions, openai_embeddings,
+    Answer, ClientError, FormatError, Request, anthropic, openai_chat, openai_completions, openai_embeddings,
     openai_media, openai_responses,
 };
 use tollgate_schemas::tokens::TokenClass;
@@ -118,7 +118,7 @@ impl ClientFormat {
 
     /// A whole answer for the client.
     #[must_use]
-    pub fn encode_answer(self, answer: &Answer<'_>, shown: &Shown) -> Vec<u8> {
+    pub fn encode_answer(self, answer: &Answer<'_>, shown: &AnswerHead) -> Vec<u8> {
         match self {
             Self::Completions => openai_completions::answer::encode(answer, shown),
             Self::Responses => openai_responses::answer::encode(answer, shown),
@@ -129,7 +129,7 @@ impl ClientFormat {
 
     /// An error for the client.
     #[must_use]
-    pub fn encode_error(self, error: &ErrorShown<'_>) -> Vec<u8> {
+    pub fn encode_error(self, error: &ClientError<'_>) -> Vec<u8> {
         match self {
             Self::Messages => anthropic::error::encode(error),
             _ => openai_chat::error::encode(error),
@@ -138,7 +138,7 @@ impl ClientFormat {
 
     /// Writes a stream for the client.
     #[must_use]
-    pub fn encoder(self, shown: Shown, include_usage: bool) -> Box<dyn StreamEncoder> {
+    pub fn encoder(self, shown: AnswerHead, include_usage: bool) -> Box<dyn StreamEncoder> {
         match self {
             Self::Completions => Box::new(openai_completions::stream::Encoder::new(shown, include_usage)),
             Self::Responses => Box::new(openai_responses::stream::Encoder::new(shown)),

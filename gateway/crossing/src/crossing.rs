@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tollgate_formats::exchange::{Part, Shown, Stop, StreamEncoder};
+use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder};
 use tollgate_formats::view::{Change, View};
-use tollgate_formats::{Answer, ErrorShown, FormatError, OnUnmappable, Unmapped, Usage, openai_media};
+use tollgate_formats::{Answer, ClientError, FormatError, OnUnmappable, Unmapped, Usage, openai_media};
 use tollgate_schemas::ids::RequestId;
 
 use super::client::ClientFormat;
@@ -129,7 +129,7 @@ impl Crossing {
     pub fn answer(
         self,
         body: Bytes,
-        shown: impl FnOnce() -> Shown,
+        shown: impl FnOnce() -> AnswerHead,
         reading: Reading,
     ) -> Result<Incoming, FormatError> {
         if self.client == ClientFormat::Embeddings {
@@ -167,7 +167,7 @@ impl Crossing {
         let error_type = head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
         let error = self.wire.decode_error(head.status.as_u16(), error_type, &body);
         let request_id = request_id.to_string();
-        let shown = ErrorShown {
+        let shown = ClientError {
             kind: error.kind,
             message: &error.message,
             code: Some(error.code.as_deref().unwrap_or("backend_refused")),
@@ -179,7 +179,7 @@ impl Crossing {
 
     /// The way of a streamed answer.
     #[must_use]
-    pub fn stream(self, shown: Shown, include_usage: bool) -> StreamCrossing {
+    pub fn stream(self, shown: AnswerHead, include_usage: bool) -> StreamCrossing {
         StreamCrossing {
             decoder: self.wire.decoder(),
             encoder: (!self.is_native()).then(|| self.encoder(shown, include_usage)),
@@ -188,7 +188,7 @@ impl Crossing {
 
     /// Writes a stream in the client's format, also where the backend speaks it.
     #[must_use]
-    pub fn encoder(self, shown: Shown, include_usage: bool) -> Box<dyn StreamEncoder> {
+    pub fn encoder(self, shown: AnswerHead, include_usage: bool) -> Box<dyn StreamEncoder> {
         self.client.encoder(shown, include_usage)
     }
 }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tollgate_formats::exchange::{Shown, Vectors};
+use tollgate_formats::exchange::{AnswerHead, Vectors};
 use tollgate_formats::openai_embeddings::request::{Encoding, Input};
 use tollgate_formats::{FormatError, Unmapped, Usage, bedrock, gemini, openai_embeddings};
 use tollgate_tokens::Budget;
@@ -120,7 +120,7 @@ impl Embeddings {
     pub fn answer<'a>(
         &self,
         parts: impl IntoIterator<Item = &'a Part>,
-        shown: &Shown,
+        shown: &AnswerHead,
     ) -> Result<Incoming, FormatError> {
         let Vectors { vectors, usage } = {
             let joined = self.joined(parts)?;
@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn answered(embeddings: &Embeddings, parts: &[Part]) -> (Value, Option<Usage>) {
-        let shown = Shown { model: "embed".to_owned(), ..Shown::default() };
+        let shown = AnswerHead { model: "embed".to_owned(), ..AnswerHead::default() };
         let incoming = embeddings.answer(parts, &shown).unwrap();
         (serde_json::from_slice(&incoming.body).unwrap(), incoming.usage)
     }
@@ -236,6 +236,6 @@ mod tests {
         let (embeddings, _) =
             request(Wire::BatchEmbed, "gemini-embedding-001", &json!({ "input": ["a", "b"] })).unwrap();
         let one = [part(r#"{"embeddings":[{"values":[1.0]}]}"#)];
-        assert!(embeddings.answer(&one, &Shown::default()).is_err());
+        assert!(embeddings.answer(&one, &AnswerHead::default()).is_err());
     }
 }

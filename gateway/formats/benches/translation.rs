@@ -13,8 +13,8 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use tollgate_formats::exchange::{Answer, Request, Shown, StreamDecoder, StreamEncoder};
-use tollgate_formats::sse::{Splitter, Verdict};
+use tollgate_formats::exchange::{Answer, AnswerHead, Request, StreamDecoder, StreamEncoder};
+use tollgate_formats::sse::{Action, Splitter};
 use tollgate_formats::{FormatError, OnUnmappable, Unmapped};
 use tollgate_formats::{anthropic, bedrock, gemini, openai_chat, openai_responses};
 
@@ -22,8 +22,8 @@ struct Client {
     name: &'static str,
     request: &'static str,
     decode: for<'a> fn(&'a [u8]) -> Result<Request<'a>, FormatError>,
-    encode: fn(&Answer<'_>, &Shown) -> Vec<u8>,
-    encoder: fn(Shown) -> Box<dyn StreamEncoder>,
+    encode: fn(&Answer<'_>, &AnswerHead) -> Vec<u8>,
+    encoder: fn(AnswerHead) -> Box<dyn StreamEncoder>,
 }
 
 struct Backend {
@@ -103,12 +103,12 @@ const BACKENDS: &[Backend] = &[
 /// Events of one measured stream.
 const EVENTS: usize = 100;
 
-fn shown() -> Shown {
-    Shown {
+fn shown() -> AnswerHead {
+    AnswerHead {
         id: "chatcmpl-0198c7a1b2c3d4e5".to_owned(),
         model: "chat".to_owned(),
         created_s: 1_700_000_000,
-        ..Shown::default()
+        ..AnswerHead::default()
     }
 }
 
@@ -174,7 +174,7 @@ impl Stream {
         let Self { splitter, decoder, encoder, out } = self;
         let judge = |event: tollgate_formats::sse::Event<'_>| {
             decoder.read(event.name, event.data, &mut |event| encoder.write(&event, out)).unwrap();
-            Verdict::Keep
+            Action::Keep
         };
         splitter.push(chunk, judge).unwrap();
     }

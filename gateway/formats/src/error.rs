@@ -105,8 +105,8 @@ pub struct ProviderError {
 impl ProviderError {
     /// As the client is told of it.
     #[must_use]
-    pub fn shown<'a>(&'a self, request_id: Option<&'a str>) -> ErrorShown<'a> {
-        ErrorShown {
+    pub fn shown<'a>(&'a self, request_id: Option<&'a str>) -> ClientError<'a> {
+        ClientError {
             kind: self.kind,
             message: &self.message,
             code: self.code.as_deref(),
@@ -118,7 +118,7 @@ impl ProviderError {
 
 /// An error as a client is told of it, whoever is at fault; each format writes it in its own shape.
 #[derive(Debug, Clone, Copy)]
-pub struct ErrorShown<'a> {
+pub struct ClientError<'a> {
     /// Its kind.
     pub kind: ProviderErrorKind,
     /// What the client reads.

@@ -68,7 +68,7 @@ fn no_error_of_a_malformed_answer_repeats_it() {
         "tool_calls": [{"id": "t", "type": "function", "function": {"name": "f", "arguments": SECRET}}]}}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 2}});
     check_answer(&chat, |body| openai_chat::answer::decode(body).map(drop));
-    check_answer(&chat, |body| openai_chat::answer::usage(body));
+    check_answer(&chat, openai_chat::answer::usage);
     let text = json!({"choices": [{"text": SECRET, "finish_reason": "stop"}]});
     check_answer(&text, |body| openai_chat::answer::decode(body).map(drop));
     let response = json!({"id": "r", "status": "completed", "output": [

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -12,12 +13,12 @@ use crate::exchange::Text;
 
 /// A JSON text that borrows from the body unless it holds escapes. A plain `Option<Cow<str>>` always copies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Str<'a>(pub Text<'a>);
+pub(crate) struct Str<'a>(pub(crate) Text<'a>);
 
 impl<'a> Str<'a> {
     /// The text.
     #[must_use]
-    pub fn into_text(self) -> Text<'a> {
+    pub(crate) fn into_text(self) -> Text<'a> {
         self.0
     }
 }
@@ -60,8 +61,40 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
     }
 }
 
+/// A request that is read member by member, so that a member without a place can be kept by its name.
+pub(crate) trait Members<'de>: Default {
+    /// What the object is, for errors.
+    const EXPECTED: &'static str;
+
+    /// Reads the value of the member `name`.
+    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error>;
+}
+
+/// Reads an object member by member.
+pub(crate) fn members<'de, T: Members<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Members<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(T::EXPECTED)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+            let mut object = T::default();
+            while let Some(Str(name)) = map.next_key()? {
+                object.take(name, &mut map)?;
+            }
+            Ok(object)
+        }
+    }
+
+    deserializer.deserialize_map(Object(PhantomData))
+}
+
 /// Appends a value as JSON. Types of this crate cannot fail to serialise, and a vector takes every byte.
-pub fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+pub(crate) fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let start = out.len();
     if serde_json::to_writer(&mut *out, value).is_err() {
         out.truncate(start);
@@ -71,20 +104,20 @@ pub fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
 
 /// Writes one JSON object into a buffer, member by member, without building it first.
 #[derive(Debug)]
-pub struct Object<'o> {
+pub(crate) struct Object<'o> {
     out: &'o mut Vec<u8>,
     empty: bool,
 }
 
 impl<'o> Object<'o> {
     /// Begins an object.
-    pub fn new(out: &'o mut Vec<u8>) -> Self {
+    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, empty: true }
     }
 
     /// Begins a member; its value has to be written to the buffer that is given. `name` needs no escapes.
-    pub fn key(&mut self, name: &str) -> &mut Vec<u8> {
+    pub(crate) fn key(&mut self, name: &str) -> &mut Vec<u8> {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
@@ -94,30 +127,20 @@ impl<'o> Object<'o> {
         self.out
     }
 
-    /// As [`Object::key`] for a name that came from outside.
-    pub fn key_of(&mut self, name: &str) -> &mut Vec<u8> {
-        if !std::mem::take(&mut self.empty) {
-            self.out.push(b',');
-        }
-        write(self.out, name);
-        self.out.push(b':');
-        self.out
-    }
-
     /// A member.
-    pub fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> &mut Self {
+    pub(crate) fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> &mut Self {
         write(self.key(name), value);
         self
     }
 
     /// A member whose value is JSON already.
-    pub fn raw(&mut self, name: &str, json: &str) -> &mut Self {
+    pub(crate) fn raw(&mut self, name: &str, json: &str) -> &mut Self {
         self.key(name).extend_from_slice(json.as_bytes());
         self
     }
 
     /// A member, where there is a value.
-    pub fn given<T: Serialize>(&mut self, name: &str, value: Option<T>) -> &mut Self {
+    pub(crate) fn given<T: Serialize>(&mut self, name: &str, value: Option<T>) -> &mut Self {
         if let Some(value) = value {
             self.put(name, &value);
         }
@@ -125,7 +148,7 @@ impl<'o> Object<'o> {
     }
 
     /// A member that is an object.
-    pub fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
+    pub(crate) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
         let mut inner = Object::new(self.key(name));
         fill(&mut inner);
         inner.end();
@@ -133,27 +156,27 @@ impl<'o> Object<'o> {
     }
 
     /// Ends the object.
-    pub fn end(self) {
+    pub(crate) fn end(self) {
         self.out.push(b'}');
     }
 }
 
 /// Writes a JSON array into a buffer, item by item.
 #[derive(Debug)]
-pub struct Array<'o> {
+pub(crate) struct Array<'o> {
     out: &'o mut Vec<u8>,
     empty: bool,
 }
 
 impl<'o> Array<'o> {
     /// Begins an array.
-    pub fn new(out: &'o mut Vec<u8>) -> Self {
+    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
         out.push(b'[');
         Self { out, empty: true }
     }
 
     /// Begins an item; its value has to be written to the buffer that is given.
-    pub fn item(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn item(&mut self) -> &mut Vec<u8> {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
@@ -161,14 +184,14 @@ impl<'o> Array<'o> {
     }
 
     /// An item that is an object.
-    pub fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) {
+    pub(crate) fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) {
         let mut inner = Object::new(self.item());
         fill(&mut inner);
         inner.end();
     }
 
     /// Ends the array.
-    pub fn end(self) {
+    pub(crate) fn end(self) {
         self.out.push(b']');
     }
 }
@@ -185,13 +208,13 @@ pub(crate) fn answer_text(body: &[u8]) -> Result<&str, FormatError> {
 
 /// Arguments of a tool as JSON text: as the text holds them, or as written where a server sends an object.
 #[must_use]
-pub fn text_or_raw(raw: &RawValue) -> Text<'_> {
+pub(crate) fn text_or_raw(raw: &RawValue) -> Text<'_> {
     crate::view::text_of(raw).unwrap_or(Cow::Borrowed(raw.get()))
 }
 
-/// A text or several, as `stop` is given; none for `null`.
+/// A text or several, as `stop` is given; empty for `null`.
 #[derive(Debug, Default)]
-pub struct Texts<'a>(pub Vec<Text<'a>>);
+pub(crate) struct Texts<'a>(pub(crate) Vec<Text<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -15,10 +15,10 @@ mod backend_format;
 pub mod bedrock;
 mod calls;
 mod claude;
-pub mod error;
+mod error;
 pub mod exchange;
 pub mod gemini;
-pub mod json;
+mod json;
 #[cfg(test)]
 mod layers_tests;
 mod media;
@@ -29,12 +29,12 @@ pub mod openai_embeddings;
 pub mod openai_media;
 pub mod openai_responses;
 pub mod sse;
-pub mod unmapped;
+mod unmapped;
 #[cfg(test)]
 mod usage_tests;
 pub mod view;
 
 pub use backend_format::BackendFormat;
-pub use error::{ErrorShown, FormatError, ProviderError, ProviderErrorKind};
-pub use exchange::{Answer, Reported, Request, Shown, StreamEvent, Usage};
+pub use error::{ClientError, FormatError, ProviderError, ProviderErrorKind};
+pub use exchange::{Answer, AnswerHead, Reported, Request, StreamEvent, Usage};
 pub use unmapped::{OnUnmappable, Unmapped};

@@ -25,7 +25,7 @@ pub(crate) fn locate<'r>(source: &'r Source<'_>) -> Location<'r> {
     }
 }
 
-/// MIME type and base64 text of a `data:` address (RFC 2397); none when it is another one.
+/// MIME type and base64 text of a `data:` address (RFC 2397); `None` if it is another address.
 fn data_url(url: &str) -> Option<(&str, &str)> {
     let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
     let head = head.strip_suffix(";base64")?;

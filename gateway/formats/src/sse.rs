@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 /// What happens to an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Action {
     /// It is relayed.
     Keep,
     /// The client does not see it.
@@ -20,7 +20,7 @@ pub enum Verdict {
 /// One event, as far as formats read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// Its `event` field: none where it has no such line or an empty one.
+    /// Its `event` field; `None` if it has no such line or an empty one.
     pub name: Option<&'a str>,
     /// Its `data` lines joined by line feeds.
     pub data: &'a str,
@@ -54,14 +54,14 @@ impl Splitter {
     }
 
     /// Takes the next chunk, shows every event that is complete now and has data to `judge`, and returns the
-    /// bytes to relay: possibly none. Events without data (comments, bare names) are relayed unseen.
+    /// bytes to relay, possibly no bytes. Events without data (comments, bare names) are relayed unseen.
     ///
     /// # Errors
     /// [`TooLarge`] when an event does not end within the bound.
     pub fn push(
         &mut self,
         chunk: Bytes,
-        mut judge: impl FnMut(Event<'_>) -> Verdict,
+        mut judge: impl FnMut(Event<'_>) -> Action,
     ) -> Result<Bytes, TooLarge> {
         if self.partial.is_empty() {
             return self.split_whole(chunk, &mut judge);
@@ -89,7 +89,7 @@ impl Splitter {
     fn split_whole(
         &mut self,
         bytes: Bytes,
-        judge: &mut impl FnMut(Event<'_>) -> Verdict,
+        judge: &mut impl FnMut(Event<'_>) -> Action,
     ) -> Result<Bytes, TooLarge> {
         let mut kept: Option<BytesMut> = None;
         let mut start = 0;
@@ -108,11 +108,11 @@ impl Splitter {
                 return Err(TooLarge { limit: self.limit });
             }
             let fields = Fields::of(event, std::mem::take(&mut self.at_start));
-            let verdict = fields.event().map_or(Verdict::Keep, &mut *judge);
-            match (verdict, &mut kept) {
-                (Verdict::Keep, Some(out)) => out.extend_from_slice(event),
-                (Verdict::Drop, None) => kept = Some(BytesMut::from(&bytes[..start])),
-                (Verdict::Keep, None) | (Verdict::Drop, Some(_)) => {}
+            let action = fields.event().map_or(Action::Keep, &mut *judge);
+            match (action, &mut kept) {
+                (Action::Keep, Some(out)) => out.extend_from_slice(event),
+                (Action::Drop, None) => kept = Some(BytesMut::from(&bytes[..start])),
+                (Action::Keep, None) | (Action::Drop, Some(_)) => {}
             }
             start = end;
             search = end;

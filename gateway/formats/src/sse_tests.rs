@@ -13,7 +13,7 @@ fn run(chunks: &[&[u8]], drop: &str) -> Seen {
         let bytes = splitter
             .push(Bytes::copy_from_slice(chunk), |event| {
                 seen.push((event.name.map(str::to_owned), event.data.to_owned()));
-                if event.data == drop { Verdict::Drop } else { Verdict::Keep }
+                if event.data == drop { Action::Drop } else { Action::Keep }
             })
             .unwrap();
         relayed.extend_from_slice(&bytes);
@@ -29,7 +29,7 @@ fn unnamed(data: &str) -> (Option<String>, String) {
 #[test]
 fn whole_events_are_relayed_without_a_copy() {
     let chunk = Bytes::from_static(b"data: a\n\ndata: b\n\n");
-    let out = Splitter::new(100).push(chunk.clone(), |_| Verdict::Keep).unwrap();
+    let out = Splitter::new(100).push(chunk.clone(), |_| Action::Keep).unwrap();
     assert_eq!(out.as_ptr(), chunk.as_ptr());
     assert_eq!(out.len(), chunk.len());
 }
@@ -45,7 +45,7 @@ fn a_dropped_event_leaves_no_trace() {
 fn an_event_beyond_the_bound_is_refused_wherever_it_is_cut() {
     let text = b"data: 789\n\n";
     let push = |splitter: &mut Splitter, piece: &'static [u8]| {
-        splitter.push(Bytes::from_static(piece), |_| Verdict::Keep).map(|out| out.len())
+        splitter.push(Bytes::from_static(piece), |_| Action::Keep).map(|out| out.len())
     };
     for limit in [text.len() - 1, text.len()] {
         let expected = if limit < text.len() { Err(TooLarge { limit }) } else { Ok(text.len()) };
@@ -91,7 +91,7 @@ fn every_cut_gives_the_same_events_and_bytes() {
 #[test]
 fn an_event_without_end_is_refused_at_the_bound() {
     let mut splitter = Splitter::new(10);
-    assert!(splitter.push(Bytes::from_static(b"data: 12345"), |_| Verdict::Keep).is_err());
+    assert!(splitter.push(Bytes::from_static(b"data: 12345"), |_| Action::Keep).is_err());
 }
 
 /// Pieces of streams, so that random streams hold events.

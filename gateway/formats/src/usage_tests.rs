@@ -1,6 +1,6 @@
 //! What reports of usage say of themselves, format by format: what is missing, what still runs, what is final.
 
-use crate::exchange::{Reported, Shown, StreamDecoder, StreamEncoder, StreamEvent, Usage};
+use crate::exchange::{AnswerHead, Reported, StreamDecoder, StreamEncoder, StreamEvent, Usage};
 use crate::{anthropic, bedrock, gemini, openai_chat, openai_responses};
 
 use Reported::{Final, No, Running};
@@ -133,7 +133,7 @@ fn told(mut encoder: impl StreamEncoder, decoder: impl StreamDecoder, events: &[
 
 #[test]
 fn clients_are_told_the_last_report() {
-    let shown = Shown::default;
+    let shown = AnswerHead::default;
     let to_chat =
         told(openai_chat::stream::Encoder::new(shown(), true), anthropic::stream::Decoder::new(), &MESSAGES);
     assert!(to_chat.contains(r#""prompt_tokens":8849,"completion_tokens":426,"#), "{to_chat}");

@@ -27,7 +27,7 @@ pub struct View<'a> {
     pub include_usage: bool,
     /// Answers that are asked for; 0 when the request does not say.
     pub choices: u64,
-    /// Most tokens of the answer over all its choices; none when the request does not say.
+    /// Most tokens of the answer over all its choices; `None` if the request does not say.
     pub max_output_tokens: Option<u64>,
     /// The answer that this one continues (Responses).
     pub previous_response_id: Option<Cow<'a, str>>,
@@ -75,7 +75,7 @@ impl Change {
 ///
 /// # Errors
 /// [`FormatError::Invalid`] that says where and what.
-pub fn object_text(body: &[u8]) -> Result<&str, FormatError> {
+pub(crate) fn object_text(body: &[u8]) -> Result<&str, FormatError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(FormatError::invalid("the request body is empty; send a JSON object", None));
     }
@@ -92,7 +92,7 @@ pub fn object_text(body: &[u8]) -> Result<&str, FormatError> {
 ///
 /// # Errors
 /// [`FormatError::Invalid`] that says where and what.
-pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, FormatError> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, FormatError> {
     serde_json::from_str(object_text(body)?).map_err(|error| {
         FormatError::invalid(format!("the request body cannot be read: {}", request_fault(&error)), None)
     })
@@ -161,9 +161,9 @@ struct Splice<'s> {
     new: Cow<'s, str>,
 }
 
-/// A JSON text's content; none when the value is no text.
+/// A JSON text's content; `None` if the value is not a text.
 #[must_use]
-pub fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
     serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)

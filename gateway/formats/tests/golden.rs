@@ -31,18 +31,18 @@ mod translate;
 
 use std::path::{Path, PathBuf};
 
-use tollgate_formats::exchange::{Answer, Request, Shown, StreamDecoder, StreamEncoder};
+use tollgate_formats::exchange::{Answer, AnswerHead, Request, StreamDecoder, StreamEncoder};
 use tollgate_formats::{
-    ErrorShown, FormatError, ProviderError, Unmapped, anthropic, bedrock, gemini, openai_chat,
+    ClientError, FormatError, ProviderError, Unmapped, anthropic, bedrock, gemini, openai_chat,
     openai_completions, openai_responses,
 };
 
 /// What clients speak.
 struct Client {
     decode_request: for<'a> fn(&'a [u8]) -> Result<Request<'a>, FormatError>,
-    encode_answer: fn(&Answer<'_>, &Shown) -> Vec<u8>,
-    encoder: fn(Shown, bool) -> Box<dyn StreamEncoder>,
-    encode_error: fn(&ErrorShown<'_>) -> Vec<u8>,
+    encode_answer: fn(&Answer<'_>, &AnswerHead) -> Vec<u8>,
+    encoder: fn(AnswerHead, bool) -> Box<dyn StreamEncoder>,
+    encode_error: fn(&ClientError<'_>) -> Vec<u8>,
 }
 
 /// What backends speak.

@@ -29,11 +29,7 @@ impl Unanswered {
 }
 
 /// The failure that a status stands for; `None` when it refuses the request itself.
-pub fn failure_of(
-    backend: &Backend,
-    status: StatusCode,
-    wait: Option<Duration>,
-) -> Option<GatewayError> {
+pub fn failure_of(backend: &Backend, status: StatusCode, wait: Option<Duration>) -> Option<GatewayError> {
     let backend = Arc::clone(&backend.name);
     if status.is_redirection() {
         // Followed, it would carry the gateway's credentials wherever the backend says.

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use tollgate_admission::Place;
 use tollgate_base::time::now_ms;
 use tollgate_expressions::RequestFacts;
-use tollgate_formats::exchange::Shown;
+use tollgate_formats::exchange::AnswerHead;
 use tollgate_formats::view::View;
 use tollgate_runtime::snapshot::Model;
 
@@ -40,8 +40,8 @@ pub struct ModelRequest<'a> {
 impl ModelRequest<'_> {
     /// What the client sees of an answer in another format than the backend's.
     #[must_use]
-    pub fn shown(&self, legacy_functions: bool) -> Shown {
-        Shown {
+    pub fn shown(&self, legacy_functions: bool) -> AnswerHead {
+        AnswerHead {
             id: format!("{}{}", self.context.format.id_prefix(), self.context.id.0.simple()),
             model: self.model.alias.to_string(),
             created_s: u64::try_from(now_ms() / 1_000).unwrap_or(0),

@@ -13,7 +13,7 @@ use tollgate_backends::backend::Backend;
 use tollgate_backends::call::{CallError, CallResult, Caller, collect};
 use tollgate_crossing::crossing;
 use tollgate_crossing::embeddings::{Embeddings, Part};
-use tollgate_formats::exchange::Shown;
+use tollgate_formats::exchange::AnswerHead;
 use tollgate_formats::{FormatError, Usage};
 
 /// Calls of one request that are under way at a time.
@@ -92,7 +92,7 @@ impl Several {
     ///
     /// # Errors
     /// When a part is not what the backend's format says, or vectors are missing.
-    pub fn answer(&self, last: &Part, shown: &Shown) -> Result<crossing::Incoming, FormatError> {
+    pub fn answer(&self, last: &Part, shown: &AnswerHead) -> Result<crossing::Incoming, FormatError> {
         let parts = self.parts.borrow();
         self.embeddings.answer(parts.iter().chain([last]), shown)
     }

@@ -6,7 +6,6 @@
 use memchr::{memchr_iter, memmem};
 
 use crate::family::Family;
-use crate::tally::Piece;
 use crate::tools;
 
 /// More than a message, a call or a property adds besides its text.
@@ -24,25 +23,6 @@ pub fn upper_bound(model: &str, messages: &[u8], tools: Option<&[u8]>) -> u64 {
         images => images * Family::of(model).images.most(),
     };
     PER_CONVERSATION + of_json(messages) + images + tools
-}
-
-/// Tokens that a prompt in pieces can be at most.
-#[must_use]
-pub fn upper_bound_of_pieces<'a>(model: &str, pieces: impl IntoIterator<Item = Piece<'a>>) -> u64 {
-    let family = Family::of(model);
-    let mut has_tools = false;
-    let of_piece = |piece| match piece {
-        Piece::Message { role, name } => PER_OBJECT + (role.len() + name.map_or(0, str::len)) as u64,
-        Piece::Text(text) => text.len() as u64,
-        Piece::Image { .. } => family.images.most(),
-        Piece::Tool(json) => {
-            has_tools = true;
-            tools::bound(json)
-        }
-        Piece::Attachment { bytes } => bytes as u64,
-    };
-    let pieces: u64 = pieces.into_iter().map(of_piece).sum();
-    PER_CONVERSATION + pieces + if has_tools { tools::MOST_ONCE } else { 0 }
 }
 
 fn of_json(json: &[u8]) -> u64 {

@@ -21,11 +21,11 @@ use memchr::{memchr, memmem};
 
 /// Percentages of what `o200k_base` makes of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ratio {
+pub(crate) struct Ratio {
     /// For ASCII.
-    pub ascii: u64,
+    pub(crate) ascii: u64,
     /// For all else.
-    pub other: u64,
+    pub(crate) other: u64,
 }
 
 impl Ratio {
@@ -54,7 +54,7 @@ const PER_FILE: u64 = 765;
 
 /// Tokens of so many bytes of text, unseen.
 #[must_use]
-pub fn by_size(bytes: u64) -> u64 {
+pub(crate) fn by_size(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN)
 }
 

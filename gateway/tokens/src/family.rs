@@ -15,18 +15,18 @@ use crate::image::ImageRule;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Family {
     /// Text.
-    pub tokenizer: Tokenizer,
+    pub(crate) tokenizer: Tokenizer,
     /// Messages.
-    pub chat: ChatRule,
+    pub(crate) chat: ChatRule,
     /// Tools.
-    pub tools: ToolRule,
+    pub(crate) tools: ToolRule,
     /// Images.
-    pub images: ImageRule,
+    pub(crate) images: ImageRule,
 }
 
 /// How text becomes tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tokenizer {
+pub(crate) enum Tokenizer {
     /// By a public encoding.
     Public(Encoding),
     /// By one that is not here, so from what `o200k_base` makes of the same text. See `estimate.rs` for how far
@@ -36,20 +36,20 @@ pub enum Tokenizer {
 
 /// Tokens around messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChatRule {
+pub(crate) struct ChatRule {
     /// Around each message, besides its role and content.
-    pub per_message: u64,
+    pub(crate) per_message: u64,
     /// For a `name`, besides its text. -1 with one old model, whose name stands in for the role.
-    pub per_name: i64,
+    pub(crate) per_name: i64,
     /// Around the conversation: what begins it, and what begins the reply.
-    pub per_conversation: u64,
+    pub(crate) per_conversation: u64,
     /// The provider has published it, or enough for everybody to see it.
-    pub published: bool,
+    pub(crate) published: bool,
 }
 
 /// Tokens of tool definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToolRule {
+pub(crate) enum ToolRule {
     /// Functions are written out in a form of their own; OpenAI's cookbook has numbers that come close to it.
     Cookbook {
         /// For each function.

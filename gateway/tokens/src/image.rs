@@ -34,11 +34,11 @@ pub struct Size {
 }
 
 /// Taken for images whose size cannot be seen: remote ones, and formats without a known header.
-pub const ASSUMED_SIZE: Size = Size { width: 1_024, height: 1_024 };
+pub(crate) const ASSUMED_SIZE: Size = Size { width: 1_024, height: 1_024 };
 
 /// A rule for images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ImageRule {
+pub(crate) enum ImageRule {
     /// OpenAI: fitted into 2,048 pixels square, then to a shorter side of 768; `tile` for each 512 pixels
     /// square, and `base`. Low detail is `base`.
     Tiles {
@@ -67,7 +67,7 @@ pub enum ImageRule {
 impl ImageRule {
     /// Tokens of an image.
     #[must_use]
-    pub fn tokens(self, size: Size, detail: Detail) -> u64 {
+    pub(crate) fn tokens(self, size: Size, detail: Detail) -> u64 {
         let size = Size { width: size.width.max(1), height: size.height.max(1) };
         let tokens = match self {
             Self::Tiles { base, .. } if detail == Detail::Low => base,
@@ -86,7 +86,7 @@ impl ImageRule {
 
     /// The most that any image can cost.
     #[must_use]
-    pub fn most(self) -> u64 {
+    pub(crate) fn most(self) -> u64 {
         match self {
             Self::Tiles { base, tile } => base + tile * 8,
             Self::Patches { permille } => (1_536 * permille).div_ceil(1_000),
@@ -99,7 +99,7 @@ impl ImageRule {
 
     /// Whether providers are seen to bill exactly this for a size and a detail that are known.
     #[must_use]
-    pub fn is_exact(self) -> bool {
+    pub(crate) fn is_exact(self) -> bool {
         matches!(self, Self::Tiles { .. })
     }
 }

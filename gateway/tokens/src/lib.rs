@@ -1,8 +1,8 @@
 //! Counts the tokens of prompts as their models' providers count them.
 //!
 //! - [`Family`] says by which rules a model counts: encoding, messages, tools, images.
-//! - [`count_text`], [`count_messages`], [`count_input`] and [`count_prompt`] count on the caller's thread, within a
-//!   [`Budget`] of work; what exceeds it is extrapolated and no longer exact.
+//! - [`Tally`], [`count_text`], [`count_chat`] and [`count_input`] count on the caller's thread, within a [`Budget`] of
+//!   work; what exceeds it is extrapolated and no longer exact.
 //! - [`Counter`] counts large prompts on threads of its own.
 //! - [`upper_bound`] is what a prompt can come to at most, for next to nothing.
 //!
@@ -28,17 +28,15 @@ mod tally;
 mod tools;
 mod trie;
 
-pub use bound::{upper_bound, upper_bound_of_pieces};
+pub use bound::upper_bound;
 pub use count::{Budget, Count};
 pub use counter::{Counter, INLINE_BYTES, Stats, Work};
 pub use encoding::Encoding;
-pub use estimate::{Ratio, by_json_size, by_size};
-pub use family::{ChatRule, Family, Tokenizer, ToolRule};
-pub use image::{ASSUMED_SIZE, Detail, ImageRule, Size};
-pub use openai::{count_chat, count_input, count_messages};
-pub use tally::{
-    ImageSource, Piece, Tally, count_prompt, count_prompt_within, count_text, count_text_within,
-};
+pub use estimate::by_json_size;
+pub use family::Family;
+pub use image::{Detail, Size};
+pub use openai::{count_chat, count_input};
+pub use tally::{ImageSource, Piece, Tally, count_text, count_text_within};
 
 /// Why the tables of an encoding could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

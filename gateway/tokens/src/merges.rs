@@ -3,8 +3,8 @@
 //! A sequence of tokens is the encoding of its bytes exactly if each two neighbours stay apart when only the
 //! two are encoded. So tokens are laid from the left, longest first, each checked against the one before; a
 //! dead end is taken back, and no position is tried twice. (The method is that of the `bpe` crate. Here the
-//! tables are smaller, answers that recur are remembered, long runs of one byte are known by heart, and the
-//! work is counted, so that a caller can stop it.)
+//! tables are smaller, recurring answers and the tokens of long runs of one byte are cached, and the work is counted, so
+//! that a caller can stop it.)
 
 use crate::LoadError;
 use crate::pairs::Pairs;
@@ -12,7 +12,7 @@ use crate::trie::{NONE, Trie};
 
 /// Work of a step of [`Merges::stay_apart`], in look-ups in the trie: it seldom finds its words in the cache.
 const APART_WORK: u64 = 2;
-/// Remembered answers.
+/// Slots of the cache of [`Merges::longest_apart`].
 const ANSWERS: usize = 1 << 14;
 
 /// The tables of one encoding. A token's number is its rank: lower ones merge first.
@@ -188,8 +188,8 @@ impl Merges {
         }
     }
 
-    /// The longest of `right` and its prefixes that stays apart from `left`, or [`NONE`]; remembered, as long
-    /// runs ask the same again and again.
+    /// The longest of `right` and its prefixes that stays apart from `left`, or [`NONE`]; cached, because
+    /// long runs ask the same again and again.
     #[inline]
     fn longest_apart(&self, scratch: &mut Scratch, left: u32, right: u32) -> u32 {
         scratch.work += 1;

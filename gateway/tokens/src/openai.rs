@@ -9,12 +9,6 @@ use crate::count::{Budget, Count};
 use crate::image::Detail;
 use crate::tally::{ImageSource, Piece, Tally};
 
-/// Counts the messages of a chat request, on this thread, within the time that [`Budget::inline`] allows.
-#[must_use]
-pub fn count_messages(model: &str, messages: &RawValue) -> Count {
-    count_chat(model, messages, None, Budget::inline())
-}
-
 /// Counts the messages of a chat request and its tools, with as much work as the budget allows.
 #[must_use]
 pub fn count_chat(model: &str, messages: &RawValue, tools: Option<&RawValue>, budget: Budget) -> Count {

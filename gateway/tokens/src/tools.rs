@@ -4,7 +4,6 @@
 use serde_json::Value;
 
 use crate::family::ToolRule;
-use crate::tally::Tally;
 
 /// Cookbook: for the properties of a function together, for each, for each item of an enumeration, and for an
 /// enumeration; then once behind all functions.
@@ -32,43 +31,44 @@ pub(crate) fn bound(json: &str) -> u64 {
     json.len() as u64 + 16
 }
 
+/// Counts the tokens of a text.
+type CountText<'c> = dyn FnMut(&str) -> u64 + 'c;
+
 /// A function by the cookbook's rule; objects inside objects by the same.
-pub(crate) fn cookbook(tally: &mut Tally, per_function: u64, json: &str) -> u64 {
+pub(crate) fn cookbook(count: &mut CountText<'_>, per_function: u64, json: &str) -> u64 {
     let Ok(tool) = serde_json::from_str::<Value>(json) else {
-        return tally.count_text(json).tokens;
+        return count(json);
     };
     let function = tool.get("function").unwrap_or(&tool);
     let Some(name) = function.get("name").and_then(Value::as_str) else {
-        return tally.count_text(json).tokens;
+        return count(json);
     };
     let line = format!("{name}:{}", description(function));
-    per_function
-        + tally.count_text(&line).tokens
-        + function.get("parameters").map_or(0, |schema| object(tally, schema, 0))
+    per_function + count(&line) + function.get("parameters").map_or(0, |schema| object(count, schema, 0))
 }
 
-fn object(tally: &mut Tally, schema: &Value, depth: usize) -> u64 {
+fn object(count: &mut CountText<'_>, schema: &Value, depth: usize) -> u64 {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return 0 };
     if properties.is_empty() || depth > MOST_DEPTH {
         return 0;
     }
-    let each = properties.iter().map(|(name, schema)| property(tally, name, schema, depth));
+    let each = properties.iter().map(|(name, schema)| property(count, name, schema, depth));
     PROPERTIES + each.sum::<u64>()
 }
 
-fn property(tally: &mut Tally, name: &str, schema: &Value, depth: usize) -> u64 {
+fn property(count: &mut CountText<'_>, name: &str, schema: &Value, depth: usize) -> u64 {
     let kind = schema.get("type").and_then(Value::as_str).unwrap_or("any");
     let line = format!("{name}:{kind}:{}", description(schema));
-    let mut tokens = PROPERTY + tally.count_text(&line).tokens;
+    let mut tokens = PROPERTY + count(&line);
     if let Some(items) = schema.get("enum").and_then(Value::as_array) {
         let each = items.iter().map(|item| match item {
-            Value::String(text) => ENUM_ITEM + tally.count_text(text).tokens,
-            other => ENUM_ITEM + tally.count_text(&other.to_string()).tokens,
+            Value::String(text) => ENUM_ITEM + count(text),
+            other => ENUM_ITEM + count(&other.to_string()),
         });
         tokens += each.sum::<u64>().saturating_sub(ENUM);
     }
-    let items = schema.get("items").map_or(0, |items| object(tally, items, depth + 1));
-    tokens + items + object(tally, schema, depth + 1)
+    let items = schema.get("items").map_or(0, |items| object(count, items, depth + 1));
+    tokens + items + object(count, schema, depth + 1)
 }
 
 /// Its description, without the last full stop, as the cookbook has it.

@@ -1,7 +1,7 @@
 //! All tokens as a trie, to find the longest one that a text starts with.
 //!
-//! Brothers lie side by side and, behind them, the descendants of the first, so that the long tail of a word
-//! is in one cache line. A node is one word: its token, which bytes may follow, where its children are.
+//! Siblings are stored contiguously, followed by the first one's subtree, so that the long tail of a word is in one
+//! cache line. A node is one 64-bit word: its token, which bytes may follow, where its children are.
 
 /// No token; tokens are below it.
 pub(crate) const NONE: u32 = (1 << TOKEN_BITS) - 1;
@@ -16,7 +16,6 @@ const FIRST_SHIFT: u32 = CHILDREN_SHIFT + 8;
 /// Steps that are likely to wait for memory.
 const STEEP: u64 = 6;
 
-/// See the module.
 pub(crate) struct Trie {
     nodes: Vec<u64>,
     /// The byte that leads to each node.
@@ -101,11 +100,11 @@ impl Trie {
         }
         let first = (node >> FIRST_SHIFT) as usize;
         let children = (node >> CHILDREN_SHIFT & 0xff) as usize;
-        let brothers = &self.bytes[first..=first + children];
+        let siblings = &self.bytes[first..=first + children];
         let place = if children < 8 {
-            brothers.iter().position(|brother| *brother == byte)
+            siblings.iter().position(|sibling| *sibling == byte)
         } else {
-            memchr::memchr(byte, brothers)
+            memchr::memchr(byte, siblings)
         };
         place.map(|place| self.nodes[first + place])
     }

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
-use tollgate_credentials::{Clock, ConfigureError, Credentials, Environment, Surroundings, Timing};
+use tollgate_credentials::{Clock, ConfigureError, CredentialContext, Credentials, Environment, Timing};
 
 /// 2015-08-30T12:36:00Z, the moment of AWS's examples.
 pub(crate) const EPOCH: Duration = Duration::from_secs(1_440_938_160);
@@ -136,10 +136,10 @@ pub(crate) fn token(text: &str, life_s: u64) -> Reply {
     Reply::new(200, format!(r#"{{"token_type":"Bearer","expires_in":{life_s},"access_token":"{text}"}}"#))
 }
 
-/// Surroundings with a clock that stands at [`EPOCH`], patient enough for tests and no more.
+/// A context with a clock that stands at [`EPOCH`], patient enough for tests and no more.
 pub(crate) struct Bench {
     pub(crate) clock: Clock,
-    surroundings: Surroundings,
+    context: CredentialContext,
 }
 
 impl Bench {
@@ -157,8 +157,8 @@ impl Bench {
             .with_no_client_auth();
         let clock = Clock::manual(EPOCH);
         let environment = Environment::of(variables.iter().copied());
-        let surroundings = Surroundings::new(tls, clock.clone(), environment, timing);
-        Self { clock, surroundings }
+        let context = CredentialContext::new(tls, clock.clone(), environment, timing);
+        Self { clock, context }
     }
 
     pub(crate) fn credentials(&self, yaml: &str) -> Credentials {
@@ -167,7 +167,7 @@ impl Bench {
 
     pub(crate) fn try_credentials(&self, yaml: &str) -> Result<Credentials, ConfigureError> {
         let config = serde_saphyr::from_str(yaml).unwrap();
-        Credentials::new(&"backend".into(), &config, &self.surroundings)
+        Credentials::new(&"backend".into(), &config, &self.context)
     }
 }
 

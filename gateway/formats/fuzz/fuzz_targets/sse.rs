@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use tollgate_formats::sse::{Splitter, TooLarge, Verdict};
+use tollgate_formats::sse::{Splitter, TooLarge, Action};
 use tollgate_fuzz::{cuts, head};
 
 /// What came of a stream.
@@ -36,8 +36,8 @@ fn split(pieces: &[&[u8]], limit: usize, drops: u8) -> Result<Outcome, TooLarge>
             outcome.events.push((event.name.map(str::to_owned), event.data.to_owned()));
             // Whether an event stays depends on what it says, not on how it came.
             match drops > 0 && event.data.len() % usize::from(drops) == 0 {
-                true => Verdict::Drop,
-                false => Verdict::Keep,
+                true => Action::Drop,
+                false => Action::Keep,
             }
         })?;
         outcome.relayed.extend_from_slice(&relayed);

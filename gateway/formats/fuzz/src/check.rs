@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use tollgate_formats::sse::{Splitter, Verdict};
+use tollgate_formats::sse::{Splitter, Action};
 
 /// JSON text in UTF-8.
 ///
@@ -32,7 +32,7 @@ pub fn events(out: &[u8]) {
                 assert!(names(data, name), "event {name} has data of another type: {data}");
             }
         }
-        Verdict::Keep
+        Action::Keep
     });
     assert!(relayed.is_ok() && splitter.take_rest().is_empty(), "an event without its end: {:?}", Lossy(out));
     let blocks = out.windows(2).filter(|two| two == b"\n\n").count();

@@ -1,9 +1,9 @@
 //! All formats and what they can do.
 
-use tollgate_formats::exchange::{Answer, Request, Shown, StreamDecoder, StreamEncoder};
+use tollgate_formats::exchange::{Answer, Request, AnswerHead, StreamDecoder, StreamEncoder};
 use tollgate_formats::view::View;
 use tollgate_formats::{
-    ErrorShown, FormatError, ProviderError, Unmapped, anthropic, bedrock, gemini, openai_chat,
+    ClientError, FormatError, ProviderError, Unmapped, anthropic, bedrock, gemini, openai_chat,
     openai_completions, openai_embeddings, openai_responses,
 };
 
@@ -14,11 +14,11 @@ pub struct Client {
     /// Reads a request.
     pub decode_request: for<'a> fn(&'a [u8]) -> Result<Request<'a>, FormatError>,
     /// Writes an answer.
-    pub encode_answer: fn(&Answer<'_>, &Shown) -> Vec<u8>,
+    pub encode_answer: fn(&Answer<'_>, &AnswerHead) -> Vec<u8>,
     /// Writes a stream.
-    pub encoder: fn(Shown, bool) -> Box<dyn StreamEncoder>,
+    pub encoder: fn(AnswerHead, bool) -> Box<dyn StreamEncoder>,
     /// Writes an error.
-    pub encode_error: fn(&ErrorShown<'_>) -> Vec<u8>,
+    pub encode_error: fn(&ClientError<'_>) -> Vec<u8>,
 }
 
 /// What backends speak.
@@ -146,8 +146,8 @@ pub const VIEWS: &[(&str, ReadView, &[&str])] = &[
 
 /// What a client is shown, by choice.
 #[must_use]
-pub fn shown(legacy_functions: bool) -> Shown {
-    Shown {
+pub fn shown(legacy_functions: bool) -> AnswerHead {
+    AnswerHead {
         id: "answer-1".to_owned(),
         model: "alias \"quoted\"\n".to_owned(),
         created_s: 1_700_000_000,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tollgate_formats::FormatError;
 use tollgate_formats::exchange::{StreamEncoder, StreamEvent};
-use tollgate_formats::sse::{Splitter, Verdict};
+use tollgate_formats::sse::{Splitter, Action};
 
 use crate::check;
 use crate::formats::{Backend, CLIENTS, shown};
@@ -104,7 +104,7 @@ pub fn translate_pieces(backend: &Backend, choice: Choice, pieces: &[&[u8]]) -> 
     for piece in pieces {
         let pushed = splitter.push(Bytes::copy_from_slice(piece), |event| {
             translation.take(Some((event.name, event.data)));
-            Verdict::Keep
+            Action::Keep
         });
         assert!(pushed.is_ok(), "no event is that large");
     }

@@ -8,7 +8,7 @@ use super::usage::{UsageIn, UsageOut};
 use super::wire::Block;
 use crate::calls::{Arguments, CallId};
 use crate::error::FormatError;
-use crate::exchange::{Answer, Part, Shown, Stop, Text, ToolCall, Usage};
+use crate::exchange::{Answer, AnswerHead, Part, Stop, Text, ToolCall, Usage};
 use crate::json::{self, Str};
 
 #[derive(serde::Deserialize)]
@@ -99,7 +99,7 @@ pub(super) const fn stop_name(stop: Stop, calls_a_tool: bool) -> &'static str {
 
 /// Writes an answer.
 #[must_use]
-pub fn encode(answer: &Answer<'_>, shown: &Shown) -> Vec<u8> {
+pub fn encode(answer: &Answer<'_>, shown: &AnswerHead) -> Vec<u8> {
     let calls_a_tool = answer.parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let usage = answer.usage.unwrap_or_default();
     let message = MessageOut {

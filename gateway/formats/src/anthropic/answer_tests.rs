@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn shown() -> Shown {
-    Shown { id: "msg_1".into(), model: "chat".into(), ..Shown::default() }
+fn shown() -> AnswerHead {
+    AnswerHead { id: "msg_1".into(), model: "chat".into(), ..AnswerHead::default() }
 }
 
 fn again(body: &Value) -> Value {

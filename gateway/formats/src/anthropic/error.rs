@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::error::{ErrorShown, ProviderError, ProviderErrorKind};
+use crate::error::{ClientError, ProviderError, ProviderErrorKind};
 use crate::json::{self, Str};
 
 /// Longest text that is shown of a body that is no error of this format, bytes.
@@ -52,7 +52,7 @@ impl ErrorObject<'_> {
     }
 }
 
-/// Reads an error. A body that is none of this format (a proxy's page) becomes the message, shortened.
+/// Reads an error. A body of another form (a proxy's page) becomes the message, shortened.
 #[must_use]
 pub fn decode(status: u16, body: &[u8]) -> ProviderError {
     if let Ok(read) = serde_json::from_slice::<Body<'_>>(body) {
@@ -102,14 +102,14 @@ const fn kind_name(kind: ProviderErrorKind) -> &'static str {
 /// Writes an error. The code stands twice: under `code` as in every format of the gateway, and where the SDK looks
 /// for it (`details.error_code`, its `error.error_code`).
 #[must_use]
-pub fn encode(error: &ErrorShown<'_>) -> Vec<u8> {
+pub fn encode(error: &ClientError<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     write(error, &mut out);
     out
 }
 
 /// Appends an error; in streams it is the data of an `error` event.
-pub(super) fn write(error: &ErrorShown<'_>, out: &mut Vec<u8>) {
+pub(super) fn write(error: &ClientError<'_>, out: &mut Vec<u8>) {
     #[derive(serde::Serialize)]
     struct BodyOut<'e> {
         r#type: &'static str,
@@ -193,7 +193,7 @@ mod tests {
             ProviderErrorKind::Timeout,
             ProviderErrorKind::Server,
         ] {
-            let shown = ErrorShown {
+            let shown = ClientError {
                 kind,
                 message: "m",
                 code: Some("own_code"),

@@ -10,7 +10,6 @@
 pub mod answer;
 pub mod count_tokens;
 pub mod error;
-pub mod models;
 pub mod request;
 pub mod stream;
 mod usage;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{answer, count_tokens, error, request, stream, view};
-use crate::exchange::{Shown, StreamDecoder, StreamEncoder};
+use crate::exchange::{AnswerHead, StreamDecoder, StreamEncoder};
 use crate::unmapped::{OnUnmappable, Unmapped};
 
 /// JSON built from the words of the format, so that readers get past the first field.
@@ -72,12 +72,12 @@ fn read_all(body: &[u8]) {
         }
     }
     if let Ok(read) = answer::decode(body) {
-        let written = answer::encode(&read, &Shown::default());
+        let written = answer::encode(&read, &AnswerHead::default());
         assert!(answer::decode(&written).is_ok());
     }
     if let Ok(data) = std::str::from_utf8(body) {
         let mut decoder = stream::Decoder::new();
-        let mut encoder = stream::Encoder::new(Shown::default());
+        let mut encoder = stream::Encoder::new(AnswerHead::default());
         let mut out = Vec::new();
         let start = r#"{"type":"message_start","message":{}}"#;
         let names =

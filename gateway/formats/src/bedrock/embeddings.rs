@@ -73,7 +73,7 @@ struct CohereBody<'r> {
 #[derive(Clone, Copy, Serialize)]
 #[serde(untagged)]
 enum InputType<'r> {
-    Said(&'r RawValue),
+    Given(&'r RawValue),
     Usual(&'static str),
 }
 
@@ -96,7 +96,7 @@ pub fn encode(
     for extra in &request.extras {
         match (family, &*extra.name) {
             (Family::Titan, "normalize") => normalize = Some(extra.value),
-            (Family::CohereV3 | Family::Cohere, "input_type") => input_type = InputType::Said(extra.value),
+            (Family::CohereV3 | Family::Cohere, "input_type") => input_type = InputType::Given(extra.value),
             (Family::CohereV3 | Family::Cohere, "truncate") => truncate = Some(extra.value),
             _ => unmapped.param(extra.name.clone().into_owned())?,
         }

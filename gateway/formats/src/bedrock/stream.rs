@@ -11,7 +11,7 @@ use super::error;
 use super::event_stream::{Message, MessageKind};
 use super::wire::{AdditionalFields, TokenUsage, stop};
 use crate::error::FormatError;
-use crate::exchange::{Delta, PartStart, StreamDecoder, StreamEvent, Usage};
+use crate::exchange::{Delta, PartStart, Phase, StreamDecoder, StreamEvent, Usage};
 use crate::json::Str;
 
 type Out<'o> = &'o mut dyn FnMut(StreamEvent<'_>);
@@ -126,16 +126,6 @@ struct Open {
     /// The provider's number of its block.
     block: u32,
     kind: Kind,
-}
-
-/// How far the stream is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Before,
-    Answering,
-    Stopped,
-    Ended,
 }
 
 /// Reads the events of one stream.
@@ -302,15 +292,7 @@ impl StreamDecoder for Decoder {
     }
 
     fn finish(&mut self, out: Out<'_>) -> Result<(), FormatError> {
-        match self.phase {
-            Phase::Ended => Ok(()),
-            Phase::Stopped => {
-                self.phase = Phase::Ended;
-                out(StreamEvent::End);
-                Ok(())
-            }
-            Phase::Before | Phase::Answering => Err(FormatError::CutShort),
-        }
+        self.phase.finish(out)
     }
 }
 

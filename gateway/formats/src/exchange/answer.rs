@@ -11,7 +11,7 @@ use super::usage::Usage;
 /// A whole answer. Only one choice: requests for several are not translated.
 #[derive(Debug, Clone)]
 pub struct Answer<'a> {
-    /// The provider's id of the answer; empty where it has none.
+    /// The provider's id of the answer; empty if it has no id.
     pub id: Text<'a>,
     /// The model's name as the provider says it; empty where it does not.
     pub model: Text<'a>,
@@ -33,7 +33,7 @@ pub struct Answer<'a> {
 
 /// What the client is shown of an answer beside its content: the gateway's names, not the provider's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shown {
+pub struct AnswerHead {
     /// Id of the answer, with the prefix that the client's format uses.
     pub id: String,
     /// The model's name: what the client asked for.

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::Text;
 
 /// Stands before proofs of thoughts that Gemini gave, in the client's conversation. A conversation can move from one
-/// provider to another, and none takes proofs of the other.
+/// provider to another, and neither takes the other's proofs.
 pub(crate) const GEMINI_SIGNATURE_MARK: &str = "gemini#";
 
 /// Who speaks. Instructions of the developer are no turn: see [`super::SystemText`].

@@ -3,17 +3,19 @@
 //! It borrows from the bytes it was read from wherever they hold the text unescaped. It knows what at least two
 //! providers know; what only one knows is kept by name in [`Request::extras`], so that nothing is lost unnoticed.
 
-pub mod answer;
-pub mod content;
-pub mod embeddings;
-pub mod request;
-pub mod stream;
-pub mod usage;
-pub mod vectors;
+mod answer;
+mod content;
+pub(crate) mod embeddings;
+mod phase;
+mod request;
+mod stream;
+mod usage;
+mod vectors;
 
-pub use answer::{Answer, Shown, Stop};
+pub use answer::{Answer, AnswerHead, Stop};
 pub(crate) use content::GEMINI_SIGNATURE_MARK;
 pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
+pub(crate) use phase::Phase;
 pub use request::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice};
 pub use stream::{Delta, PartStart, StreamDecoder, StreamEncoder, StreamEvent};
 pub use usage::{Lines, Reported, Usage};

@@ -66,7 +66,7 @@ pub struct Tool<'a> {
     pub name: Text<'a>,
     /// What it does.
     pub description: Option<Text<'a>>,
-    /// JSON Schema of its arguments; none means no arguments.
+    /// JSON Schema of its arguments; `None` if it takes no arguments.
     pub parameters: Option<&'a RawValue>,
     /// Whether arguments must match the schema exactly.
     pub strict: Option<bool>,

@@ -117,6 +117,6 @@ pub trait StreamDecoder: Send {
 
 /// Writes a client's stream.
 pub trait StreamEncoder: Send {
-    /// Appends the bytes that tell the client of `event`; possibly none.
+    /// Appends the bytes that tell the client of `event`, possibly no bytes.
     fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>);
 }

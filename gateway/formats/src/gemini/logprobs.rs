@@ -48,17 +48,17 @@ struct TokenOut<'r, 'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Number<'a> {
-    Said(&'a RawValue),
+    Reported(&'a RawValue),
     Zero(f64),
 }
 
 fn token<'r, 'a>(token: &'r TokenIn<'a>, top_logprobs: Option<Vec<TokenOut<'r, 'a>>>) -> TokenOut<'r, 'a> {
     let text = token.token.as_deref().unwrap_or_default();
-    let logprob = token.log_probability.map_or(Number::Zero(0.0), Number::Said);
+    let logprob = token.log_probability.map_or(Number::Zero(0.0), Number::Reported);
     TokenOut { token: text, logprob, bytes: text.as_bytes(), top_logprobs }
 }
 
-/// In OpenAI's form; none when the model reported none.
+/// In OpenAI's form; `None` if the model reported no probabilities.
 pub(super) fn in_chat_form(result: &LogprobsResult<'_>) -> Option<Box<RawValue>> {
     if result.chosen_candidates.is_empty() {
         return None;

@@ -5,20 +5,10 @@ use super::error;
 use super::logprobs::in_chat_form;
 use super::wire::{self, Candidate, PartIn, Response, marked};
 use crate::error::FormatError;
-use crate::exchange::{Delta, PartStart, Stop, StreamDecoder, StreamEvent, Usage};
+use crate::exchange::{Delta, PartStart, Phase, Stop, StreamDecoder, StreamEvent, Usage};
 use crate::json::Str;
 
 type Out<'o> = &'o mut dyn FnMut(StreamEvent<'_>);
-
-/// How far the stream is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Before,
-    Answering,
-    Stopped,
-    Ended,
-}
 
 /// A part that has begun and not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,15 +166,7 @@ impl StreamDecoder for Decoder {
     }
 
     fn finish(&mut self, out: Out<'_>) -> Result<(), FormatError> {
-        match self.phase {
-            Phase::Ended => Ok(()),
-            Phase::Stopped => {
-                self.phase = Phase::Ended;
-                out(StreamEvent::End);
-                Ok(())
-            }
-            Phase::Before | Phase::Answering => Err(FormatError::CutShort),
-        }
+        self.phase.finish(out)
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::error::{ErrorShown, ProviderError, ProviderErrorKind};
+use crate::error::{ClientError, ProviderError, ProviderErrorKind};
 use crate::json::{Object, Str};
 use crate::view::text_of;
 
@@ -31,7 +31,7 @@ struct Body<'a> {
     param: Option<&'a RawValue>,
 }
 
-/// Reads an error. `status` is that of the answer; 0 in the middle of a stream, where there is none.
+/// Reads an error. `status` is that of the answer; 0 in the middle of a stream, which has no status.
 #[must_use]
 pub fn decode(status: u16, body: &[u8]) -> ProviderError {
     let text = String::from_utf8_lossy(body);
@@ -139,20 +139,20 @@ pub const fn type_of(kind: ProviderErrorKind) -> &'static str {
 
 /// Writes an error for a client (API reference, "Error codes"), with the request's id.
 #[must_use]
-pub fn encode(error: &ErrorShown<'_>) -> Vec<u8> {
+pub fn encode(error: &ClientError<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     write(&mut out, error);
     out
 }
 
 /// Appends an error as an event of a stream that has begun. SDKs raise it and read no further.
-pub fn encode_event(error: &ErrorShown<'_>, out: &mut Vec<u8>) {
+pub fn encode_event(error: &ClientError<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
     write(out, error);
     out.extend_from_slice(b"\n\n");
 }
 
-fn write(out: &mut Vec<u8>, error: &ErrorShown<'_>) {
+fn write(out: &mut Vec<u8>, error: &ClientError<'_>) {
     let mut body = Object::new(out);
     body.object("error", |object| {
         object

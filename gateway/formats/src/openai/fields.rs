@@ -32,7 +32,7 @@ pub(crate) fn include_usage(stream_options: Option<&RawValue>) -> bool {
         .unwrap_or(false)
 }
 
-/// A number of tokens; `null` is none.
+/// A number of tokens; `null` is `None`.
 pub(crate) fn tokens(raw: Option<&RawValue>, param: &'static str) -> Result<Option<u64>, FormatError> {
     let Some(raw) = raw else { return Ok(None) };
     serde_json::from_str(raw.get())

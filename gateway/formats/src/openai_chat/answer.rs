@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::request::{TIERS, write_call};
 use super::wire::{CallWire, Content, PartWire, ThinkingBlock, ToolCallWire};
 use crate::error::FormatError;
-use crate::exchange::{Answer, Part, Shown, Stop, Text, ToolCall, Usage};
+use crate::exchange::{Answer, AnswerHead, Part, Stop, Text, ToolCall, Usage};
 use crate::json::{Array, Object, Str, answer_text, write};
 use crate::openai::usage::{self, UsageReport};
 
@@ -103,7 +103,7 @@ struct Metered {
 #[derive(Deserialize)]
 struct Opaque {}
 
-/// Reads no more than what an answer used, for one that passes as it came. None where the server does not say:
+/// Reads no more than what an answer used, for one that passes as it came. `None` if the server does not say:
 /// then [`decode`] tells what there is to count.
 ///
 /// # Errors
@@ -157,7 +157,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// An id for a call of a server that gives none; different in every answer.
+/// An id for a call of a server that gives no ids; different in every answer.
 pub(super) fn call_id(answer_id: &str, place: usize) -> String {
     let letters: String = answer_id.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
     format!("call_{letters}{place}")
@@ -203,7 +203,7 @@ pub(super) fn finish_reason(stop: Stop, refused: bool, legacy_functions: bool) -
 
 /// Writes an answer for a client.
 #[must_use]
-pub fn encode(answer: &Answer<'_>, shown: &Shown) -> Vec<u8> {
+pub fn encode(answer: &Answer<'_>, shown: &AnswerHead) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     let mut body = Object::new(&mut out);
     body.put("id", &shown.id)
@@ -227,7 +227,7 @@ pub fn encode(answer: &Answer<'_>, shown: &Shown) -> Vec<u8> {
     out
 }
 
-fn write_message(message: &mut Object<'_>, answer: &Answer<'_>, shown: &Shown) {
+fn write_message(message: &mut Object<'_>, answer: &Answer<'_>, shown: &AnswerHead) {
     let joined =
         |pick: for<'p> fn(&'p Part<'_>) -> Option<&'p str>| join(answer.parts.iter().filter_map(pick));
     message.put("role", "assistant");
@@ -300,7 +300,7 @@ pub(super) fn write_block(
     }
 }
 
-/// Texts one after the other; none when there are none.
+/// Texts one after the other; `None` if there are no texts.
 fn join<'p>(mut texts: impl Iterator<Item = &'p str>) -> Option<Text<'p>> {
     let first = texts.next()?;
     let Some(second) = texts.next() else { return Some(first.into()) };

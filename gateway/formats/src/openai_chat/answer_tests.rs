@@ -4,8 +4,8 @@ use super::*;
 use crate::exchange::Usage;
 use proptest::prelude::*;
 
-fn shown() -> Shown {
-    Shown { id: "a".into(), model: "alias".into(), created_s: 7, legacy_functions: false }
+fn shown() -> AnswerHead {
+    AnswerHead { id: "a".into(), model: "alias".into(), created_s: 7, legacy_functions: false }
 }
 
 fn answer(parts: Vec<Part<'static>>, stop: Stop) -> Answer<'static> {

@@ -47,10 +47,16 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
         ("temperature", body.temperature),
     ];
     let fields = known.into_iter().filter_map(|(name, raw)| raw.map(|raw| (name, raw))).collect();
-    let most = match tokens(body.max_completion_tokens, "max_completion_tokens")? {
-        None => tokens(body.max_tokens, "max_tokens")?,
-        most => most,
-    };
+    let newer = tokens(body.max_completion_tokens, "max_completion_tokens")?;
+    let older = tokens(body.max_tokens, "max_tokens")?;
+    // Servers heed one or the other, so neither alone bounds what such a request costs.
+    if let (Some(newer), Some(older)) = (newer, older)
+        && newer != older
+    {
+        let message = "`max_tokens` and `max_completion_tokens` differ; send one of them";
+        return Err(FormatError::invalid(message, "max_tokens"));
+    }
+    let most = newer.or(older);
     Ok(View {
         model: body.model,
         stream: body.stream.unwrap_or(false),
@@ -104,7 +110,7 @@ mod tests {
     fn the_most_tokens_are_those_of_all_choices() {
         let most = |body: &str| view(body.as_bytes()).unwrap().max_output_tokens;
         assert_eq!(most(r#"{"messages":[],"max_tokens":10}"#), Some(10));
-        assert_eq!(most(r#"{"messages":[],"max_tokens":10,"max_completion_tokens":20,"n":3}"#), Some(60));
+        assert_eq!(most(r#"{"messages":[],"max_tokens":20,"max_completion_tokens":20,"n":3}"#), Some(60));
         assert_eq!(most(r#"{"messages":[],"max_tokens":10,"max_completion_tokens":null}"#), Some(10));
         assert_eq!(most(r#"{"messages":[]}"#), None);
     }
@@ -114,6 +120,16 @@ mod tests {
         let body = Bytes::from_static(br#"{"model":null,"messages":[]}"#);
         let rewritten = view(&body).unwrap().rewrite(&body, &[Change::new("model", &"m")]);
         assert_eq!(&rewritten[..], br#"{"model":"m","messages":[]}"#);
+    }
+
+    #[test]
+    fn two_bounds_of_the_answer_must_agree() {
+        let body = |older: u64| {
+            format!(r#"{{"messages":[],"max_tokens":{older},"max_completion_tokens":100,"n":2}}"#)
+        };
+        assert_eq!(view(body(100).as_bytes()).unwrap().max_output_tokens, Some(200));
+        let error = view(body(1).as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("`max_tokens` and `max_completion_tokens` differ"), "{error}");
     }
 
     #[test]

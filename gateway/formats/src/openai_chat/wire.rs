@@ -54,7 +54,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     }
 }
 
-/// A part of a content, whatever its type: fields of other types are none.
+/// A part of a content, whatever its type: fields of other types are `None`.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct PartWire<'a> {
     #[serde(borrow, rename = "type")]

@@ -1,12 +1,12 @@
 //! Whole answers (`text_completion`).
 
-use crate::exchange::{Answer, Part, Shown, Stop};
+use crate::exchange::{Answer, AnswerHead, Part, Stop};
 use crate::json::{Array, Object};
 use crate::openai::usage;
 
 /// Writes an answer for a client: its texts. Thoughts and calls of tools have no place in this format.
 #[must_use]
-pub fn encode(answer: &Answer<'_>, shown: &Shown) -> Vec<u8> {
+pub fn encode(answer: &Answer<'_>, shown: &AnswerHead) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     let mut body = Object::new(&mut out);
     body.put("id", &shown.id)

@@ -1,14 +1,12 @@
 //! From a completions request into the common view.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use super::view::DEFAULT_MAX_TOKENS;
 use crate::error::FormatError;
 use crate::exchange::{Extra, Part, Request, Sampling, Text, Turn, TurnRole};
-use crate::json::{Str, Texts};
+use crate::json::{Members, Str, Texts, members};
 use crate::openai::fields::include_usage;
 use crate::view::{read, text_of};
 
@@ -57,30 +55,14 @@ struct Body<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bodies;
-
-        impl<'de> Visitor<'de> for Bodies {
-            type Value = Body<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a completions request")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut body = Body::default();
-                while let Some(name) = map.next_key::<Str<'de>>()? {
-                    body.take(name, &mut map)?;
-                }
-                Ok(body)
-            }
-        }
-
-        deserializer.deserialize_map(Bodies)
+        members::<Body<'de>, D>(deserializer)
     }
 }
 
-impl<'de> Body<'de> {
-    fn take<A: MapAccess<'de>>(&mut self, name: Str<'de>, map: &mut A) -> Result<(), A::Error> {
+impl<'de> Members<'de> for Body<'de> {
+    const EXPECTED: &'static str = "a completions request";
+
+    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
         let request = &mut self.request;
         let sampling: &mut Sampling<'de> = &mut request.sampling;
         // Zero is what every model does when it is not asked.
@@ -109,7 +91,7 @@ impl<'de> Body<'de> {
             _ => {
                 let value: &RawValue = map.next_value()?;
                 if !says_nothing(&name, value.get()) {
-                    request.extras.push(Extra { name: name.0, value });
+                    request.extras.push(Extra { name, value });
                 }
             }
         }

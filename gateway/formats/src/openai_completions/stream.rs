@@ -1,7 +1,7 @@
 //! Streamed answers (chunks of `text_completion`).
 
 use super::answer::finish_reason;
-use crate::exchange::{Delta, Shown, StreamEncoder, StreamEvent, Usage};
+use crate::exchange::{AnswerHead, Delta, StreamEncoder, StreamEvent, Usage};
 use crate::json::Object;
 use crate::openai::error::encode_event;
 use crate::openai::usage;
@@ -18,7 +18,7 @@ pub struct Encoder {
 impl Encoder {
     /// A stream as `shown`; usage at its end only where the client asked.
     #[must_use]
-    pub fn new(shown: Shown, include_usage: bool) -> Self {
+    pub fn new(shown: AnswerHead, include_usage: bool) -> Self {
         let mut head = b"data: ".to_vec();
         let mut chunk = Object::new(&mut head);
         chunk

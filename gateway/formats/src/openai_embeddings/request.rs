@@ -1,13 +1,11 @@
 //! Requests for embeddings.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
-use crate::exchange::Extra;
-use crate::json::{Object, Str, write};
+use crate::exchange::{Extra, Text};
+use crate::json::{Members, Str, members};
 use crate::view::{read, text_of};
 
 pub use crate::exchange::embeddings::{EmbeddingRequest, Encoding, Input};
@@ -57,34 +55,6 @@ fn input(raw: &RawValue) -> Result<Input<'_>, FormatError> {
     }
 }
 
-/// Writes a request for `model`.
-#[must_use]
-pub fn encode(request: &EmbeddingRequest<'_>, model: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
-    let mut body = Object::new(&mut out);
-    body.put("model", model);
-    match &request.input {
-        Input::Texts(texts) => match texts.as_slice() {
-            [one] => write(body.key("input"), one),
-            several => write(body.key("input"), several),
-        },
-        Input::Tokens(tokens) => match tokens.as_slice() {
-            [one] => write(body.key("input"), one),
-            several => write(body.key("input"), several),
-        },
-    }
-    body.given("dimensions", request.dimensions);
-    if request.encoding == Encoding::Base64 {
-        body.put("encoding_format", "base64");
-    }
-    body.given("user", request.end_user.as_deref());
-    for extra in &request.extras {
-        write(body.key_of(&extra.name), extra.value);
-    }
-    body.end();
-    out
-}
-
 #[derive(Default)]
 struct Body<'a> {
     input: Option<&'a RawValue>,
@@ -96,38 +66,29 @@ struct Body<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bodies;
+        members::<Body<'de>, D>(deserializer)
+    }
+}
 
-        impl<'de> Visitor<'de> for Bodies {
-            type Value = Body<'de>;
+impl<'de> Members<'de> for Body<'de> {
+    const EXPECTED: &'static str = "an embeddings request";
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an embeddings request")
+    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "input" => self.input = Some(map.next_value()?),
+            "dimensions" => self.dimensions = map.next_value()?,
+            "encoding_format" => self.encoding_format = map.next_value()?,
+            "user" => self.user = map.next_value()?,
+            "model" => {
+                map.next_value::<IgnoredAny>()?;
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut body = Body::default();
-                while let Some(name) = map.next_key::<Str<'de>>()? {
-                    match &*name {
-                        "input" => body.input = Some(map.next_value()?),
-                        "dimensions" => body.dimensions = map.next_value()?,
-                        "encoding_format" => body.encoding_format = map.next_value()?,
-                        "user" => body.user = map.next_value()?,
-                        "model" => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                        _ => {
-                            let value: &RawValue = map.next_value()?;
-                            if value.get() != "null" {
-                                body.extras.push(Extra { name: name.0, value });
-                            }
-                        }
-                    }
+            _ => {
+                let value: &RawValue = map.next_value()?;
+                if value.get() != "null" {
+                    self.extras.push(Extra { name, value });
                 }
-                Ok(body)
             }
         }
-
-        deserializer.deserialize_map(Bodies)
+        Ok(())
     }
 }

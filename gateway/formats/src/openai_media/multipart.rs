@@ -41,7 +41,7 @@ fn wrong(message: impl Into<String>) -> FormatError {
 /// The boundary that a `Content-Type` names.
 ///
 /// # Errors
-/// When it names none, two, or one that is none.
+/// When it names no boundary, two, or one that is not valid.
 pub fn boundary(content_type: &str) -> Result<String, FormatError> {
     let (_, parameters) = content_type.split_once(';').unwrap_or_default();
     let values = parameters_of(parameters).ok_or_else(|| wrong("its content type is malformed"))?;
@@ -151,7 +151,7 @@ fn field_name(headers: &str) -> Result<String, FormatError> {
     }
 }
 
-/// `a=b; c="d;\"e\""`, unquoted; none when it is something else.
+/// `a=b; c="d;\"e\""`, unquoted; `None` if it is something else.
 fn parameters_of(text: &str) -> Option<Vec<(String, String)>> {
     let mut found = Vec::new();
     let mut rest = text.trim();

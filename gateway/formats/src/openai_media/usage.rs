@@ -51,7 +51,7 @@ struct Details {
 }
 
 impl Report {
-    /// Disjoint classes: details are taken out of their total. None where it counts no tokens.
+    /// Disjoint classes: details are taken out of their total. `None` if it counts no tokens.
     fn usage(&self) -> Option<Usage> {
         let input = self.input_tokens?;
         let details = self.input_tokens_details.as_ref();
@@ -75,7 +75,7 @@ fn images(count: usize) -> Option<Usage> {
     (count > 0).then(|| Usage { images: count as u64, ..Usage::reported() })
 }
 
-/// Of a whole answer; none where it does not say, or is no JSON.
+/// What a whole answer used; `None` if it does not say, or is not JSON.
 #[must_use]
 pub fn of_answer(kind: MediaKind, body: &[u8]) -> Option<Usage> {
     let answer: Answer = serde_json::from_slice(body).ok()?;

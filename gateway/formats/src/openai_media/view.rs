@@ -23,7 +23,7 @@ struct Body<'a> {
 /// What a media request says of itself.
 #[derive(Debug)]
 pub struct MediaView<'a> {
-    /// The model that is asked for; none where the body does not say.
+    /// The model that is asked for; `None` if the body does not say.
     pub model: Option<Cow<'a, str>>,
     /// For the rest of the gateway; it knows where the model stands.
     pub view: View<'a>,

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::items::{Content, Item};
 use super::usage::{self, UsageReport};
 use crate::error::{FormatError, ProviderError};
-use crate::exchange::{Answer, Part, Shown, Stop, ToolCall, Usage};
+use crate::exchange::{Answer, AnswerHead, Part, Stop, ToolCall, Usage};
 use crate::json::{Array, Object, Str};
 
 #[derive(Deserialize)]
@@ -121,7 +121,7 @@ fn read_item<'a>(item: Item<'a>, parts: &mut Vec<Part<'a>>) -> Result<(), Format
 
 /// Writes a response.
 #[must_use]
-pub fn encode(answer: &Answer<'_>, shown: &Shown) -> Vec<u8> {
+pub fn encode(answer: &Answer<'_>, shown: &AnswerHead) -> Vec<u8> {
     let mut out = Vec::with_capacity(1_024);
     let mut object = Object::new(&mut out);
     head(&mut object, shown, Status::of(answer.stop), None);
@@ -168,7 +168,12 @@ impl Status {
 
 /// What stands before the output. Parameters of the request are not repeated: they say what the provider used,
 /// which is not known where another format answered.
-pub(super) fn head(object: &mut Object<'_>, shown: &Shown, status: Status, error: Option<&ProviderError>) {
+pub(super) fn head(
+    object: &mut Object<'_>,
+    shown: &AnswerHead,
+    status: Status,
+    error: Option<&ProviderError>,
+) {
     object
         .put("id", &shown.id)
         .put("object", "response")
@@ -322,8 +327,8 @@ mod tests {
         }
     }
 
-    fn shown() -> Shown {
-        Shown { id: "resp_1".into(), model: "chat".into(), created_s: 7, ..Shown::default() }
+    fn shown() -> AnswerHead {
+        AnswerHead { id: "resp_1".into(), model: "chat".into(), created_s: 7, ..AnswerHead::default() }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 pub mod answer;
 mod input;
-pub mod items;
+mod items;
 pub mod request;
 pub mod stream;
 mod stream_decoder;

@@ -6,7 +6,7 @@
 use super::answer::{Output, Status, head, item_id, tail};
 pub use super::stream_decoder::Decoder;
 use crate::error::ProviderError;
-use crate::exchange::{Delta, PartStart, Shown, Stop, StreamEncoder, StreamEvent, Usage};
+use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamEncoder, StreamEvent, Usage};
 use crate::json::{Array, Object};
 
 /// Most bytes of an answer that are kept to be repeated; of a longer one the rest is missing there.
@@ -15,7 +15,7 @@ pub const KEEP_BYTES: usize = 16 << 20;
 /// Writes one stream.
 #[derive(Debug)]
 pub struct Encoder {
-    shown: Shown,
+    shown: AnswerHead,
     sequence: u64,
     items: Vec<Item>,
     kept_bytes: usize,
@@ -57,7 +57,7 @@ impl Item {
 impl Encoder {
     /// For a client that is shown this.
     #[must_use]
-    pub fn new(shown: Shown) -> Self {
+    pub fn new(shown: AnswerHead) -> Self {
         Self { shown, sequence: 0, items: Vec::new(), kept_bytes: 0, usage: None, stop: Stop::End }
     }
 
@@ -266,7 +266,7 @@ mod tests {
     }
 
     fn encoded(steps: &[StreamEvent<'_>]) -> Vec<u8> {
-        let shown = Shown { id: "resp_1".into(), model: "chat".into(), ..Shown::default() };
+        let shown = AnswerHead { id: "resp_1".into(), model: "chat".into(), ..AnswerHead::default() };
         let (mut encoder, mut out) = (Encoder::new(shown), Vec::new());
         steps.iter().for_each(|step| encoder.write(step, &mut out));
         out

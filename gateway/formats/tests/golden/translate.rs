@@ -1,8 +1,8 @@
 //! Runs the inputs of a golden file through a pair of formats and writes the whole file anew.
 
 use bytes::Bytes;
-use tollgate_formats::exchange::{Shown, StreamEvent};
-use tollgate_formats::sse::{Splitter, Verdict};
+use tollgate_formats::exchange::{AnswerHead, StreamEvent};
+use tollgate_formats::sse::{Action, Splitter};
 use tollgate_formats::{FormatError, OnUnmappable, Unmapped};
 
 use super::file::Case;
@@ -19,11 +19,11 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
     let backend = backend.backend.as_ref().unwrap_or_else(|| panic!("no backend speaks {}", backend.name));
     let mut out = case.prose.to_owned();
     let mut section = |title: &str, body: &str| out.push_str(&format!("=== {title}\n{body}\n\n"));
-    let mut shown = Shown {
+    let mut shown = AnswerHead {
         id: "answer-1".to_owned(),
         model: "alias".to_owned(),
         created_s: 1_700_000_000,
-        ..Shown::default()
+        ..AnswerHead::default()
     };
     let mut include_usage = false;
     if let Some((how, body)) = case.section_from("client request") {
@@ -79,7 +79,7 @@ fn stream(
     client: &Client,
     backend: &Backend,
     chunks: &[&[u8]],
-    shown: &Shown,
+    shown: &AnswerHead,
     include_usage: bool,
 ) -> String {
     let mut splitter = Splitter::new(1 << 20);
@@ -104,7 +104,7 @@ fn stream(
     for chunk in chunks {
         let pushed = splitter.push(Bytes::copy_from_slice(chunk), |event| {
             take(Some((event.name, event.data)));
-            Verdict::Keep
+            Action::Keep
         });
         pushed.unwrap();
     }

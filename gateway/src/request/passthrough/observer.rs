@@ -12,7 +12,7 @@ use tollgate_formats::Usage;
 use tollgate_formats::bedrock::{self, event_stream};
 use tollgate_formats::exchange::{StreamDecoder, StreamEvent};
 use tollgate_formats::openai_media::usage::Along;
-use tollgate_formats::sse::{Splitter, Verdict};
+use tollgate_formats::sse::{Action, Splitter};
 
 use crate::books::measure::Produced;
 use crate::headers::has_type;
@@ -98,14 +98,14 @@ impl Observer {
                 let split = splitter.push(data.clone(), |event| {
                     // The client may understand more than the gateway does.
                     let _ = decoder.read(event.name, event.data, &mut |step| heard.note(&step));
-                    Verdict::Keep
+                    Action::Keep
                 });
                 split.is_ok()
             }
             Source::Media(splitter, along) => {
                 let split = splitter.push(data.clone(), |event| {
                     along.read(event.data);
-                    Verdict::Keep
+                    Action::Keep
                 });
                 heard.usage = along.usage();
                 split.is_ok()

@@ -16,7 +16,7 @@ use tollgate_backends::call::{CallResult, collect};
 use tollgate_backends::drains::Drains;
 use tollgate_crossing::Crossing;
 use tollgate_crossing::crossing::{Reading, StreamCrossing};
-use tollgate_formats::exchange::Shown;
+use tollgate_formats::exchange::AnswerHead;
 use tollgate_schemas::ids::RequestId;
 
 use crate::books::attempt::Attempt;
@@ -135,7 +135,7 @@ impl Unseen {
 
 /// Closes the books of a whole answer that nobody waited for.
 fn end_whole(attempt: &mut Attempt, crossing: Crossing, body: Bytes) {
-    let Ok(incoming) = crossing.answer(body, Shown::default, Reading::Usage) else { return };
+    let Ok(incoming) = crossing.answer(body, AnswerHead::default, Reading::Usage) else { return };
     let produced = Produced {
         usage: incoming.usage,
         complete: true,

@@ -14,7 +14,7 @@ use tollgate_crossing::crossing::StreamCrossing;
 use tollgate_formats::FormatError;
 use tollgate_formats::bedrock::{self, event_stream};
 use tollgate_formats::exchange::{StreamDecoder, StreamEncoder, StreamEvent};
-use tollgate_formats::sse::{Splitter, Verdict};
+use tollgate_formats::sse::{Action, Splitter};
 
 use super::meter::Meter;
 use crate::stored::response_ids::IdRewriter;
@@ -108,7 +108,7 @@ impl Stages {
                         let mut step = |step: StreamEvent<'_>| encode.event(&step, meter);
                         failed = decoder.read(event.name, event.data, &mut step).err();
                     }
-                    Verdict::Keep
+                    Action::Keep
                 });
                 split.map_err(|error| FormatError::invalid(error.to_string(), None))?;
                 failed.map_or(Ok(()), Err)?;
@@ -211,7 +211,7 @@ fn pass(
         meter.begin_event();
         // What cannot be read passes: the client may understand more than the gateway does.
         let _ = decoder.read(event.name, event.data, &mut |step| meter.read(&step));
-        if hide_usage && meter.was_only_usage() { Verdict::Drop } else { Verdict::Keep }
+        if hide_usage && meter.was_only_usage() { Action::Drop } else { Action::Keep }
     });
     passed.map_err(|error| FormatError::invalid(error.to_string(), None))
 }
@@ -219,7 +219,7 @@ fn pass(
 #[cfg(test)]
 mod tests {
     use tollgate_crossing::{ClientFormat, Crossing, Wire};
-    use tollgate_formats::exchange::{Delta, Shown};
+    use tollgate_formats::exchange::{AnswerHead, Delta};
 
     use super::*;
 
@@ -250,8 +250,8 @@ mod tests {
         fn end(&mut self, _next: &mut dyn FnMut(&StreamEvent<'_>)) {}
     }
 
-    fn shown() -> Shown {
-        Shown { id: "chatcmpl-1".into(), model: "alias".into(), created_s: 1, legacy_functions: false }
+    fn shown() -> AnswerHead {
+        AnswerHead { id: "chatcmpl-1".into(), model: "alias".into(), created_s: 1, legacy_functions: false }
     }
 
     fn streamed(filters: Vec<Box<dyn Filter>>) -> (Vec<Bytes>, String, usize) {

@@ -1,13 +1,11 @@
 //! The fields of a request as they stand on the wire.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess};
 use serde_json::value::RawValue;
 
 use crate::anthropic::wire::{CacheControl, Content};
-use crate::exchange::Extra;
-use crate::json::Str;
+use crate::exchange::{Extra, Text};
+use crate::json::{Members, Str, members};
 
 /// A request. Fields that have no place in the common view are kept in `extras`.
 #[derive(Debug, Default)]
@@ -107,47 +105,38 @@ pub(super) struct Metadata<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Fields)
+        members::<Body<'de>, D>(deserializer)
     }
 }
 
-struct Fields;
+impl<'de> Members<'de> for Body<'de> {
+    const EXPECTED: &'static str = "a request";
 
-impl<'de> Visitor<'de> for Fields {
-    type Value = Body<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a request")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut body = Body::default();
-        while let Some(Str(name)) = map.next_key()? {
-            match &*name {
-                "model" => drop(map.next_value::<&RawValue>()?),
-                "max_tokens" => body.max_tokens = map.next_value()?,
-                "messages" => body.messages = map.next_value()?,
-                "system" => body.system = map.next_value()?,
-                "tools" => body.tools = map.next_value()?,
-                "tool_choice" => body.tool_choice = map.next_value()?,
-                "thinking" => body.thinking = map.next_value()?,
-                "output_config" => body.output_config = map.next_value()?,
-                "output_format" => body.output_format = map.next_value()?,
-                "stop_sequences" => body.stop_sequences = map.next_value()?,
-                "temperature" => body.temperature = map.next_value()?,
-                "top_p" => body.top_p = map.next_value()?,
-                "top_k" => body.top_k = map.next_value()?,
-                "stream" => body.stream = map.next_value()?,
-                "metadata" => body.metadata = map.next_value()?,
-                "service_tier" => body.service_tier = map.next_value()?,
-                _ => {
-                    let value: &RawValue = map.next_value()?;
-                    if value.get() != "null" {
-                        body.extras.push(Extra { name, value });
-                    }
+    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "model" => drop(map.next_value::<&RawValue>()?),
+            "max_tokens" => self.max_tokens = map.next_value()?,
+            "messages" => self.messages = map.next_value()?,
+            "system" => self.system = map.next_value()?,
+            "tools" => self.tools = map.next_value()?,
+            "tool_choice" => self.tool_choice = map.next_value()?,
+            "thinking" => self.thinking = map.next_value()?,
+            "output_config" => self.output_config = map.next_value()?,
+            "output_format" => self.output_format = map.next_value()?,
+            "stop_sequences" => self.stop_sequences = map.next_value()?,
+            "temperature" => self.temperature = map.next_value()?,
+            "top_p" => self.top_p = map.next_value()?,
+            "top_k" => self.top_k = map.next_value()?,
+            "stream" => self.stream = map.next_value()?,
+            "metadata" => self.metadata = map.next_value()?,
+            "service_tier" => self.service_tier = map.next_value()?,
+            _ => {
+                let value: &RawValue = map.next_value()?;
+                if value.get() != "null" {
+                    self.extras.push(Extra { name, value });
                 }
             }
         }
-        Ok(body)
+        Ok(())
     }
 }

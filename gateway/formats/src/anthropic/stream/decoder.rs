@@ -37,7 +37,7 @@ enum Phase {
 struct Open {
     /// Its place among the provider's blocks.
     theirs: u64,
-    /// Its place in the answer; none when it is left out.
+    /// Its place in the answer; `None` if it is left out.
     ours: Option<u32>,
     holds: Holds,
 }

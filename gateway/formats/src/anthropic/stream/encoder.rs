@@ -4,13 +4,13 @@ use crate::anthropic::answer::{Blocks, MessageOut, stop_name};
 use crate::anthropic::error;
 use crate::anthropic::usage::UsageOut;
 use crate::calls::CallId;
-use crate::exchange::{Delta, PartStart, Shown, Stop, StreamEncoder, StreamEvent, Usage};
+use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamEncoder, StreamEvent, Usage};
 use crate::json;
 
 /// Writes the events of one answer. Usage and stop reason are said at its end, together.
 #[derive(Debug)]
 pub struct Encoder {
-    shown: Shown,
+    shown: AnswerHead,
     usage: Usage,
     stop: Stop,
     stop_sequence: Option<String>,
@@ -20,7 +20,7 @@ pub struct Encoder {
 impl Encoder {
     /// For one answer.
     #[must_use]
-    pub fn new(shown: Shown) -> Self {
+    pub fn new(shown: AnswerHead) -> Self {
         Self { shown, usage: Usage::default(), stop: Stop::Other, stop_sequence: None, calls_a_tool: false }
     }
 

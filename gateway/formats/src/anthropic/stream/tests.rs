@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::{Decoder, Encoder};
 use crate::error::{FormatError, ProviderErrorKind};
-use crate::exchange::{Shown, StreamDecoder, StreamEncoder, StreamEvent, Usage};
+use crate::exchange::{AnswerHead, StreamDecoder, StreamEncoder, StreamEvent, Usage};
 
 /// Reads events and writes them anew.
 fn again(events: &[Value]) -> Result<Vec<Value>, FormatError> {
     let mut decoder = Decoder::new();
-    let mut encoder = Encoder::new(Shown { id: "msg_1".into(), model: "chat".into(), ..Shown::default() });
+    let mut encoder =
+        Encoder::new(AnswerHead { id: "msg_1".into(), model: "chat".into(), ..AnswerHead::default() });
     let mut out = Vec::new();
     for event in events {
         decoder

@@ -54,7 +54,7 @@ struct ClaudeChoice<'r> {
 /// What follows from the model's family.
 #[derive(Debug, Default)]
 pub(super) struct Additional<'r> {
-    /// None when there is nothing to say.
+    /// `None` if there is nothing to say.
     pub(super) fields: Option<AdditionalFields<'r>>,
     /// `outputConfig.effort`.
     pub(super) effort: Option<&'static str>,
@@ -146,7 +146,7 @@ const fn three_words(effort: Effort) -> &'static str {
     }
 }
 
-/// None where the model must not ask for any.
+/// `None` if the model must not ask for any.
 fn claude_choice<'r>(choice: Option<&'r ToolChoice<'_>>) -> Option<ClaudeChoice<'r>> {
     let (kind, name) = match choice {
         None | Some(ToolChoice::Auto) => ("auto", None),

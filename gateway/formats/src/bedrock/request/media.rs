@@ -7,7 +7,7 @@ use crate::exchange::{Image, Media};
 use crate::media::{self, Location};
 use crate::unmapped::Unmapped;
 
-/// Name of a document that has none; the API demands one.
+/// Name of a document without a name; the API demands one.
 const UNNAMED: &str = "document";
 /// Longest name of a document, bytes.
 const MAX_NAME_BYTES: usize = 200;
@@ -34,7 +34,7 @@ struct S3Location<'r> {
     uri: &'r str,
 }
 
-/// A picture; none when it was left out: others than png, jpeg, gif and webp, and those at addresses, which the
+/// A picture; `None` if it was left out: others than png, jpeg, gif and webp, and those at addresses, which the
 /// API does not fetch.
 pub(super) fn image<'r>(
     image: &'r Image<'_>,
@@ -58,7 +58,7 @@ pub(super) fn image<'r>(
     Ok(block)
 }
 
-/// A sound; none when it was left out.
+/// A sound; `None` if it was left out.
 pub(super) fn audio<'r>(
     audio: &'r Media<'_>,
     unmapped: &mut Unmapped,
@@ -84,7 +84,7 @@ pub(super) fn audio<'r>(
     Ok(block)
 }
 
-/// A document; none when it was left out. `nth` tells apart documents of one request: names must differ.
+/// A document; `None` if it was left out. `nth` tells apart documents of one request: names must differ.
 pub(super) fn document<'r>(
     document: &'r Media<'_>,
     name: Option<&str>,

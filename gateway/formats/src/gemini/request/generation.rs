@@ -174,7 +174,7 @@ const fn level(effort: Effort) -> &'static str {
     }
 }
 
-/// None when the model cannot do without thinking.
+/// `None` if the model cannot do without thinking.
 fn budget(effort: Effort, model: &str) -> Option<u64> {
     let wanted = effort.budget_tokens();
     if !model.contains("pro") {

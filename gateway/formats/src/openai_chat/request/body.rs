@@ -1,14 +1,12 @@
 //! The top level of a chat request as it stands in the body.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use super::super::wire::CacheControl;
 use super::message::Message;
 use crate::exchange::{Extra, Text};
-use crate::json::{Str, Texts};
+use crate::json::{Members, Str, Texts, members};
 
 #[derive(Debug, Default)]
 pub(super) struct Body<'a> {
@@ -123,30 +121,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choice<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bodies;
-
-        impl<'de> Visitor<'de> for Bodies {
-            type Value = Body<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a chat request")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut body = Body::default();
-                while let Some(name) = map.next_key::<Str<'de>>()? {
-                    body.take(name, &mut map)?;
-                }
-                Ok(body)
-            }
-        }
-
-        deserializer.deserialize_map(Bodies)
+        members::<Body<'de>, D>(deserializer)
     }
 }
 
-impl<'de> Body<'de> {
-    fn take<A: MapAccess<'de>>(&mut self, name: Str<'de>, map: &mut A) -> Result<(), A::Error> {
+impl<'de> Members<'de> for Body<'de> {
+    const EXPECTED: &'static str = "a chat request";
+
+    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
         match &*name {
             "messages" => self.messages = map.next_value()?,
             "stream" => self.stream = map.next_value()?,
@@ -182,7 +164,7 @@ impl<'de> Body<'de> {
             _ => {
                 let value: &RawValue = map.next_value()?;
                 if !says_nothing(&name, value.get()) {
-                    self.extras.push(Extra { name: name.0, value });
+                    self.extras.push(Extra { name, value });
                 }
             }
         }

@@ -48,7 +48,8 @@ fn sampling<'a>(body: &mut Body<'a>) -> Sampling<'a> {
     // Zero is what every model does when it is not asked.
     let penalty = |value: Option<f64>| value.filter(|value| *value != 0.0);
     Sampling {
-        max_output_tokens: body.max_completion_tokens.or(body.max_tokens),
+        // The smaller one, if the alias has bounded one of them.
+        max_output_tokens: body.max_completion_tokens.into_iter().chain(body.max_tokens).min(),
         temperature: body.temperature,
         top_p: body.top_p,
         top_k: body.top_k,

@@ -293,6 +293,16 @@ fn request() -> impl Strategy<Value = Request<'static>> {
         })
 }
 
+#[test]
+fn of_two_bounds_the_smaller_one_holds() {
+    for bounds in
+        ["\"max_tokens\":7,\"max_completion_tokens\":900", "\"max_tokens\":900,\"max_completion_tokens\":7"]
+    {
+        let body = format!(r#"{{"messages":[{{"role":"user","content":"x"}}],{bounds}}}"#);
+        assert_eq!(decode(body.as_bytes()).unwrap().sampling.max_output_tokens, Some(7), "{bounds}");
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_means_the_same_when_it_is_read(request in request()) {

@@ -2,7 +2,7 @@
 //! added, then the reason to stop, then usage where it was asked for, then `[DONE]`.
 
 use super::super::answer::{finish_reason, write_block};
-use crate::exchange::{Delta, PartStart, Shown, Stop, StreamEncoder, StreamEvent, Usage};
+use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamEncoder, StreamEvent, Usage};
 use crate::json::{Object, write};
 use crate::openai::error::encode_event;
 use crate::openai::usage;
@@ -25,7 +25,7 @@ pub struct Encoder {
 impl Encoder {
     /// A stream as `shown`; usage at its end only where the client asked.
     #[must_use]
-    pub fn new(shown: Shown, include_usage: bool) -> Self {
+    pub fn new(shown: AnswerHead, include_usage: bool) -> Self {
         let mut head = b"data: ".to_vec();
         let mut chunk = Object::new(&mut head);
         chunk

@@ -15,7 +15,7 @@ pub(super) struct Prefix {
 }
 
 impl Prefix {
-    /// The chunk without the members that are known, as an object again; none when it begins otherwise.
+    /// The chunk without the members that are known, as an object again; `None` if it begins otherwise.
     pub(super) fn shorten(&mut self, data: &str) -> Option<String> {
         let rest = data.strip_prefix(self.known.as_str()).filter(|_| !self.known.is_empty())?;
         let mut short = std::mem::take(&mut self.scratch);

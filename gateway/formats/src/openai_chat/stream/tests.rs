@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::error::FormatError;
-use crate::exchange::{Delta, PartStart, Shown, Stop, StreamDecoder, StreamEncoder, StreamEvent, Usage};
+use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamDecoder, StreamEncoder, StreamEvent, Usage};
 use proptest::prelude::*;
 
 /// Events in short: `text:`, `+piece`, `end`.
@@ -45,7 +45,7 @@ fn calls(pieces: &str) -> String {
 
 #[test]
 fn logprobs_that_came_on_several_lines_are_written_on_one() {
-    let (mut decoder, mut encoder) = (Decoder::new(), Encoder::new(Shown::default(), false));
+    let (mut decoder, mut encoder) = (Decoder::new(), Encoder::new(AnswerHead::default(), false));
     let mut out = Vec::new();
     let data = "{\"choices\":[{\"index\":0,\"logprobs\":{\r\n\"content\":[]\n}}]}";
     decoder.read(None, data, &mut |event| encoder.write(&event, &mut out)).unwrap();
@@ -125,8 +125,8 @@ fn what_is_no_chunk_breaks_the_stream() {
     }
 }
 
-fn shown() -> Shown {
-    Shown { id: "a".into(), model: "m".into(), created_s: 7, legacy_functions: false }
+fn shown() -> AnswerHead {
+    AnswerHead { id: "a".into(), model: "m".into(), created_s: 7, legacy_functions: false }
 }
 
 /// Encodes texts as a stream and gives the data of its events.

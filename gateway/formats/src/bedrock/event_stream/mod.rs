@@ -10,21 +10,25 @@
 //! that says to be larger than the bound; after an error the parser stays broken, because the next frame's
 //! beginning cannot be known.
 
+#[cfg(any(test, feature = "encode"))]
+mod encode;
+
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
 use crate::error::FormatError;
 
+#[cfg(any(test, feature = "encode"))]
+pub use encode::{encode, encode_event};
+
 /// Largest message the gateway takes, bytes; AWS documents 16 MiB as the most of a payload.
-pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// Most bytes of headers (AWS's own bound).
-pub const MAX_HEADERS_BYTES: usize = 128 * 1024;
+const MAX_HEADERS_BYTES: usize = 128 * 1024;
 /// Total length, headers length and their checksum, bytes.
 const PRELUDE: usize = 12;
 /// Prelude and the message's checksum, bytes: the smallest message.
 const OVERHEAD: usize = PRELUDE + 4;
-/// Longest text or bytes of a header.
-const MAX_VALUE_BYTES: usize = 32_767;
 
 /// A stream of frames that cannot be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -121,7 +125,7 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// A header's text; none when it is absent or no text.
+    /// A header's text; `None` if it is absent or not a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&'a str> {
         self.headers.iter().find(|header| header.name == name).and_then(|header| match header.value {
@@ -244,7 +248,7 @@ impl Parser {
     }
 }
 
-/// Length of the message that begins here, bytes; none while its prelude is not complete.
+/// Length of the message that begins here, bytes; `None` while its prelude is incomplete.
 fn message_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, EventStreamError> {
     let Some(prelude) = bytes.first_chunk::<PRELUDE>() else { return Ok(None) };
     let [t0, t1, t2, t3, h0, h1, h2, h3, c0, c1, c2, c3] = *prelude;
@@ -329,81 +333,5 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Appends a message. For tests and simulated backends; the gateway itself only reads streams.
-///
-/// # Errors
-/// When a name, value or the whole is longer than the framing can say.
-pub fn encode(headers: &[Header<'_>], payload: &[u8], out: &mut Vec<u8>) -> Result<(), EventStreamError> {
-    let mut block = Vec::with_capacity(96);
-    for header in headers {
-        let name_length = u8::try_from(header.name.len())
-            .map_err(|_| EventStreamError::Headers("a name is longer than 255 bytes"))?;
-        block.push(name_length);
-        block.extend_from_slice(header.name.as_bytes());
-        encode_value(header.value, &mut block)?;
-    }
-    let headers_length = u32::try_from(block.len()).unwrap_or(u32::MAX);
-    let total = u32::try_from(block.len() + payload.len() + OVERHEAD).unwrap_or(u32::MAX);
-    if total == u32::MAX || block.len() > MAX_HEADERS_BYTES {
-        return Err(EventStreamError::Length { total, headers: headers_length });
-    }
-    let start = out.len();
-    out.extend_from_slice(&total.to_be_bytes());
-    out.extend_from_slice(&headers_length.to_be_bytes());
-    let prelude = crc32fast::hash(out.get(start..).unwrap_or_default());
-    out.extend_from_slice(&prelude.to_be_bytes());
-    out.extend_from_slice(&block);
-    out.extend_from_slice(payload);
-    let message = crc32fast::hash(out.get(start..).unwrap_or_default());
-    out.extend_from_slice(&message.to_be_bytes());
-    Ok(())
-}
-
-/// Appends an event of a JSON stream, as Bedrock sends it. For tests and simulated backends.
-///
-/// # Errors
-/// As [`encode`].
-pub fn encode_event(event_type: &str, json: &str, out: &mut Vec<u8>) -> Result<(), EventStreamError> {
-    let text = |name, value| Header { name, value: Value::Text(value) };
-    let headers = [
-        text(":event-type", event_type),
-        text(":content-type", "application/json"),
-        text(":message-type", "event"),
-    ];
-    encode(&headers, json.as_bytes(), out)
-}
-
-fn encode_value(value: Value<'_>, out: &mut Vec<u8>) -> Result<(), EventStreamError> {
-    match value {
-        Value::Bool(value) => out.push(u8::from(!value)),
-        Value::Byte(value) => out.extend_from_slice(&[2, value.to_be_bytes()[0]]),
-        Value::Short(value) => tagged(3, &value.to_be_bytes(), out),
-        Value::Int(value) => tagged(4, &value.to_be_bytes(), out),
-        Value::Long(value) => tagged(5, &value.to_be_bytes(), out),
-        Value::Bytes(value) => sized(6, value, out)?,
-        Value::Text(value) => sized(7, value.as_bytes(), out)?,
-        Value::Timestamp(value) => tagged(8, &value.to_be_bytes(), out),
-        Value::Uuid(value) => tagged(9, &value, out),
-    }
-    Ok(())
-}
-
-fn tagged(kind: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(kind);
-    out.extend_from_slice(bytes);
-}
-
-fn sized(kind: u8, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), EventStreamError> {
-    let length = u16::try_from(bytes.len())
-        .ok()
-        .filter(|_| bytes.len() <= MAX_VALUE_BYTES)
-        .ok_or(EventStreamError::Headers("a value is longer than 32,767 bytes"))?;
-    out.push(kind);
-    out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(bytes);
-    Ok(())
-}
-
 #[cfg(test)]
-#[path = "event_stream_tests.rs"]
 mod tests;
