@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{Headers, OutRecord};
+use crate::port::{Headers, OutRecord};
 
 const HAS_DATA: u8 = 1;
 
@@ -116,7 +116,7 @@ impl Cursor<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Topic;
+    use crate::port::Topic;
     use proptest::prelude::*;
 
     proptest! {

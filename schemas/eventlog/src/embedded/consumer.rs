@@ -8,7 +8,7 @@ use super::core::Core;
 use super::group::{Change, MemberId};
 use super::partition::Partition;
 use super::reader::{PartitionReader, Reading};
-use crate::{Consumer, InRecord, LogError, Polled, Topic, TopicPartition};
+use crate::port::{Consumer, InRecord, LogError, Polled, Topic, TopicPartition};
 
 #[derive(Debug)]
 pub(super) struct EmbeddedConsumer {

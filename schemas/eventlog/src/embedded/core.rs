@@ -14,9 +14,9 @@ use super::group::{Group, MemberId};
 use super::offsets::Offsets;
 use super::partition::Partition;
 use crate::config::EmbeddedConfig;
+use crate::port::{LogError, Topic, TopicPartition, TopicSpec};
 use crate::segment::files::{Files, LockGuard};
 use crate::segment::{read_small, write_small};
-use crate::{LogError, Topic, TopicPartition, TopicSpec};
 
 /// Records appended to a compacted topic before it is worth compacting.
 const COMPACT_AFTER: u64 = 1_000;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::TopicPartition;
+use crate::port::TopicPartition;
 
 /// A member of a group; ids are never used again.
 pub(super) type MemberId = u64;
@@ -121,7 +121,7 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Topic;
+    use crate::port::Topic;
     use proptest::prelude::*;
 
     fn partitions(count: u16) -> Vec<TopicPartition> {

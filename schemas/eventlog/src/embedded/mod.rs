@@ -40,8 +40,8 @@ use self::core::Core;
 use self::producer::EmbeddedProducer;
 use self::tail::EmbeddedTail;
 use crate::config::EmbeddedConfig;
+use crate::port::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
 use crate::segment::files::{Files, OsFiles};
-use crate::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
 
 /// Longest time an appended record waits for the sync that it shares with others.
 pub const SYNC_EVERY: Duration = Duration::from_millis(3);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::murmur::partition_of;
 use super::partition::{Fate, Partition};
-use crate::{Delivery, DeliveryError, OutRecord, Position, Producer, SendError};
+use crate::port::{Delivery, DeliveryError, OutRecord, Position, Producer, SendError};
 
 /// Records that may wait for their sync.
 const MAX_IN_FLIGHT: usize = 20_000;

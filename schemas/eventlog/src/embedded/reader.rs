@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::codec;
 use super::partition::{Around, Partition};
+use crate::port::{InRecord, LogError, Position};
 use crate::segment::{Read, SegmentReader};
-use crate::{InRecord, LogError, Position};
 
 /// A position in a partition.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::reader::{PartitionReader, Reading};
-use crate::{InRecord, LogError, Tail, Topic};
+use crate::port::{InRecord, LogError, Tail, Topic};
 
 #[derive(Debug)]
 pub(super) struct EmbeddedTail {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::*;
+use crate::port::{Delivery, DeliveryError, InRecord, OutRecord, Polled, SendError, TopicPartition};
 use crate::segment::fake::FakeFiles;
-use crate::{Delivery, DeliveryError, InRecord, OutRecord, Polled, SendError, TopicPartition};
 
 const WAIT: Duration = Duration::from_secs(10);
 const HOUR_MS: i64 = 3_600_000;

@@ -15,7 +15,7 @@ use rdkafka::admin::{
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::settings::{QuietContext, Settings, config_error};
-use crate::{LogError, TopicSpec};
+use crate::port::{LogError, TopicSpec};
 
 /// The broker's limit for one batch, bytes.
 const BATCH_LIMIT: &str = "max.message.bytes";
@@ -173,8 +173,8 @@ mod tests {
     use tollgate_settings::SecretTemplate;
 
     use super::*;
-    use crate::Topic;
     use crate::config::KafkaConfig;
+    use crate::port::Topic;
 
     fn plan(topic: Topic, replication_factor: Option<u16>) -> Plan {
         plan_with(topic, replication_factor, BTreeMap::new())

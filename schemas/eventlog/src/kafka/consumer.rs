@@ -16,7 +16,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::record::in_record;
 use super::settings::{Reporter, Settings, config_error, is_transient};
 use super::stash::{Rebalance, Rebalances, Stash};
-use crate::{Consumer, LogError, Polled, Topic, TopicPartition};
+use crate::port::{Consumer, LogError, Polled, Topic, TopicPartition};
 
 /// Most that one poll returns.
 const MAX_RECORDS: usize = 1_000;

@@ -29,7 +29,7 @@ use self::producer::KafkaProducer;
 use self::settings::Settings;
 use self::tail::KafkaTail;
 use crate::config::KafkaConfig;
-use crate::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
+use crate::port::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
 
 /// A Kafka cluster.
 pub struct KafkaLog {

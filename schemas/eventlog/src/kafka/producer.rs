@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::reports::{Batches, Report, Reports, Sent, Shared, classify};
 use super::settings::{Settings, config_error};
-use crate::{Delivery, DeliveryError, LogError, OutRecord, Position, Producer, SendError, Topic};
+use crate::port::{Delivery, DeliveryError, LogError, OutRecord, Position, Producer, SendError, Topic};
 
 /// librdkafka is asked for reports this often while some are awaited. It is never asked to wait itself: the client
 /// library turns what is left of a wait into whole milliseconds, so that each wait ends with one of spinning.

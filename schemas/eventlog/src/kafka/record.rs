@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 
-use crate::{Headers, InRecord, Position, Topic};
+use crate::port::{Headers, InRecord, Position, Topic};
 
 /// `None` if partition or offset are no numbers that Kafka gives.
 pub(super) fn in_record(topic: Topic, message: &BorrowedMessage<'_>) -> Option<InRecord> {

@@ -12,7 +12,7 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use super::record::headers_of;
 use super::settings::{Reporter, Settings};
-use crate::{DeliveryError, OutRecord, Topic};
+use crate::port::{DeliveryError, OutRecord, Topic};
 
 /// The timestamp of a record that has none. Brokers do not check it, and count the age of a segment that has only such
 /// records from its file's time.

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tollgate_settings::SecretTemplate;
 
 use crate::config::KafkaConfig;
-use crate::{LogError, Topic};
+use crate::port::{LogError, Topic};
 
 /// Every client.
 const COMMON: &[(&str, &str)] = &[

@@ -7,7 +7,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::record::in_record;
 use super::settings::{QuietContext, Settings, config_error, is_transient};
-use crate::{InRecord, LogError, Tail, Topic};
+use crate::port::{InRecord, LogError, Tail, Topic};
 
 /// Most that one poll returns.
 const MAX_RECORDS: usize = 1_000;

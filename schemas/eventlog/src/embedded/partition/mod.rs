@@ -20,9 +20,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::state::State;
 use super::codec;
+use crate::port::{OutRecord, TopicPartition};
 use crate::segment::files::{FileHandle, Files};
 use crate::segment::{HEADER_BYTES, SegmentWriter};
-use crate::{OutRecord, TopicPartition};
 
 /// What became of an appended record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

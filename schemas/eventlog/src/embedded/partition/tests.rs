@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::Topic;
+use crate::port::Topic;
 use crate::segment::fake::FakeFiles;
 
 const HOUR_MS: i64 = 3_600_000;
