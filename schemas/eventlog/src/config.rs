@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tollgate_settings::{Mistakes, SecretTemplate};
 
-/// Where events go: exactly one of the two.
+/// Where events go: to exactly one of the two.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EventLogConfig {
@@ -40,10 +40,10 @@ impl EventLogConfig {
 pub struct KafkaConfig {
     /// Bootstrap servers, `host:port` each.
     pub brokers: Vec<String>,
-    /// Put before every topic name, for clusters that are shared.
+    /// Prefix of every topic name, for shared clusters.
     #[serde(default)]
     pub topic_prefix: String,
-    /// Replication factor of topics that are created; the cluster's default when absent.
+    /// Replication factor of topics that are created; the cluster's default if absent.
     #[serde(default)]
     pub replication_factor: Option<u16>,
     /// librdkafka settings (security, timeouts …) that override Tollgate's own. Secrets are given as
@@ -67,7 +67,7 @@ impl fmt::Debug for KafkaConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddedConfig {
-    /// Folder of the log; made when it does not exist. One process at a time.
+    /// Folder of the log; created if it does not exist. Used by one process at a time.
     pub path: PathBuf,
     /// Size at which a segment is closed, bytes.
     #[serde(default = "EmbeddedConfig::default_segment_bytes")]

@@ -1,7 +1,7 @@
 //! The event log: how events travel between the services.
 //!
-//! One port, two implementations: [`embedded`] keeps topics as segment files of one process, [`kafka`]
-//! talks to a Kafka cluster. Both have partitions, offsets, consumer groups and keys; both deliver at least
+//! One port, two implementations: [`embedded`] keeps topics as segment files of one process, `kafka`
+//! (behind the cargo feature of that name) talks to a Kafka cluster. Both have partitions, offsets, consumer groups and keys; both deliver at least
 //! once and keep the order of each key. Producers and consumers are used from one thread each and never
 //! from an async task: their calls may block up to the given timeout.
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub mod config;
 pub mod embedded;
 #[cfg(feature = "kafka")]
-pub mod kafka;
+mod kafka;
 mod port;
 pub mod segment;
 

@@ -1,4 +1,4 @@
-//! The port: what producers, consumers and logs are to each other, and the types that pass between them.
+//! The port that every implementation of the log fills: its traits, records and errors.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,15 +40,15 @@ pub trait EventLog: Send + Sync + fmt::Debug {
 /// A record on its way into the log.
 #[derive(Debug, Clone)]
 pub struct OutRecord {
-    /// Where it goes.
+    /// The topic to append to.
     pub topic: Topic,
     /// Decides the partition; records of one key keep their order.
     pub key: Bytes,
     /// CloudEvents attributes, see [`tollgate_schemas::envelope`].
     pub headers: Headers,
-    /// The data; none deletes the key from a compacted topic.
+    /// The data; `None` deletes the key from a compacted topic.
     pub payload: Option<Bytes>,
-    /// Event time, ms since the Unix epoch.
+    /// Event time, ms since the Unix epoch. Logs go by it or by their own time in retention.
     pub timestamp_ms: i64,
 }
 
@@ -79,7 +79,7 @@ pub trait Producer: Send {
 /// What became of one record.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// As given to [`Producer::send`].
+    /// The token that [`Producer::send`] was given.
     pub token: u64,
     /// Where the record stands, or why it may not be in the log.
     pub result: Result<Position, DeliveryError>,
@@ -114,9 +114,10 @@ pub struct InRecord {
     pub key: Bytes,
     /// CloudEvents attributes.
     pub headers: Headers,
-    /// The data; none for a deleted key of a compacted topic.
+    /// The data; `None` if the key was deleted from its compacted topic.
     pub payload: Option<Bytes>,
-    /// Event time given by the producer, ms since the Unix epoch.
+    /// The producer's event time, or the time of the append where the topic keeps that; ms since the Unix epoch, 0 if
+    /// unknown.
     pub timestamp_ms: i64,
 }
 
@@ -140,7 +141,8 @@ pub trait Consumer: Send {
     /// group takes the member for dead.
     ///
     /// # Errors
-    /// Transient errors are retried inside; what is returned is worth a log line and a pause.
+    /// Transient errors are retried inside; what is returned is worth a log line and a pause. No record and no rebalance
+    /// is lost by it: the next call goes on where the one before ended.
     fn poll(&mut self, timeout: Duration) -> Result<Polled, LogError>;
 
     /// Marks everything below `next_offset` of the partition as done, durably.
@@ -156,16 +158,17 @@ pub trait Consumer: Send {
     /// When the log refuses.
     fn pause(&mut self, paused: bool) -> Result<(), LogError>;
 
-    /// Records not yet read over all assigned partitions, where known.
+    /// Records of all assigned partitions that were not read yet; `None` if unknown.
     fn lag(&self) -> Option<u64>;
 }
 
-/// Reads all partitions of one topic; nothing is committed, and a new one starts at the oldest record again.
+/// Reads all partitions of one topic. Nothing is committed: a new tail starts at the oldest record again.
 pub trait Tail: Send {
     /// Waits up to `timeout` for records and appends them to `records`, in order within each partition.
     ///
     /// # Errors
-    /// Transient errors are retried inside; what is returned is worth a log line and a pause.
+    /// Transient errors are retried inside; what is returned is worth a log line and a pause. Nothing was appended then,
+    /// and the next call goes on where the one before ended.
     fn poll(&mut self, timeout: Duration, records: &mut Vec<InRecord>) -> Result<(), LogError>;
 }
 

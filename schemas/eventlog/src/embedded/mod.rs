@@ -9,7 +9,7 @@
 //!
 //! Invariants: a delivery is reported, and a record shown to consumers, only after its file was synced; both
 //! survive `kill -9` and a power cut. Syncs are grouped: one thread syncs what became dirty within
-//! [`SYNC_EVERY`]. Nothing polls: waiting threads are woken through one bell.
+//! [`SYNC_EVERY`]. No thread polls: all that wait share one condition variable.
 //!
 //! Modules in reading order: `core` (what all handles share), `partition`, `reader`, `codec`, `murmur`,
 //! `group`, `offsets`, `producer`, `consumer`, `tail`.
@@ -57,7 +57,7 @@ pub struct EmbeddedLog {
 }
 
 impl EmbeddedLog {
-    /// Opens or makes the log's folder.
+    /// Opens the log's folder, or creates it.
     ///
     /// # Errors
     /// When another process uses the folder or its files cannot be read or written.

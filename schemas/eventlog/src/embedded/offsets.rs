@@ -108,7 +108,7 @@ impl Offsets {
     }
 }
 
-/// A fresh file `id` with all committed offsets. Its content is durable, its name only after a sync of the folder. It
+/// A new file `id` with all committed offsets. Its content is durable, its name only after a sync of the folder. It
 /// gets the name when it is complete: half a file would be read behind the old one and hide newer commits.
 fn rewrite(
     files: &dyn Files,

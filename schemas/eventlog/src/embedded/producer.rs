@@ -83,8 +83,9 @@ impl Producer for EmbeddedProducer {
     fn poll(&mut self, timeout: Duration, done: &mut Vec<Delivery>) {
         let deadline = Instant::now() + timeout;
         loop {
-            let seen = self.core.rung();
-            if self.collect(done) > 0 || self.waiting.is_empty() || !self.core.wait(seen, deadline) {
+            let seen = self.core.change_count();
+            if self.collect(done) > 0 || self.waiting.is_empty() || !self.core.wait_for_change(seen, deadline)
+            {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! Reads all of a topic, in no group. Which partitions there are is asked until the cluster answers.
+//! Reads all of a topic, in no group. The cluster is asked for the topic's partitions until it answers.
 
 use std::time::{Duration, Instant};
 
@@ -21,19 +21,25 @@ pub(super) struct KafkaTail {
     topic: Topic,
     name: String,
     assigned: bool,
-    /// What went wrong behind records that were handed over.
-    failed: Option<LogError>,
+    /// An error that came behind records that were handed over.
+    deferred_error: Option<LogError>,
 }
 
 impl KafkaTail {
     pub(super) fn new(settings: &Settings, topic: Topic) -> Result<Self, LogError> {
         let client = settings.tail().create_with_context(QuietContext::default()).map_err(config_error)?;
-        Ok(Self { client, topic, name: settings.name(topic).to_owned(), assigned: false, failed: None })
+        Ok(Self {
+            client,
+            topic,
+            name: settings.name(topic).to_owned(),
+            assigned: false,
+            deferred_error: None,
+        })
     }
 
     /// Starts to read every partition; false while the cluster does not say which there are.
     fn assign(&mut self, timeout: Duration) -> Result<bool, LogError> {
-        // A failure is told by the client's own log, once.
+        // The client logs a failure itself, once.
         let Ok(metadata) = self.client.fetch_metadata(Some(&self.name), timeout) else { return Ok(false) };
         let topic =
             metadata.topics().iter().find(|topic| topic.name() == self.name && topic.error().is_none());
@@ -52,7 +58,7 @@ impl Tail for KafkaTail {
     fn poll(&mut self, timeout: Duration, records: &mut Vec<InRecord>) -> Result<(), LogError> {
         let deadline = Instant::now() + timeout;
         if !self.assigned && !self.assign(timeout)? {
-            // An answer without the topic comes at once: it is not asked for without a pause.
+            // The cluster answers at once that it does not know the topic, so the next question needs a pause.
             let rest = deadline.saturating_duration_since(Instant::now());
             if let Some(Err(error)) = self.client.poll(rest)
                 && !is_transient(&error)
@@ -61,7 +67,7 @@ impl Tail for KafkaTail {
             }
             return Ok(());
         }
-        if let Some(error) = self.failed.take() {
+        if let Some(error) = self.deferred_error.take() {
             return Err(error);
         }
         let before = records.len();
@@ -73,7 +79,7 @@ impl Tail for KafkaTail {
                 Some(Err(error)) if records.len() == before => return Err(other(error)),
                 Some(Err(error)) => {
                     // The caller may throw away what comes with an error, and the client has moved past it.
-                    self.failed = Some(other(error));
+                    self.deferred_error = Some(other(error));
                     break;
                 }
                 None => {
