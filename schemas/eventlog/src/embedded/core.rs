@@ -9,7 +9,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::SYNC_EVERY;
 use super::group::{Group, MemberId};
 use super::offsets::Offsets;
 use super::partition::Partition;
@@ -17,6 +16,9 @@ use crate::config::EmbeddedConfig;
 use crate::port::{LogError, Topic, TopicPartition, TopicSpec};
 use crate::segment::files::{Files, LockGuard};
 use crate::segment::{read_small, write_small};
+
+/// Longest time an appended record waits for the sync that it shares with others.
+const SYNC_EVERY: Duration = Duration::from_millis(3);
 
 /// Records appended to a compacted topic before it is worth compacting.
 const COMPACT_AFTER: u64 = 1_000;

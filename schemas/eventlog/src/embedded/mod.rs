@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Invariants: a delivery is reported, and a record shown to consumers, only after its file was synced; both
-//! survive `kill -9` and a power cut. Syncs are grouped: one thread syncs what became dirty within
-//! [`SYNC_EVERY`]. No thread polls: all that wait share one condition variable.
+//! survive `kill -9` and a power cut. Syncs are grouped: one thread syncs what became dirty within a few
+//! milliseconds. No thread polls: all that wait share one condition variable.
 //!
 //! Modules in reading order: `core` (what all handles share), `partition`, `reader`, `codec`, `murmur`,
 //! `group`, `offsets`, `producer`, `consumer`, `tail`.
@@ -42,9 +42,6 @@ use self::tail::EmbeddedTail;
 use crate::config::EmbeddedConfig;
 use crate::port::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
 use crate::segment::files::{Files, OsFiles};
-
-/// Longest time an appended record waits for the sync that it shares with others.
-pub const SYNC_EVERY: Duration = Duration::from_millis(3);
 
 /// How often retention and compaction look at the topics.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);

@@ -52,24 +52,9 @@ impl KafkaTail {
         self.assigned = true;
         Ok(true)
     }
-}
 
-impl Tail for KafkaTail {
-    fn poll(&mut self, timeout: Duration, records: &mut Vec<InRecord>) -> Result<(), LogError> {
-        let deadline = Instant::now() + timeout;
-        if !self.assigned && !self.assign(timeout)? {
-            // The cluster answers at once that it does not know the topic, so the next question needs a pause.
-            let rest = deadline.saturating_duration_since(Instant::now());
-            if let Some(Err(error)) = self.client.poll(rest)
-                && !is_transient(&error)
-            {
-                return Err(other(error));
-            }
-            return Ok(());
-        }
-        if let Some(error) = self.deferred_error.take() {
-            return Err(error);
-        }
+    /// Reads until the deadline while nothing came, and after that what is there.
+    fn read(&mut self, deadline: Instant, records: &mut Vec<InRecord>) -> Result<(), LogError> {
         let before = records.len();
         while records.len() - before < MAX_RECORDS {
             // The client is not asked to wait: each of its waits ends with a millisecond of spinning.
@@ -92,6 +77,24 @@ impl Tail for KafkaTail {
             }
         }
         Ok(())
+    }
+}
+
+impl Tail for KafkaTail {
+    fn poll(&mut self, timeout: Duration, records: &mut Vec<InRecord>) -> Result<(), LogError> {
+        if let Some(error) = self.deferred_error.take() {
+            return Err(error);
+        }
+        let deadline = Instant::now() + timeout;
+        if self.assigned || self.assign(timeout)? {
+            return self.read(deadline, records);
+        }
+        // The cluster answers at once that it does not know the topic, so the next question needs a pause.
+        let rest = deadline.saturating_duration_since(Instant::now());
+        match self.client.poll(rest) {
+            Some(Err(error)) if !is_transient(&error) => Err(other(error)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use super::Located;
 use crate::embedded::codec;
 use crate::segment::files::{Files, remove_if_present};
 use crate::segment::frame::Frame;
@@ -35,6 +34,14 @@ pub(super) struct Meta {
     /// Readable bytes.
     pub(super) end: u64,
     pub(super) first_timestamp_ms: Option<i64>,
+}
+
+/// Where a reader finds an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::embedded) struct Located {
+    pub(in crate::embedded) segment: u64,
+    pub(in crate::embedded) end: u64,
+    pub(in crate::embedded) epoch: u64,
 }
 
 impl State {
