@@ -74,14 +74,6 @@ impl EmbeddedLog {
             .spawn(move || shared.run(CLEAN_EVERY))?;
         Ok(Self { core, syncer: Some(syncer) })
     }
-
-    /// Applies retention and compaction as of `now_ms` (Unix epoch); done every minute anyway.
-    ///
-    /// # Errors
-    /// When files cannot be written or removed.
-    pub fn clean(&self, now_ms: i64) -> Result<(), LogError> {
-        Ok(self.core.clean(now_ms, 1)?)
-    }
 }
 
 impl EventLog for EmbeddedLog {
