@@ -230,7 +230,7 @@ impl Core {
             for partition in partitions.iter() {
                 let cleaned = match retention_ms {
                     0 => partition.compact(now_ms, compact_after),
-                    age_ms => partition.retain(now_ms - age_ms),
+                    age_ms => partition.retain(now_ms, age_ms),
                 };
                 outcome = outcome.and(cleaned);
             }
