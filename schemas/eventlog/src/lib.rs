@@ -1,9 +1,10 @@
 //! The event log: how events travel between the services.
 //!
-//! One port, two implementations: [`embedded`] keeps topics as segment files of one process, `kafka`
-//! (behind the cargo feature of that name) talks to a Kafka cluster. Both have partitions, offsets, consumer groups and keys; both deliver at least
-//! once and keep the order of each key. Producers and consumers are used from one thread each and never
-//! from an async task: their calls may block up to the given timeout.
+//! One port, two implementations: [`embedded`] keeps topics as segment files of one process, `kafka` (behind the
+//! cargo feature of that name) talks to a Kafka cluster. Both have partitions, offsets, consumer groups and keys;
+//! both deliver at least once and keep the order of each key, except for records that are sent again. Producers and
+//! consumers are used from one thread each and never from an async task: their calls may block up to the given
+//! timeout.
 
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ fn open_kafka(config: &KafkaConfig) -> Result<Arc<dyn EventLog>, LogError> {
 
 #[cfg(not(feature = "kafka"))]
 fn open_kafka(_: &KafkaConfig) -> Result<Arc<dyn EventLog>, LogError> {
-    let why = "this program was built without the Kafka client (cargo feature `kafka`); use `embedded`, or one that has it";
+    let why = "this program was built without the Kafka client (cargo feature `kafka`); \
+               use `embedded`, or a program that has it";
     Err(LogError::Config(why.to_owned()))
 }
 

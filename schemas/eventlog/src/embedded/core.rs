@@ -135,8 +135,8 @@ impl Core {
         self.work_arrived.notify_one();
     }
 
-    /// How often something changed. Read before looking for work and given to [`Core::wait_for_change`] afterwards, so that
-    /// no change in between is missed.
+    /// How often something changed. Read before looking for work and given to [`Core::wait_for_change`] afterwards,
+    /// so that no change in between is missed.
     pub(super) fn change_count(&self) -> u64 {
         *self.changes.count.lock()
     }
