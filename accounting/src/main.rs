@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,clickhouse=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match cli::run(Cli::parse(), |config| config.events.open()).await {
+    match cli::run(Cli::parse(), |config| tollgate_eventlog::open(&config.events)).await {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             say(&format!("tollgate-accounting: {error}"));

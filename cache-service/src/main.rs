@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
 
 async fn serve(path: &Path) -> Result<(), Error> {
     let config = Config::load(path)?;
-    let log = config.events.open()?;
+    let log = tollgate_eventlog::open(&config.events)?;
     // Before the port opens: a signal that comes early must not be missed.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let service = tollgate_cache_service::start(config, log).await?;

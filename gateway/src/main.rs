@@ -41,8 +41,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> ExitCode {
-    let started =
-        config.events.open().map_err(tollgate_gateway::StartError::from).and_then(|log| start(&config, log));
+    let started = tollgate_eventlog::open(&config.events)
+        .map_err(tollgate_gateway::StartError::from)
+        .and_then(|log| start(&config, log));
     let handle = match started {
         Ok(handle) => handle,
         Err(error) => return refuse(&error.to_string()),

@@ -43,7 +43,7 @@ fn config(turn: &Turn) -> Config {
 
 pub(crate) fn open_log(turn: &Turn) -> Arc<dyn EventLog> {
     let EventLogConfig::Embedded(_) = &config(turn).events else { panic!() };
-    config(turn).events.open().unwrap()
+    tollgate_eventlog::open(&config(turn).events).unwrap()
 }
 
 /// Appends records and waits until the log has them.

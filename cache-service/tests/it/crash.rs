@@ -40,7 +40,7 @@ async fn acknowledged_entries_survive_kill_9() {
     let stores: Vec<CacheStore> = (0..ENTRIES)
         .map(|n| store(partition(&format!("tenant-{}", n % 7)), &format!("question {n}"), &"x".repeat(2_000)))
         .collect();
-    publish(&*config.events.open().unwrap(), stores.iter().map(store_record).collect());
+    publish(&*tollgate_eventlog::open(&config.events).unwrap(), stores.iter().map(store_record).collect());
 
     for _ in 0..KILLS {
         let before = journal_bytes(&dir);

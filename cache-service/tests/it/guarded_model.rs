@@ -41,7 +41,7 @@ async fn paraphrases_hit_and_look_alikes_miss() {
     let dir = TempDir::new().unwrap();
     let mut config = config(dir.path(), &embedded_index(dir.path()), "none", "");
     config.embedder = EmbedderConfig::Minilm(model);
-    let log = config.events.open().unwrap();
+    let log = tollgate_eventlog::open(&config.events).unwrap();
     let handle = tollgate_cache_service::start(config, Arc::clone(&log)).await.unwrap();
     let service = Service { handle, log };
 

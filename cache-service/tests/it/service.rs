@@ -182,7 +182,7 @@ async fn a_port_that_is_taken_is_named() {
     let dir = TempDir::new().unwrap();
     let mut config = config(dir.path(), &embedded_index(dir.path()), "none", "");
     config.listen = taken.local_addr().unwrap();
-    let log = config.events.open().unwrap();
+    let log = tollgate_eventlog::open(&config.events).unwrap();
     let error = tollgate_cache_service::start(config, log).await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot listen on {}", taken.local_addr().unwrap()));
 }

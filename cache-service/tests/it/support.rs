@@ -40,7 +40,7 @@ impl Service {
 
     pub(crate) async fn start_with(dir: &TempDir, index: &str, embedder: &str, more: &str) -> Self {
         let config = config(dir.path(), index, embedder, more);
-        let log = config.events.open().unwrap();
+        let log = tollgate_eventlog::open(&config.events).unwrap();
         let handle = start(config, Arc::clone(&log)).await.unwrap();
         Self { handle, log }
     }

@@ -100,7 +100,7 @@ pub async fn start(mut config: Config) -> Result<Host, StartError> {
     if let Some(path) = &config.first_prices {
         write_first_prices(path).map_err(|source| StartError::Prices { path: path.clone(), source })?;
     }
-    let log = config.events.open()?;
+    let log = tollgate_eventlog::open(&config.events)?;
     let accounting = tollgate_accounting::start(config.accounting.clone(), Arc::clone(&log)).await?;
     let mut rest = Rest { accounting, cache_service: None };
     match start_callers(&mut config, &log, &mut rest).await {

@@ -3,16 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tollgate_settings::{Mistakes, SecretTemplate};
 
-use crate::embedded::EmbeddedLog;
-use crate::kafka::KafkaLog;
-use crate::{EventLog, LogError};
-
-/// Where events go: exactly one of the two.
+/// Where events go: to exactly one of the two.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EventLogConfig {
@@ -23,18 +18,7 @@ pub enum EventLogConfig {
 }
 
 impl EventLogConfig {
-    /// Opens the log with the secrets that its settings refer to. A Kafka cluster need not be reachable yet.
-    ///
-    /// # Errors
-    /// When the settings are wrong, a secret is missing, or the embedded log's folder cannot be used.
-    pub fn open(&self) -> Result<Arc<dyn EventLog>, LogError> {
-        Ok(match self {
-            Self::Kafka(config) => Arc::new(KafkaLog::new(config)?),
-            Self::Embedded(config) => Arc::new(EmbeddedLog::open(config)?),
-        })
-    }
-
-    /// What [`EventLogConfig::open`] would refuse and no type says, for checks before anything is opened.
+    /// What [`open`](crate::open) would refuse and no type says, for checks before anything is opened.
     #[must_use]
     pub fn mistakes(&self) -> Mistakes {
         let mut mistakes = Mistakes::default();
@@ -56,10 +40,10 @@ impl EventLogConfig {
 pub struct KafkaConfig {
     /// Bootstrap servers, `host:port` each.
     pub brokers: Vec<String>,
-    /// Put before every topic name, for clusters that are shared.
+    /// Prefix of every topic name, for shared clusters.
     #[serde(default)]
     pub topic_prefix: String,
-    /// Replication factor of topics that are created; the cluster's default when absent.
+    /// Replication factor of topics that are created; the cluster's default if absent.
     #[serde(default)]
     pub replication_factor: Option<u16>,
     /// librdkafka settings (security, timeouts …) that override Tollgate's own. Secrets are given as
@@ -83,7 +67,7 @@ impl fmt::Debug for KafkaConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddedConfig {
-    /// Folder of the log; made when it does not exist. One process at a time.
+    /// Folder of the log; created if it does not exist. Used by one process at a time.
     pub path: PathBuf,
     /// Size at which a segment is closed, bytes.
     #[serde(default = "EmbeddedConfig::default_segment_bytes")]
@@ -99,37 +83,6 @@ impl EmbeddedConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn kafka(properties: serde_json::Value) -> EventLogConfig {
-        let kafka = serde_json::json!({ "kafka": { "brokers": ["a:1"], "properties": properties } });
-        serde_json::from_value(kafka).unwrap()
-    }
-
-    #[test]
-    fn a_missing_secret_is_found_with_its_property_before_and_when_the_log_is_opened() {
-        let config = kafka(serde_json::json!({
-            "sasl.username": "hunter1",
-            "sasl.password": "hunter2${secret:env:TOLLGATE_NO_SUCH_VARIABLE}",
-        }));
-        let checked = config.mistakes().to_string();
-        assert!(checked.starts_with("kafka.properties.sasl.password: "), "{checked}");
-        let Err(LogError::Config(opened)) = config.open() else { panic!("the log opened") };
-        for text in [checked, opened, format!("{config:?}")] {
-            assert!(text.contains("sasl.password") && !text.contains("hunter"), "{text}");
-        }
-    }
-
-    #[test]
-    fn secrets_of_properties_are_resolved_when_the_log_is_opened() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let reference = format!("${{secret:file:{}}}", file.path().display());
-        // An unknown name is refused by librdkafka when a client is made.
-        let config = kafka(serde_json::json!({ "security.protocol": reference }));
-        std::fs::write(file.path(), "no-such-protocol\n").unwrap();
-        assert!(matches!(config.open().unwrap().producer(), Err(LogError::Config(_))));
-        std::fs::write(file.path(), "plaintext\n").unwrap();
-        config.open().unwrap().producer().unwrap();
-    }
 
     #[test]
     fn a_cluster_without_brokers_is_a_mistake() {

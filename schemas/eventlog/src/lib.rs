@@ -1,230 +1,95 @@
 //! The event log: how events travel between the services.
 //!
-//! One port, two implementations: [`embedded`] keeps topics as segment files of one process, [`kafka`]
-//! talks to a Kafka cluster. Both have partitions, offsets, consumer groups and keys; both deliver at least
-//! once and keep the order of each key. Producers and consumers are used from one thread each and never
-//! from an async task: their calls may block up to the given timeout.
+//! One port, two implementations: [`embedded`] keeps topics as segment files of one process, `kafka` (behind the
+//! cargo feature of that name) talks to a Kafka cluster. Both have partitions, offsets, consumer groups and keys;
+//! both deliver at least once and keep the order of each key, except for records that are sent again. Producers and
+//! consumers are used from one thread each and never from an async task: their calls may block up to the given
+//! timeout.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
-
-use bytes::Bytes;
-pub use tollgate_schemas::envelope::Headers;
-pub use tollgate_schemas::topics::{Topic, TopicSpec};
 
 pub mod config;
 pub mod embedded;
-pub mod kafka;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod port;
 pub mod segment;
 
 pub use embedded::partition_of;
+pub use port::{
+    Consumer, Delivery, DeliveryError, EventLog, Headers, InRecord, LogError, OutRecord, Polled, Position,
+    Producer, SendError, Tail, Topic, TopicPartition, TopicSpec,
+};
 
-/// A connection to the log, shared by everything in a process.
-pub trait EventLog: Send + Sync + fmt::Debug {
-    /// Creates the topics that do not exist yet.
-    ///
-    /// # Errors
-    /// When the log cannot be reached or refuses; the caller may go on and try again later.
-    fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<(), LogError>;
+use config::{EventLogConfig, KafkaConfig};
 
-    /// A producer. Cheap enough to make again after [`DeliveryError::Fatal`].
-    ///
-    /// # Errors
-    /// When the configuration is refused; an unreachable broker is not an error here.
-    fn producer(&self) -> Result<Box<dyn Producer>, LogError>;
-
-    /// A member of consumer group `group`, reading `topics` from the earliest record that the group has
-    /// not committed.
-    ///
-    /// # Errors
-    /// When the configuration is refused; an unreachable broker is not an error here.
-    fn consumer(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError>;
-
-    /// Reads all of a topic, from its oldest record on, by itself and in no group: for compacted topics that
-    /// every process wants to know whole.
-    ///
-    /// # Errors
-    /// When the configuration is refused; an unreachable broker is not an error here.
-    fn tail(&self, topic: Topic) -> Result<Box<dyn Tail>, LogError>;
-}
-
-/// A record on its way into the log.
-#[derive(Debug, Clone)]
-pub struct OutRecord {
-    /// Where it goes.
-    pub topic: Topic,
-    /// Decides the partition; records of one key keep their order.
-    pub key: Bytes,
-    /// CloudEvents attributes, see [`tollgate_schemas::envelope`].
-    pub headers: Headers,
-    /// The data; none deletes the key from a compacted topic.
-    pub payload: Option<Bytes>,
-    /// Event time, ms since the Unix epoch.
-    pub timestamp_ms: i64,
-}
-
-impl OutRecord {
-    /// Bytes that count towards the topic's largest record: key, headers and data.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.key.len() + headers + self.payload.as_ref().map_or(0, Bytes::len)
+/// Opens the log with the secrets that its settings refer to. A Kafka cluster need not be reachable yet.
+///
+/// # Errors
+/// When the settings are wrong, a secret is missing, the embedded log's folder cannot be used, or the settings name a
+/// Kafka cluster and this build has no Kafka client.
+pub fn open(config: &EventLogConfig) -> Result<Arc<dyn EventLog>, LogError> {
+    match config {
+        EventLogConfig::Kafka(config) => open_kafka(config),
+        EventLogConfig::Embedded(config) => Ok(Arc::new(embedded::EmbeddedLog::open(config)?)),
     }
 }
 
-/// Appends records and reports what became of each.
-pub trait Producer: Send {
-    /// Takes a record over without waiting for the log. `token` comes back in the [`Delivery`].
-    ///
-    /// # Errors
-    /// [`SendError::Full`] gives the record back: poll, then try again.
-    fn send(&mut self, record: OutRecord, token: u64) -> Result<(), SendError>;
-
-    /// Waits up to `timeout` for deliveries and appends them to `done`, in order of completion.
-    fn poll(&mut self, timeout: Duration, done: &mut Vec<Delivery>);
-
-    /// Records taken over and not yet reported.
-    fn in_flight(&self) -> usize;
+#[cfg(feature = "kafka")]
+fn open_kafka(config: &KafkaConfig) -> Result<Arc<dyn EventLog>, LogError> {
+    Ok(Arc::new(kafka::KafkaLog::new(config)?))
 }
 
-/// What became of one record.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// As given to [`Producer::send`].
-    pub token: u64,
-    /// Where the record stands, or why it may not be in the log.
-    pub result: Result<Position, DeliveryError>,
+#[cfg(not(feature = "kafka"))]
+fn open_kafka(_: &KafkaConfig) -> Result<Arc<dyn EventLog>, LogError> {
+    let why = "this program was built without the Kafka client (cargo feature `kafka`); \
+               use `embedded`, or a program that has it";
+    Err(LogError::Config(why.to_owned()))
 }
 
-/// A place in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Position {
-    /// The topic.
-    pub topic: Topic,
-    /// The partition.
-    pub partition: u16,
-    /// The record's offset.
-    pub offset: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A topic's partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TopicPartition {
-    /// The topic.
-    pub topic: Topic,
-    /// The partition.
-    pub partition: u16,
-}
+    fn kafka(properties: serde_json::Value) -> EventLogConfig {
+        let kafka = serde_json::json!({ "kafka": { "brokers": ["a:1"], "properties": properties } });
+        serde_json::from_value(kafka).unwrap()
+    }
 
-/// A record read from the log.
-#[derive(Debug, Clone)]
-pub struct InRecord {
-    /// Where it stands.
-    pub at: Position,
-    /// Its key.
-    pub key: Bytes,
-    /// CloudEvents attributes.
-    pub headers: Headers,
-    /// The data; none for a deleted key of a compacted topic.
-    pub payload: Option<Bytes>,
-    /// Event time given by the producer, ms since the Unix epoch.
-    pub timestamp_ms: i64,
-}
+    #[cfg(not(feature = "kafka"))]
+    #[test]
+    fn a_build_without_the_kafka_client_says_so_when_a_cluster_is_opened() {
+        let Err(LogError::Config(why)) = open(&kafka(serde_json::json!({}))) else {
+            panic!("the log opened")
+        };
+        assert!(why.contains("built without the Kafka client"), "{why}");
+    }
 
-/// What a poll brought.
-#[derive(Debug)]
-pub enum Polled {
-    /// Nothing within the timeout.
-    Idle,
-    /// Records, in order within each partition.
-    Records(Vec<InRecord>),
-    /// This member now reads these partitions as well.
-    Assigned(Vec<TopicPartition>),
-    /// This member no longer reads these partitions: records of them that are still in memory must be
-    /// dropped, because their next reader starts at the committed offset.
-    Revoked(Vec<TopicPartition>),
-}
+    #[cfg(feature = "kafka")]
+    #[test]
+    fn a_missing_secret_is_found_with_its_property_before_and_when_the_log_is_opened() {
+        let config = kafka(serde_json::json!({
+            "sasl.username": "hunter1",
+            "sasl.password": "hunter2${secret:env:TOLLGATE_NO_SUCH_VARIABLE}",
+        }));
+        let checked = config.mistakes().to_string();
+        assert!(checked.starts_with("kafka.properties.sasl.password: "), "{checked}");
+        let Err(LogError::Config(opened)) = open(&config) else { panic!("the log opened") };
+        for text in [checked, opened, format!("{config:?}")] {
+            assert!(text.contains("sasl.password") && !text.contains("hunter"), "{text}");
+        }
+    }
 
-/// Reads records as a member of a group.
-pub trait Consumer: Send {
-    /// Waits up to `timeout` for something to happen. Must be called at least every few minutes, or the
-    /// group takes the member for dead.
-    ///
-    /// # Errors
-    /// Transient errors are retried inside; what is returned is worth a log line and a pause.
-    fn poll(&mut self, timeout: Duration) -> Result<Polled, LogError>;
-
-    /// Marks everything below `next_offset` of the partition as done, durably.
-    ///
-    /// # Errors
-    /// When the mark could not be kept: the records will be read again.
-    fn commit(&mut self, partition: TopicPartition, next_offset: u64) -> Result<(), LogError>;
-
-    /// Stops (`true`) or resumes (`false`) delivery from all partitions, for back-pressure; the member
-    /// stays in its group as long as it is polled.
-    ///
-    /// # Errors
-    /// When the log refuses.
-    fn pause(&mut self, paused: bool) -> Result<(), LogError>;
-
-    /// Records not yet read over all assigned partitions, where known.
-    fn lag(&self) -> Option<u64>;
-}
-
-/// Reads all partitions of one topic; nothing is committed, and a new one starts at the oldest record again.
-pub trait Tail: Send {
-    /// Waits up to `timeout` for records and appends them to `records`, in order within each partition.
-    ///
-    /// # Errors
-    /// Transient errors are retried inside; what is returned is worth a log line and a pause.
-    fn poll(&mut self, timeout: Duration, records: &mut Vec<InRecord>) -> Result<(), LogError>;
-}
-
-/// Why a record was not taken over.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// The bounded queue is full.
-    #[error("the producer's queue is full")]
-    Full(OutRecord),
-    /// The record can never be delivered (too large, unknown topic).
-    #[error("the record cannot be sent: {0}")]
-    Refused(String),
-}
-
-/// Why a record may not be in the log.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum DeliveryError {
-    /// It may or may not be in the log: send it again, duplicates are harmless.
-    #[error("delivery failed: {0}")]
-    Retry(String),
-    /// The log will never take this record.
-    #[error("the log refused the record: {0}")]
-    Refused(String),
-    /// The producer is broken: make a new one and send again everything that was not reported.
-    #[error("the producer must be replaced: {0}")]
-    Fatal(String),
-}
-
-/// Why an operation on the log failed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum LogError {
-    /// The settings are wrong.
-    #[error("event log configuration: {0}")]
-    Config(String),
-    /// The log cannot be reached.
-    #[error("the event log cannot be reached: {0}")]
-    Unreachable(String),
-    /// Files of the embedded log cannot be read or written.
-    #[error("event log files: {0}")]
-    Io(Arc<std::io::Error>),
-    /// Anything else the log said.
-    #[error("event log: {0}")]
-    Other(String),
-}
-
-impl From<std::io::Error> for LogError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(Arc::new(error))
+    #[cfg(feature = "kafka")]
+    #[test]
+    fn secrets_of_properties_are_resolved_when_the_log_is_opened() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let reference = format!("${{secret:file:{}}}", file.path().display());
+        // An unknown name is refused by librdkafka when a client is made.
+        let config = kafka(serde_json::json!({ "security.protocol": reference }));
+        std::fs::write(file.path(), "no-such-protocol\n").unwrap();
+        assert!(matches!(open(&config).unwrap().producer(), Err(LogError::Config(_))));
+        std::fs::write(file.path(), "plaintext\n").unwrap();
+        open(&config).unwrap().producer().unwrap();
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{Headers, OutRecord};
+use crate::port::{Headers, OutRecord};
 
 const HAS_DATA: u8 = 1;
 
@@ -31,7 +31,7 @@ pub(super) struct Head {
     pub(super) has_data: bool,
 }
 
-/// Appends the encoded record. Lengths were bounded by the topic's record size before.
+/// The lengths fit into their fields: the producer has bounded the record by its topic's limit.
 pub(super) fn encode(out: &mut Vec<u8>, offset: u64, record: &OutRecord) {
     out.extend_from_slice(&offset.to_le_bytes());
     out.extend_from_slice(&record.timestamp_ms.to_le_bytes());
@@ -50,7 +50,7 @@ pub(super) fn encode(out: &mut Vec<u8>, offset: u64, record: &OutRecord) {
     }
 }
 
-/// The record in `bytes`; none when they are not one. Copies once; the parts share the copy.
+/// The record in `bytes`, or `None` if they are not one. Copies once; key, headers and data share the copy.
 pub(super) fn decode(bytes: &[u8]) -> Option<Stored> {
     let head = head(bytes)?;
     let mut cursor = Cursor { bytes, at: 17 };
@@ -81,7 +81,6 @@ pub(super) fn head(bytes: &[u8]) -> Option<Head> {
     })
 }
 
-/// The key of the record in `bytes`.
 pub(super) fn key(bytes: &[u8]) -> Option<&[u8]> {
     let mut cursor = Cursor { bytes, at: 17 };
     let length = cursor.u32()?;
@@ -116,7 +115,7 @@ impl Cursor<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Topic;
+    use crate::port::Topic;
     use proptest::prelude::*;
 
     proptest! {

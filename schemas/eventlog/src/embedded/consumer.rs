@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::group::{Change, MemberId};
 use super::partition::Partition;
-use super::reader::{PartitionReader, Reading};
-use crate::{Consumer, InRecord, LogError, Polled, Topic, TopicPartition};
+use super::reader::{PartitionReader, PollReader};
+use crate::port::{Consumer, InRecord, LogError, Polled, Topic, TopicPartition};
 
 #[derive(Debug)]
 pub(super) struct EmbeddedConsumer {
@@ -19,7 +19,7 @@ pub(super) struct EmbeddedConsumer {
     /// the group has handed one over.
     partitions: BTreeMap<TopicPartition, Arc<Partition>>,
     readers: BTreeMap<TopicPartition, PartitionReader>,
-    reading: Reading,
+    poll_reader: PollReader,
     /// Where the next poll starts, so that no partition starves the others.
     turn: usize,
     paused: bool,
@@ -34,14 +34,14 @@ impl EmbeddedConsumer {
         }
         let id = core.next_member();
         core.groups.lock().entry(group.to_owned()).or_default().join(id, partitions.keys().copied());
-        core.ring();
+        core.announce_change();
         Ok(Self {
             core,
             group: group.to_owned(),
             id,
             partitions,
             readers: BTreeMap::new(),
-            reading: Reading::default(),
+            poll_reader: PollReader::default(),
             turn: 0,
             paused: false,
         })
@@ -54,7 +54,7 @@ impl EmbeddedConsumer {
         Some(match change {
             Change::Revoked(partitions) => {
                 self.readers.retain(|at, _| !partitions.contains(at));
-                self.core.ring();
+                self.core.announce_change();
                 Polled::Revoked(partitions)
             }
             Change::Assigned(partitions) => {
@@ -79,7 +79,7 @@ impl EmbeddedConsumer {
         self.turn = if count == 0 { 0 } else { (self.turn + 1) % count };
         let mut in_turn: Vec<_> = self.readers.values_mut().collect();
         in_turn.rotate_left(self.turn);
-        self.reading.read(in_turn.into_iter(), &mut records)?;
+        self.poll_reader.read(in_turn.into_iter(), &mut records)?;
         Ok(records)
     }
 }
@@ -88,7 +88,7 @@ impl Consumer for EmbeddedConsumer {
     fn poll(&mut self, timeout: Duration) -> Result<Polled, LogError> {
         let deadline = Instant::now() + timeout;
         loop {
-            let seen = self.core.rung();
+            let seen = self.core.change_count();
             if let Some(change) = self.take_change() {
                 return Ok(change);
             }
@@ -98,7 +98,7 @@ impl Consumer for EmbeddedConsumer {
                     return Ok(Polled::Records(records));
                 }
             }
-            if !self.core.wait(seen, deadline) {
+            if !self.core.wait_for_change(seen, deadline) {
                 return Ok(Polled::Idle);
             }
         }
@@ -129,6 +129,6 @@ impl Drop for EmbeddedConsumer {
         if let Some(group) = self.core.groups.lock().get_mut(&self.group) {
             group.leave(self.id);
         }
-        self.core.ring();
+        self.core.announce_change();
     }
 }

@@ -9,14 +9,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::SYNC_EVERY;
 use super::group::{Group, MemberId};
 use super::offsets::Offsets;
 use super::partition::Partition;
 use crate::config::EmbeddedConfig;
+use crate::port::{LogError, Topic, TopicPartition, TopicSpec};
 use crate::segment::files::{Files, LockGuard};
 use crate::segment::{read_small, write_small};
-use crate::{LogError, Topic, TopicPartition, TopicSpec};
+
+/// Longest time an appended record waits for the sync that it shares with others.
+const SYNC_EVERY: Duration = Duration::from_millis(3);
 
 /// Records appended to a compacted topic before it is worth compacting.
 const COMPACT_AFTER: u64 = 1_000;
@@ -31,7 +33,7 @@ pub(super) struct Core {
     pub(super) groups: Mutex<BTreeMap<String, Group>>,
     pub(super) offsets: Mutex<Offsets>,
     next_member: AtomicU64,
-    bell: Bell,
+    changes: Changes,
     work: Mutex<Work>,
     work_arrived: Condvar,
     _lock: Box<dyn LockGuard>,
@@ -65,7 +67,7 @@ impl Core {
             groups: Mutex::default(),
             offsets: Mutex::new(offsets),
             next_member: AtomicU64::new(1),
-            bell: Bell::default(),
+            changes: Changes::default(),
             work: Mutex::default(),
             work_arrived: Condvar::new(),
             _lock: lock,
@@ -133,26 +135,27 @@ impl Core {
         self.work_arrived.notify_one();
     }
 
-    /// The bell's count; to be read before looking for news, and given to [`Core::wait`] after.
-    pub(super) fn rung(&self) -> u64 {
-        *self.bell.count.lock()
+    /// How often something changed. Read before looking for work and given to [`Core::wait_for_change`] afterwards,
+    /// so that no change in between is missed.
+    pub(super) fn change_count(&self) -> u64 {
+        *self.changes.count.lock()
     }
 
-    /// Waits until the bell rings after `seen` or the deadline passes; false after the deadline.
-    pub(super) fn wait(&self, seen: u64, deadline: Instant) -> bool {
-        let mut count = self.bell.count.lock();
+    /// Waits until something changes after `seen`; false if the deadline passes first.
+    pub(super) fn wait_for_change(&self, seen: u64, deadline: Instant) -> bool {
+        let mut count = self.changes.count.lock();
         while *count == seen {
-            if self.bell.rings.wait_until(&mut count, deadline).timed_out() {
+            if self.changes.changed.wait_until(&mut count, deadline).timed_out() {
                 return *count != seen;
             }
         }
         true
     }
 
-    /// Wakes everybody who waits.
-    pub(super) fn ring(&self) {
-        *self.bell.count.lock() += 1;
-        self.bell.rings.notify_all();
+    /// Wakes all threads that wait for a change.
+    pub(super) fn announce_change(&self) {
+        *self.changes.count.lock() += 1;
+        self.changes.changed.notify_all();
     }
 
     /// The syncing thread: groups syncs, cleans from time to time, ends after [`Core::stop`].
@@ -186,7 +189,7 @@ impl Core {
         work.stop
     }
 
-    /// Syncs everything that is dirty and wakes everybody who waits for it.
+    /// Syncs everything that is dirty and wakes whoever waits for it.
     pub(super) fn sync_all(&self) {
         let dirty = {
             let mut work = self.work.lock();
@@ -203,7 +206,7 @@ impl Core {
             tracing::error!(%error, "committed offsets could not be made durable");
         }
         if !dirty.is_empty() {
-            self.ring();
+            self.announce_change();
         }
     }
 
@@ -227,7 +230,7 @@ impl Core {
             for partition in partitions.iter() {
                 let cleaned = match retention_ms {
                     0 => partition.compact(now_ms, compact_after),
-                    age_ms => partition.retain(now_ms - age_ms),
+                    age_ms => partition.retain(now_ms, age_ms),
                 };
                 outcome = outcome.and(cleaned);
             }
@@ -236,11 +239,11 @@ impl Core {
     }
 }
 
-/// Counts events that somebody may wait for.
+/// Counts what producers, consumers and tails may wait for: syncs and rebalances.
 #[derive(Debug, Default)]
-struct Bell {
+struct Changes {
     count: Mutex<u64>,
-    rings: Condvar,
+    changed: Condvar,
 }
 
 fn unix_ms() -> i64 {

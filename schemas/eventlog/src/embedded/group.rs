@@ -5,17 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::TopicPartition;
+use crate::port::TopicPartition;
 
 /// A member of a group; ids are never used again.
 pub(super) type MemberId = u64;
 
-/// News for one member.
+/// What changed for one member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
-    /// Read these as well.
     Assigned(Vec<TopicPartition>),
-    /// Stop reading these.
     Revoked(Vec<TopicPartition>),
 }
 
@@ -27,7 +25,6 @@ struct Member {
     owns: BTreeSet<TopicPartition>,
 }
 
-/// One consumer group.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     members: BTreeMap<MemberId, Member>,
@@ -121,7 +118,7 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Topic;
+    use crate::port::Topic;
     use proptest::prelude::*;
 
     fn partitions(count: u16) -> Vec<TopicPartition> {

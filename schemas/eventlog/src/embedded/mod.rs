@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Invariants: a delivery is reported, and a record shown to consumers, only after its file was synced; both
-//! survive `kill -9` and a power cut. Syncs are grouped: one thread syncs what became dirty within
-//! [`SYNC_EVERY`]. Nothing polls: waiting threads are woken through one bell.
+//! survive `kill -9` and a power cut. Syncs are grouped: one thread syncs what became dirty within a few
+//! milliseconds. No thread polls: all that wait share one condition variable.
 //!
 //! Modules in reading order: `core` (what all handles share), `partition`, `reader`, `codec`, `murmur`,
 //! `group`, `offsets`, `producer`, `consumer`, `tail`.
@@ -40,11 +40,8 @@ use self::core::Core;
 use self::producer::EmbeddedProducer;
 use self::tail::EmbeddedTail;
 use crate::config::EmbeddedConfig;
+use crate::port::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
 use crate::segment::files::{Files, OsFiles};
-use crate::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
-
-/// Longest time an appended record waits for the sync that it shares with others.
-pub const SYNC_EVERY: Duration = Duration::from_millis(3);
 
 /// How often retention and compaction look at the topics.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
@@ -57,7 +54,7 @@ pub struct EmbeddedLog {
 }
 
 impl EmbeddedLog {
-    /// Opens or makes the log's folder.
+    /// Opens the log's folder, or creates it.
     ///
     /// # Errors
     /// When another process uses the folder or its files cannot be read or written.
@@ -76,14 +73,6 @@ impl EmbeddedLog {
             .name("eventlog-sync".to_owned())
             .spawn(move || shared.run(CLEAN_EVERY))?;
         Ok(Self { core, syncer: Some(syncer) })
-    }
-
-    /// Applies retention and compaction as of `now_ms` (Unix epoch); done every minute anyway.
-    ///
-    /// # Errors
-    /// When files cannot be written or removed.
-    pub fn clean(&self, now_ms: i64) -> Result<(), LogError> {
-        Ok(self.core.clean(now_ms, 1)?)
     }
 }
 

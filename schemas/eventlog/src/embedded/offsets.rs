@@ -12,10 +12,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::port::{Topic, TopicPartition};
 use crate::segment::files::{Files, remove_if_present};
 use crate::segment::frame::Frame;
 use crate::segment::{Read, SegmentReader, SegmentWriter, list_segments, segment_path};
-use crate::{Topic, TopicPartition};
 
 /// Size at which the log of changes is rewritten, bytes.
 const REWRITE_BYTES: u64 = 1 << 20;
@@ -108,7 +108,7 @@ impl Offsets {
     }
 }
 
-/// A fresh file `id` with all committed offsets. Its content is durable, its name only after a sync of the folder. It
+/// A new file `id` with all committed offsets. Its content is durable, its name only after a sync of the folder. It
 /// gets the name when it is complete: half a file would be read behind the old one and hide newer commits.
 fn rewrite(
     files: &dyn Files,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::murmur::partition_of;
 use super::partition::{Fate, Partition};
-use crate::{Delivery, DeliveryError, OutRecord, Position, Producer, SendError};
+use crate::port::{Delivery, DeliveryError, OutRecord, Position, Producer, SendError};
 
 /// Records that may wait for their sync.
 const MAX_IN_FLIGHT: usize = 20_000;
@@ -83,8 +83,9 @@ impl Producer for EmbeddedProducer {
     fn poll(&mut self, timeout: Duration, done: &mut Vec<Delivery>) {
         let deadline = Instant::now() + timeout;
         loop {
-            let seen = self.core.rung();
-            if self.collect(done) > 0 || self.waiting.is_empty() || !self.core.wait(seen, deadline) {
+            let seen = self.core.change_count();
+            if self.collect(done) > 0 || self.waiting.is_empty() || !self.core.wait_for_change(seen, deadline)
+            {
                 return;
             }
         }

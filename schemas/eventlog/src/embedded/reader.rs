@@ -5,27 +5,25 @@ use std::sync::Arc;
 
 use super::codec;
 use super::partition::{Around, Partition};
+use crate::port::{InRecord, LogError, Position};
 use crate::segment::{Read, SegmentReader};
-use crate::{InRecord, LogError, Position};
 
-/// A position in a partition.
 #[derive(Debug)]
 pub(super) struct PartitionReader {
     partition: Arc<Partition>,
     /// Offset of the next record to return.
     next: u64,
-    current: Option<Open>,
+    current: Option<OpenSegment>,
 }
 
-/// The segment being read.
 #[derive(Debug)]
-struct Open {
+struct OpenSegment {
     reader: SegmentReader,
     /// The partition's epoch when it was opened: after a compaction the file is another one.
     epoch: u64,
 }
 
-/// How much one read may return.
+/// How much a poll may still return.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
     records: usize,
@@ -33,8 +31,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// Most that one poll returns.
-    pub(super) const POLL: Self = Self { records: 1_000, bytes: 4 << 20 };
+    const POLL: Self = Self { records: 1_000, bytes: 4 << 20 };
 
     fn is_used_up(self) -> bool {
         self.records == 0 || self.bytes == 0
@@ -43,12 +40,12 @@ impl Budget {
 
 /// Reads several partitions for one poll.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
-    /// What one of the partitions said while records of others were read.
-    failed: Option<io::Error>,
+pub(super) struct PollReader {
+    /// The error of one partition that came while records of others were read.
+    deferred_error: Option<io::Error>,
 }
 
-impl Reading {
+impl PollReader {
     /// Appends what is readable to `out`. A partition that cannot be read does not keep the others back.
     ///
     /// # Errors
@@ -59,20 +56,20 @@ impl Reading {
         readers: impl Iterator<Item = &'a mut PartitionReader>,
         out: &mut Vec<InRecord>,
     ) -> Result<(), LogError> {
-        if let Some(error) = self.failed.take() {
+        if let Some(error) = self.deferred_error.take() {
             return Err(error.into());
         }
         let before = out.len();
         let mut budget = Budget::POLL;
         for reader in readers {
             if let Err(error) = reader.read(&mut budget, out) {
-                self.failed.get_or_insert(error);
+                self.deferred_error.get_or_insert(error);
             }
         }
-        match self.failed.take() {
+        match self.deferred_error.take() {
             Some(error) if out.len() == before => Err(error.into()),
-            failed => {
-                self.failed = failed;
+            deferred => {
+                self.deferred_error = deferred;
                 Ok(())
             }
         }
@@ -106,7 +103,7 @@ impl PartitionReader {
 
     /// Reads the current segment and, at its end, opens the next one.
     fn read_segment(&mut self, budget: &mut Budget, out: &mut Vec<InRecord>) -> io::Result<()> {
-        let Some(Open { reader, epoch }) = &mut self.current else { return Ok(()) };
+        let Some(OpenSegment { reader, epoch }) = &mut self.current else { return Ok(()) };
         let around = self.partition.around(reader.id());
         let Some(this) = around.this.filter(|located| located.epoch == *epoch) else {
             self.current = None;
@@ -152,7 +149,7 @@ impl PartitionReader {
 
     fn open(&mut self, segment: u64, epoch: u64) -> io::Result<()> {
         match SegmentReader::open(&*self.partition.files, &self.partition.dir, segment) {
-            Ok(reader) => self.current = Some(Open { reader, epoch }),
+            Ok(reader) => self.current = Some(OpenSegment { reader, epoch }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.current = None;
                 // Retention was faster: the next look finds the segment behind it. A file that somebody else removed

@@ -19,11 +19,11 @@ use super::core::Core;
 use super::producer::EmbeddedProducer;
 use super::tail::EmbeddedTail;
 use crate::config::EmbeddedConfig;
-use crate::segment::fake::{Dice, FakeFiles};
-use crate::{
+use crate::port::{
     Consumer as _, InRecord, LogError, OutRecord, Polled, Position, Producer as _, SendError, Tail as _,
     Topic, TopicPartition,
 };
+use crate::segment::fake::{Dice, FakeFiles};
 
 const SCHEDULES: u64 = 10_000;
 const STEPS: usize = 24;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::*;
+use crate::port::{Delivery, DeliveryError, InRecord, OutRecord, Polled, SendError, TopicPartition};
 use crate::segment::fake::FakeFiles;
-use crate::{Delivery, DeliveryError, InRecord, OutRecord, Polled, SendError, TopicPartition};
 
 const WAIT: Duration = Duration::from_secs(10);
 const HOUR_MS: i64 = 3_600_000;
@@ -272,7 +272,7 @@ fn a_partition_that_cannot_be_cleaned_does_not_keep_the_others_from_it() {
     produce(&log, (0..60).map(|number| record(Topic::Usage, &format!("k{number}"), &large, 0)).collect());
     let before = files.paths().len();
     files.fail_removes(1);
-    assert!(log.clean(1_000 * 24 * HOUR_MS).is_err());
+    assert!(log.core.clean(1_000 * 24 * HOUR_MS, 1).is_err());
     assert!(files.paths().len() < before - 30, "{} of {before}", files.paths().len());
 }
 
@@ -301,11 +301,11 @@ fn old_segments_are_removed_and_readers_go_on_behind_them() {
     let day = |number: i64| record(Topic::UsageDeadLetter, "k", &"x".repeat(400), number * 24 * HOUR_MS);
     produce(&log, (0..40).map(day).collect());
     let mut slow = log.consumer("slow", &[Topic::UsageDeadLetter]).unwrap();
-    log.clean(100 * 24 * HOUR_MS).unwrap();
+    log.core.clean(100 * 24 * HOUR_MS, 1).unwrap();
     let left = all(&log, Topic::UsageDeadLetter);
     assert!(left.len() < 35 && left.iter().any(|r| r.timestamp_ms == 10 * 24 * HOUR_MS), "{}", left.len());
     assert_eq!(consume(&mut *slow, left.len()).len(), left.len());
-    log.clean(1_000 * 24 * HOUR_MS).unwrap();
+    log.core.clean(1_000 * 24 * HOUR_MS, 1).unwrap();
     assert!(all(&log, Topic::UsageDeadLetter).is_empty());
     produce(&log, vec![day(1_000)]);
     assert_eq!(consume(&mut *slow, 1).len(), 1);
@@ -322,7 +322,7 @@ fn compaction_keeps_the_last_record_of_each_key_and_drops_old_deletions() {
     produce(&log, records);
     let mut slow = log.consumer("slow", &[Topic::BackendState]).unwrap();
     while !matches!(slow.poll(WAIT).unwrap(), Polled::Records(_)) {}
-    log.clean(48 * HOUR_MS).unwrap();
+    log.core.clean(48 * HOUR_MS, 1).unwrap();
     let state =
         |log: &EmbeddedLog| -> Vec<String> { all(log, Topic::BackendState).iter().map(payload).collect() };
     assert_eq!(state(&log), ["197", "199"].map(str::to_owned));

@@ -1,4 +1,4 @@
-//! Creates topics that are missing and looks at those that exist.
+//! Creates topics that are missing and checks the limits of those that exist.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -15,7 +15,7 @@ use rdkafka::admin::{
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::settings::{QuietContext, Settings, config_error};
-use crate::{LogError, TopicSpec};
+use crate::port::{LogError, TopicSpec};
 
 /// The broker's limit for one batch, bytes.
 const BATCH_LIMIT: &str = "max.message.bytes";
@@ -26,8 +26,8 @@ const FRAMING_BYTES: u32 = 16 << 10;
 /// Longest wait for the cluster's answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Creates those of the topics that the cluster does not have. Settings of the others are the operator's: what is
-/// wrong with them is only said.
+/// Creates those of the topics that the cluster does not have. The settings of the others belong to the
+/// operator: mistakes in them are logged, not mended.
 pub(super) fn ensure_topics(settings: &Settings, topics: &[TopicSpec]) -> Result<(), LogError> {
     let client: AdminClient<QuietContext> =
         settings.admin().create_with_context(QuietContext::default()).map_err(config_error)?;
@@ -37,7 +37,7 @@ pub(super) fn ensure_topics(settings: &Settings, topics: &[TopicSpec]) -> Result
     let plans = topics.iter().map(|spec| Plan::new(settings, *spec));
     let (existing, missing): (Vec<Plan>, Vec<Plan>) = plans.partition(|p| present.contains(p.name.as_str()));
     create(settings, &client, &missing)?;
-    look_at(&client, &existing);
+    warn_of_limits(&client, &existing);
     Ok(())
 }
 
@@ -64,8 +64,8 @@ fn create(settings: &Settings, client: &AdminClient<QuietContext>, missing: &[Pl
     Ok(())
 }
 
-/// Complains about topics that would refuse what the producer sends. Not being allowed to look is no error.
-fn look_at(client: &AdminClient<QuietContext>, existing: &[Plan]) {
+/// Warns of topics that would refuse what the producer sends. Missing rights to describe topics are no error.
+fn warn_of_limits(client: &AdminClient<QuietContext>, existing: &[Plan]) {
     if existing.is_empty() {
         return;
     }
@@ -73,7 +73,7 @@ fn look_at(client: &AdminClient<QuietContext>, existing: &[Plan]) {
     let described = match block_on(client.describe_configs(&names, &options())) {
         Ok(described) => described,
         Err(error) => {
-            tracing::info!(%error, "the settings of existing topics cannot be looked at");
+            tracing::info!(%error, "the settings of existing topics cannot be read");
             return;
         }
     };
@@ -89,7 +89,7 @@ fn look_at(client: &AdminClient<QuietContext>, existing: &[Plan]) {
     }
 }
 
-/// Names the brokers: whoever reads the log knows which of them to look at.
+/// Names the brokers, so that the operator knows which cluster is meant.
 fn unreachable(settings: &Settings, error: &KafkaError) -> LogError {
     LogError::Unreachable(format!("{}: {error}", settings.brokers))
 }
@@ -173,8 +173,8 @@ mod tests {
     use tollgate_settings::SecretTemplate;
 
     use super::*;
-    use crate::Topic;
     use crate::config::KafkaConfig;
+    use crate::port::Topic;
 
     fn plan(topic: Topic, replication_factor: Option<u16>) -> Plan {
         plan_with(topic, replication_factor, BTreeMap::new())

@@ -16,7 +16,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::record::in_record;
 use super::settings::{Reporter, Settings, config_error, is_transient};
 use super::stash::{Rebalance, Rebalances, Stash};
-use crate::{Consumer, LogError, Polled, Topic, TopicPartition};
+use crate::port::{Consumer, LogError, Polled, Topic, TopicPartition};
 
 /// Most that one poll returns.
 const MAX_RECORDS: usize = 1_000;
@@ -26,12 +26,12 @@ pub(super) struct KafkaConsumer {
     client: BaseConsumer<Events>,
     events: Arc<Shared>,
     names: Vec<(Topic, String)>,
-    /// Records that came although delivery was paused, or behind a rebalance.
+    /// Records that came while delivery was paused, or behind a rebalance that was not told yet.
     stash: Stash,
     paused: bool,
 }
 
-/// What librdkafka's callbacks (they run inside `poll`) have to tell.
+/// Filled by librdkafka's callbacks, which run inside `poll`.
 #[derive(Debug, Default)]
 struct Shared {
     rebalances: Mutex<Rebalances>,
@@ -134,7 +134,7 @@ impl KafkaConsumer {
         Ok(())
     }
 
-    /// Transient errors are librdkafka's business; it tries again by itself.
+    /// librdkafka retries transient errors itself.
     fn explain(&self, error: KafkaError) -> Result<(), LogError> {
         self.events.reporter.error(&error, "while consuming");
         if is_transient(&error) { Ok(()) } else { Err(LogError::Other(error.to_string())) }

@@ -29,19 +29,15 @@ use self::producer::KafkaProducer;
 use self::settings::Settings;
 use self::tail::KafkaTail;
 use crate::config::KafkaConfig;
-use crate::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
+use crate::port::{Consumer, EventLog, LogError, Producer, Tail, Topic, TopicSpec};
 
-/// A Kafka cluster.
-pub struct KafkaLog {
+pub(crate) struct KafkaLog {
     settings: Arc<Settings>,
 }
 
 impl KafkaLog {
-    /// Checks the settings. Nothing is connected yet.
-    ///
-    /// # Errors
-    /// When no broker is named.
-    pub fn new(config: &KafkaConfig) -> Result<Self, LogError> {
+    /// Checks the settings and resolves their secrets. Nothing is connected yet.
+    pub(crate) fn new(config: &KafkaConfig) -> Result<Self, LogError> {
         Ok(Self { settings: Arc::new(Settings::new(config)?) })
     }
 }

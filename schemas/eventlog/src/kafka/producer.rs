@@ -1,8 +1,8 @@
 //! Hands records to librdkafka and takes its delivery reports.
 //!
-//! Brokers refuse whole batches, also for what only one of their records is guilty of. So a record whose batch was
-//! refused is sent again in a batch of its own, by a second client that makes no larger ones, and only what is refused
-//! then is reported as refused. Records sent again may be overtaken by later ones of their key, as with every retry.
+//! Brokers refuse whole batches, even if only one of their records is invalid. A record whose batch was refused is
+//! therefore sent again in a batch of its own, by a second client, and is reported as refused only if that fails too.
+//! Records that are sent again may be overtaken by later ones of their key, as with every retry.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,9 +11,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
-use super::reports::{Batches, Report, Reports, Sent, Shared, classify};
+use super::reports::{Batching, Report, Reports, Sent, Shared, classify};
 use super::settings::{Settings, config_error};
-use crate::{Delivery, DeliveryError, LogError, OutRecord, Position, Producer, SendError, Topic};
+use crate::port::{Delivery, DeliveryError, LogError, OutRecord, Position, Producer, SendError, Topic};
 
 /// librdkafka is asked for reports this often while some are awaited. It is never asked to wait itself: the client
 /// library turns what is left of a wait into whole milliseconds, so that each wait ends with one of spinning.
@@ -32,13 +32,13 @@ pub(super) struct KafkaProducer {
 impl KafkaProducer {
     pub(super) fn new(settings: Arc<Settings>) -> Result<Self, LogError> {
         let reports = Arc::new(Shared::default());
-        let context = Reports::new(Arc::clone(&reports), Batches::Many, Arc::clone(&settings));
+        let context = Reports::new(Arc::clone(&reports), Batching::Joint, Arc::clone(&settings));
         let client = settings.producer().create_with_context(context).map_err(config_error)?;
         Ok(Self { settings, client, single: None, reports, in_flight: 0 })
     }
 
     /// Takes what librdkafka has to report.
-    fn ask(&self) -> Vec<Report> {
+    fn take_reports(&self) -> Vec<Report> {
         let mut known = self.reports.len();
         loop {
             // One batch of reports, or one message for the log.
@@ -65,7 +65,7 @@ impl KafkaProducer {
     /// Sends the record again if that may help; otherwise says what became of it.
     fn settle(&mut self, mut report: Report, fatal: Option<&String>) -> Option<Delivery> {
         if fatal.is_none()
-            && let Some(record) = report.again.take()
+            && let Some(record) = report.resend.take()
         {
             match self.send_alone(&record, report.token) {
                 Ok(()) => return None,
@@ -81,7 +81,7 @@ impl KafkaProducer {
             Some(single) => single,
             none => {
                 let settings = Arc::clone(&self.settings);
-                let context = Reports::new(Arc::clone(&self.reports), Batches::OneRecordEach, settings);
+                let context = Reports::new(Arc::clone(&self.reports), Batching::Single, settings);
                 let made = self.settings.single_record_producer().create_with_context(context);
                 none.insert(made.map_err(|error| retry(config_error(error).to_string()))?)
             }
@@ -143,7 +143,7 @@ impl Producer for KafkaProducer {
             // Unknown topic for now, broken producer …: the next poll says so.
             Err(code) => {
                 let topic = Some(record.topic);
-                self.reports.report(Report { token, result: Err(code), topic, again: None });
+                self.reports.report(Report { token, result: Err(code), topic, resend: None });
             }
         }
         self.in_flight += 1;
@@ -154,7 +154,7 @@ impl Producer for KafkaProducer {
         let deadline = Instant::now() + timeout;
         let before = done.len();
         loop {
-            let reports = self.ask();
+            let reports = self.take_reports();
             let fatal = self.fatal();
             for report in reports {
                 done.extend(self.settle(report, fatal.as_ref()));

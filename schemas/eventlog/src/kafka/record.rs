@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 
-use crate::{Headers, InRecord, Position, Topic};
+use crate::port::{Headers, InRecord, Position, Topic};
 
-/// `None` if partition or offset are no numbers that Kafka gives.
+/// `None` if the partition or the offset is out of range.
 pub(super) fn in_record(topic: Topic, message: &BorrowedMessage<'_>) -> Option<InRecord> {
     Some(InRecord {
         at: Position {

@@ -12,7 +12,7 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use super::record::headers_of;
 use super::settings::{Reporter, Settings};
-use crate::{DeliveryError, OutRecord, Topic};
+use crate::port::{DeliveryError, OutRecord, Topic};
 
 /// The timestamp of a record that has none. Brokers do not check it, and count the age of a segment that has only such
 /// records from its file's time.
@@ -32,8 +32,8 @@ pub(super) struct Report {
     /// Partition and offset.
     pub(super) result: Result<(i32, i64), RDKafkaErrorCode>,
     pub(super) topic: Option<Topic>,
-    /// The record as it is to be sent next, if its batch was refused and it may be none of its own fault.
-    pub(super) again: Option<OutRecord>,
+    /// The record as it is to be sent once more; `None` if that would not help.
+    pub(super) resend: Option<OutRecord>,
 }
 
 /// Collects the reports of all clients of one producer.
@@ -57,23 +57,22 @@ impl Shared {
     }
 }
 
-/// How a client groups its records.
+/// Whether a client sends several records in one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Batches {
-    Many,
-    OneRecordEach,
+pub(super) enum Batching {
+    Joint,
+    Single,
 }
 
-/// The context of one client.
 pub(super) struct Reports {
     shared: Arc<Shared>,
-    batches: Batches,
+    batching: Batching,
     settings: Arc<Settings>,
 }
 
 impl Reports {
-    pub(super) fn new(shared: Arc<Shared>, batches: Batches, settings: Arc<Settings>) -> Self {
-        Self { shared, batches, settings }
+    pub(super) fn new(shared: Arc<Shared>, batching: Batching, settings: Arc<Settings>) -> Self {
+        Self { shared, batching, settings }
     }
 }
 
@@ -98,25 +97,29 @@ impl ProducerContext for Reports {
             }
         };
         let topic = self.settings.topic(message.topic());
-        let again = match (result, topic) {
-            (Err(code), Some(topic)) => again(code, self.batches, || out_record(topic, message, *sent)),
+        let resend = match (result, topic) {
+            (Err(code), Some(topic)) => to_resend(code, self.batching, || out_record(topic, message, *sent)),
             _ => None,
         };
         if result.is_ok() {
             self.shared.reporter.reached();
         }
-        self.shared.report(Report { token: sent.token, result, topic, again });
+        self.shared.report(Report { token: sent.token, result, topic, resend });
     }
 }
 
-/// The record to send once more, alone, because the refusal may be another one's fault or its timestamp's.
+/// The record to send once more in a batch of its own; `None` if that would not help.
 ///
-/// Brokers refuse whole batches: for their size, and for any record in them that is invalid.
-fn again(code: RDKafkaErrorCode, batches: Batches, record: impl FnOnce() -> OutRecord) -> Option<OutRecord> {
-    match (code, batches) {
-        (code, Batches::Many) if refuses_the_batch(code) => Some(record()),
+/// Brokers refuse whole batching: for their size, and for any record in them that is invalid.
+fn to_resend(
+    code: RDKafkaErrorCode,
+    batching: Batching,
+    record: impl FnOnce() -> OutRecord,
+) -> Option<OutRecord> {
+    match (code, batching) {
+        (code, Batching::Joint) if refuses_the_batch(code) => Some(record()),
         // Alone and still too far from the broker's clock: the event's own time is in the data.
-        (RDKafkaErrorCode::InvalidTimestamp, Batches::OneRecordEach) => {
+        (RDKafkaErrorCode::InvalidTimestamp, Batching::Single) => {
             let record = record();
             (record.timestamp_ms != NO_TIMESTAMP)
                 .then_some(OutRecord { timestamp_ms: NO_TIMESTAMP, ..record })
@@ -193,18 +196,18 @@ mod tests {
     #[test]
     fn a_refusal_of_the_batch_is_none_of_its_records() {
         for code in [Code::MessageSizeTooLarge, Code::MessageBatchTooLarge, Code::InvalidRecord] {
-            assert!(again(code, Batches::Many, || record(7)).is_some(), "{code}");
-            assert!(again(code, Batches::OneRecordEach, || record(7)).is_none(), "{code}");
+            assert!(to_resend(code, Batching::Joint, || record(7)).is_some(), "{code}");
+            assert!(to_resend(code, Batching::Single, || record(7)).is_none(), "{code}");
         }
-        assert!(again(Code::MessageTimedOut, Batches::Many, || record(7)).is_none());
+        assert!(to_resend(Code::MessageTimedOut, Batching::Joint, || record(7)).is_none());
     }
 
     #[test]
     fn a_refused_timestamp_is_first_tried_alone_and_then_left_out() {
-        let first = again(Code::InvalidTimestamp, Batches::Many, || record(7)).unwrap();
+        let first = to_resend(Code::InvalidTimestamp, Batching::Joint, || record(7)).unwrap();
         assert_eq!(first.timestamp_ms, 7);
-        let second = again(Code::InvalidTimestamp, Batches::OneRecordEach, || first).unwrap();
+        let second = to_resend(Code::InvalidTimestamp, Batching::Single, || first).unwrap();
         assert_eq!(second.timestamp_ms, NO_TIMESTAMP);
-        assert!(again(Code::InvalidTimestamp, Batches::OneRecordEach, || second).is_none());
+        assert!(to_resend(Code::InvalidTimestamp, Batching::Single, || second).is_none());
     }
 }

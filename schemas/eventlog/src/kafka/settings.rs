@@ -12,9 +12,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tollgate_settings::SecretTemplate;
 
 use crate::config::KafkaConfig;
-use crate::{LogError, Topic};
+use crate::port::{LogError, Topic};
 
-/// Every client.
+/// Settings of every client.
 const COMMON: &[(&str, &str)] = &[
     ("client.id", "tollgate"),
     ("socket.keepalive.enable", "true"),
@@ -33,14 +33,14 @@ const PRODUCER: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
     ("linger.ms", "100"),
     ("batch.size", "1000000"),
-    // At least the largest record of any topic and its framing; [`MAX_BATCH_BYTES`] says the same.
+    // At least the largest record of any topic and its framing. MAX_BATCH_BYTES has the same value.
     ("message.max.bytes", "1200000"),
     ("message.timeout.ms", "300000"),
     ("queue.buffering.max.messages", "20000"),
     ("queue.buffering.max.kbytes", "65536"),
 ];
 
-/// Consumers: nothing is committed behind our back, memory is bounded.
+/// Consumers: nothing is committed unless the caller commits; memory is bounded.
 const CONSUMER: &[(&str, &str)] = &[
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
@@ -52,10 +52,9 @@ const CONSUMER: &[(&str, &str)] = &[
     ("statistics.interval.ms", "5000"),
 ];
 
-/// Our own `message.max.bytes`.
+/// Tollgate's own `message.max.bytes`.
 const MAX_BATCH_BYTES: u32 = 1_200_000;
 
-/// What all clients of one cluster have in common.
 pub(super) struct Settings {
     pub(super) brokers: String,
     topic_prefix: String,
@@ -87,7 +86,7 @@ impl Settings {
         let mut config = self.producer();
         config.set("batch.num.messages", "1");
         config.set("linger.ms", "0");
-        // Other names of the same two, which the operator may have used.
+        // Another name of `linger.ms`, which the operator may have used.
         config.remove("queue.buffering.max.ms");
         config
     }
@@ -181,7 +180,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Passes librdkafka's words on to the log: once when the cluster goes away, once when it is back.
+/// Passes librdkafka's messages on to the log: once when the cluster goes away, once when it is back.
 #[derive(Debug, Default)]
 pub(super) struct Reporter {
     away: AtomicBool,

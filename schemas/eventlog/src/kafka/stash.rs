@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{InRecord, Polled, TopicPartition};
+use crate::port::{InRecord, Polled, TopicPartition};
 
 #[derive(Debug)]
 pub(super) enum Rebalance {
@@ -88,7 +88,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{Position, Topic};
+    use crate::port::{Position, Topic};
 
     fn partition(partition: u16) -> TopicPartition {
         TopicPartition { topic: Topic::Usage, partition }

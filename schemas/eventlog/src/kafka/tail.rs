@@ -1,4 +1,4 @@
-//! Reads all of a topic, in no group. Which partitions there are is asked until the cluster answers.
+//! Reads all of a topic, in no group. The cluster is asked for the topic's partitions until it answers.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::record::in_record;
 use super::settings::{QuietContext, Settings, config_error, is_transient};
-use crate::{InRecord, LogError, Tail, Topic};
+use crate::port::{InRecord, LogError, Tail, Topic};
 
 /// Most that one poll returns.
 const MAX_RECORDS: usize = 1_000;
@@ -21,19 +21,25 @@ pub(super) struct KafkaTail {
     topic: Topic,
     name: String,
     assigned: bool,
-    /// What went wrong behind records that were handed over.
-    failed: Option<LogError>,
+    /// An error that came behind records that were handed over.
+    deferred_error: Option<LogError>,
 }
 
 impl KafkaTail {
     pub(super) fn new(settings: &Settings, topic: Topic) -> Result<Self, LogError> {
         let client = settings.tail().create_with_context(QuietContext::default()).map_err(config_error)?;
-        Ok(Self { client, topic, name: settings.name(topic).to_owned(), assigned: false, failed: None })
+        Ok(Self {
+            client,
+            topic,
+            name: settings.name(topic).to_owned(),
+            assigned: false,
+            deferred_error: None,
+        })
     }
 
     /// Starts to read every partition; false while the cluster does not say which there are.
     fn assign(&mut self, timeout: Duration) -> Result<bool, LogError> {
-        // A failure is told by the client's own log, once.
+        // The client logs a failure itself, once.
         let Ok(metadata) = self.client.fetch_metadata(Some(&self.name), timeout) else { return Ok(false) };
         let topic =
             metadata.topics().iter().find(|topic| topic.name() == self.name && topic.error().is_none());
@@ -46,24 +52,9 @@ impl KafkaTail {
         self.assigned = true;
         Ok(true)
     }
-}
 
-impl Tail for KafkaTail {
-    fn poll(&mut self, timeout: Duration, records: &mut Vec<InRecord>) -> Result<(), LogError> {
-        let deadline = Instant::now() + timeout;
-        if !self.assigned && !self.assign(timeout)? {
-            // An answer without the topic comes at once: it is not asked for without a pause.
-            let rest = deadline.saturating_duration_since(Instant::now());
-            if let Some(Err(error)) = self.client.poll(rest)
-                && !is_transient(&error)
-            {
-                return Err(other(error));
-            }
-            return Ok(());
-        }
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
+    /// Reads until the deadline while nothing came, and after that what is there.
+    fn read(&mut self, deadline: Instant, records: &mut Vec<InRecord>) -> Result<(), LogError> {
         let before = records.len();
         while records.len() - before < MAX_RECORDS {
             // The client is not asked to wait: each of its waits ends with a millisecond of spinning.
@@ -73,7 +64,7 @@ impl Tail for KafkaTail {
                 Some(Err(error)) if records.len() == before => return Err(other(error)),
                 Some(Err(error)) => {
                     // The caller may throw away what comes with an error, and the client has moved past it.
-                    self.failed = Some(other(error));
+                    self.deferred_error = Some(other(error));
                     break;
                 }
                 None => {
@@ -86,6 +77,24 @@ impl Tail for KafkaTail {
             }
         }
         Ok(())
+    }
+}
+
+impl Tail for KafkaTail {
+    fn poll(&mut self, timeout: Duration, records: &mut Vec<InRecord>) -> Result<(), LogError> {
+        if let Some(error) = self.deferred_error.take() {
+            return Err(error);
+        }
+        let deadline = Instant::now() + timeout;
+        if self.assigned || self.assign(timeout)? {
+            return self.read(deadline, records);
+        }
+        // The cluster answers at once that it does not know the topic, so the next question needs a pause.
+        let rest = deadline.saturating_duration_since(Instant::now());
+        match self.client.poll(rest) {
+            Some(Err(error)) if !is_transient(&error) => Err(other(error)),
+            _ => Ok(()),
+        }
     }
 }
 

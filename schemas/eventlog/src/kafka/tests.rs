@@ -9,8 +9,8 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
-use crate::partition_of;
-use crate::{Delivery, DeliveryError, InRecord, OutRecord, Polled, SendError, TopicPartition};
+use crate::embedded::partition_of;
+use crate::port::{Delivery, DeliveryError, InRecord, OutRecord, Polled, SendError, TopicPartition};
 
 const WAIT: Duration = Duration::from_secs(30);
 

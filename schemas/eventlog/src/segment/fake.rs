@@ -76,7 +76,7 @@ impl FakeFiles {
         Self::default()
     }
 
-    /// Lets only so many more bytes be written; `None` takes the bound away.
+    /// How many more bytes can be written; `None` removes the bound.
     pub fn set_free_bytes(&self, bytes: Option<u64>) {
         self.disk.lock().free_bytes = bytes;
     }
@@ -160,13 +160,13 @@ impl FakeFiles {
         })
     }
 
-    /// Names of all files.
+    /// Paths of all files, ascending.
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
         self.disk.lock().names.keys().cloned().collect()
     }
 
-    /// Changes a file's bytes behind everybody's back, durably.
+    /// Changes a file's bytes directly, as damage of the medium does; the change is durable.
     pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut disk = self.disk.lock();
         if let Some(&inode) = disk.names.get(path) {

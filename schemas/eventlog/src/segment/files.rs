@@ -7,87 +7,53 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file system.
+/// A file system. Errors are the operating system's.
 pub trait Files: Send + Sync + fmt::Debug {
-    /// Makes a folder and its missing parents, durably.
-    ///
-    /// # Errors
-    /// As the system says.
+    /// Creates a folder and its missing parents, durably; an existing one is no error.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Names in a folder, in no order; empty when there is no such folder.
-    ///
-    /// # Errors
-    /// As the system says.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
-    /// A new file; an existing one is an error.
-    ///
-    /// # Errors
-    /// As the system says.
+    /// Creates a file for reading and writing; an existing one is an error.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
 
-    /// An existing file for reading and writing.
-    ///
-    /// # Errors
-    /// As the system says.
+    /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
 
     /// Renames a file over whatever has that name; durable after [`Files::sync_dir`].
-    ///
-    /// # Errors
-    /// As the system says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
-    ///
-    /// # Errors
-    /// As the system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// Makes creations, renames and removals in a folder durable.
-    ///
-    /// # Errors
-    /// As the system says.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Takes the exclusive lock on a file, made when missing, for as long as the guard lives.
+    /// Locks a file exclusively for as long as the guard lives; creates it if it is missing.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when somebody else holds it.
+    /// [`io::ErrorKind::WouldBlock`] if another process or guard holds the lock.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
 }
 
-/// An open file. Offsets are explicit, so one handle serves a writer and many readers.
+/// An open file. Offsets are explicit, so one handle serves a writer and many readers. Errors are the operating
+/// system's.
 pub trait FileHandle: Send + Sync + fmt::Debug {
     /// Writes all bytes at `offset`; after an error some of them may have been written.
-    ///
-    /// # Errors
-    /// As the system says.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// Reads at most `buffer.len()` bytes; 0 at the end of the file.
-    ///
-    /// # Errors
-    /// As the system says.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Length, bytes.
-    ///
-    /// # Errors
-    /// As the system says.
+    /// Length of the file, bytes.
     fn size(&self) -> io::Result<u64>;
 
-    /// Cuts or extends the file.
-    ///
-    /// # Errors
-    /// As the system says.
+    /// Cuts the file, or extends it with zeroes.
     fn set_size(&self, bytes: u64) -> io::Result<()>;
 
-    /// Makes the content durable. Not to be tried again after an error.
-    ///
-    /// # Errors
-    /// As the system says.
+    /// Makes the content durable. After an error the file must not be synced again: a second sync would succeed although
+    /// the pages of the first one are lost.
     fn sync(&self) -> io::Result<()>;
 }
 

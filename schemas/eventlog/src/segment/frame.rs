@@ -5,18 +5,17 @@
 pub const FRAME_HEADER: usize = 8;
 
 /// Largest payload, bytes.
-pub const MAX_PAYLOAD: usize = 16 << 20;
+pub(crate) const MAX_PAYLOAD: usize = 16 << 20;
 
 /// Where a frame stands; part of its checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Id of the segment.
-    pub segment: u64,
+pub(crate) struct Place {
+    pub(crate) segment: u64,
     /// Offset of the frame in the segment's file, bytes.
-    pub offset: u64,
+    pub(crate) offset: u64,
 }
 
-/// The payload cannot be framed: it is empty or larger than [`MAX_PAYLOAD`].
+/// The payload cannot be framed: it is empty or larger than 16 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a record of {0} bytes cannot be framed (1 to {MAX_PAYLOAD})")]
 pub struct BadLength(pub usize);
@@ -70,29 +69,27 @@ fn seal(frame: &mut [u8]) -> Result<(), BadLength> {
 }
 
 /// Binds a sealed frame to a place, or releases it from that place again: the operation is its own inverse.
-pub fn toggle_place(frame: &mut [u8], place: Place) {
+pub(crate) fn toggle_place(frame: &mut [u8], place: Place) {
     for (byte, mask) in frame[4..8].iter_mut().zip(mask(place).to_le_bytes()) {
         *byte ^= mask;
     }
 }
 
-/// Length of the sealed frame at the start of `frames`; none when there is no whole one.
+/// Length of the sealed frame at the start of `frames`; `None` if it is incomplete or not a frame.
 #[must_use]
 pub fn sealed_length(frames: &[u8]) -> Option<usize> {
     let total = FRAME_HEADER + payload_length(frames)?;
     (total <= frames.len()).then_some(total)
 }
 
-/// Payload length that the header at the start of `bytes` announces; none when it is not a header.
-#[must_use]
-pub fn payload_length(bytes: &[u8]) -> Option<usize> {
+/// Payload length that the header at the start of `bytes` announces; `None` if they are not a header.
+pub(crate) fn payload_length(bytes: &[u8]) -> Option<usize> {
     let length = u32::from_le_bytes(*bytes.first_chunk::<4>()?) as usize;
     (bytes.len() >= FRAME_HEADER && (1..=MAX_PAYLOAD).contains(&length)).then_some(length)
 }
 
 /// Whether `frame` (header and payload, nothing else) is a valid record at `place`.
-#[must_use]
-pub fn is_valid(frame: &[u8], place: Place) -> bool {
+pub(crate) fn is_valid(frame: &[u8], place: Place) -> bool {
     let Some((header, payload)) = frame.split_first_chunk::<FRAME_HEADER>() else { return false };
     let [l0, l1, l2, l3, c0, c1, c2, c3] = *header;
     let stored = u32::from_le_bytes([c0, c1, c2, c3]) ^ mask(place);

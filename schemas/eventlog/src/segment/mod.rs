@@ -54,9 +54,8 @@ pub fn segment_path(dir: &Path, id: u64) -> PathBuf {
     dir.join(format!("{id:020}{EXTENSION}"))
 }
 
-/// The id in a segment's file name; none for other files.
-#[must_use]
-pub fn segment_id(file_name: &str) -> Option<u64> {
+/// The id in a segment's file name; `None` for other files.
+fn segment_id(file_name: &str) -> Option<u64> {
     file_name.strip_suffix(EXTENSION).filter(|digits| digits.len() == 20)?.parse().ok()
 }
 

@@ -8,7 +8,7 @@ use super::files::{FileHandle, Files};
 use super::frame::{FRAME_HEADER, Place, is_valid, payload_length};
 use super::{HEADER_BYTES, header, segment_path};
 
-/// Bytes asked of the file at once.
+/// Bytes read from the file at once.
 const CHUNK: usize = 256 << 10;
 
 /// What stands at the reader's position.
@@ -23,12 +23,12 @@ pub enum Read<'a> {
     },
     /// Nothing more up to the limit; more may be appended later.
     End,
-    /// Bytes that are no record. The position stays before them.
+    /// Bytes that are not a valid record. The position stays before them.
     Torn,
 }
 
-/// A sequential reader. Survives appends behind its back as long as the given limit never lies inside a
-/// frame that is still being written.
+/// A sequential reader. Records may be appended while it reads, as long as the limit that it is given never lies inside
+/// a frame that is still being written.
 #[derive(Debug)]
 pub struct SegmentReader {
     file: Arc<dyn FileHandle>,

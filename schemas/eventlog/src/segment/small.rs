@@ -24,7 +24,7 @@ pub fn write_small(files: &dyn Files, path: &Path, content: &[u8]) -> io::Result
     files.sync_dir(parent(path))
 }
 
-/// The content of a file written by [`write_small`]; none when it is missing or damaged.
+/// The content of a file written by [`write_small`]; `None` if it is missing or damaged.
 ///
 /// # Errors
 /// As the file system says.

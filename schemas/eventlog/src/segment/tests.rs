@@ -222,7 +222,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-/// Applies the damage and returns the first byte that changed; none when nothing did.
+/// Applies the damage and returns the first byte that changed; `None` if nothing did.
 fn apply(bytes: &mut Vec<u8>, damage: &Damage) -> Option<usize> {
     let before = bytes.clone();
     let size = bytes.len();

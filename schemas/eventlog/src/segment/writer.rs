@@ -38,7 +38,7 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// As [`SegmentWriter::create`].
-    pub fn create_at(files: &dyn Files, path: &Path, id: u64) -> io::Result<Self> {
+    pub(crate) fn create_at(files: &dyn Files, path: &Path, id: u64) -> io::Result<Self> {
         let file = files.create(path)?;
         let made = file
             .write_all_at(&header(id), 0)

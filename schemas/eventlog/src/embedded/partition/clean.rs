@@ -18,26 +18,33 @@ use crate::segment::{HEADER_BYTES, Read, SegmentReader, SegmentWriter, segment_p
 const TOMBSTONE_MS: i64 = 24 * 3_600_000;
 
 impl Partition {
-    /// Removes segments all of whose records are older than `cutoff_ms`.
-    pub(in crate::embedded) fn retain(&self, cutoff_ms: i64) -> io::Result<()> {
+    /// Removes segments all of whose records are older than `age_ms`.
+    pub(in crate::embedded) fn retain(&self, now_ms: i64, age_ms: i64) -> io::Result<()> {
         let mut guard = self.between_syncs();
         let state = &mut *guard;
         // Before a segment is started: that needs a block, which a full disk has only after a removal.
-        self.remove_old(state, cutoff_ms)?;
-        let stale = state.last_timestamp_ms.is_some_and(|last| last < cutoff_ms);
+        self.remove_old(state, now_ms, age_ms)?;
+        let stale = state.last_timestamp_ms.is_some_and(|last| last < now_ms - age_ms);
         let has_records = state.active.as_ref().is_some_and(|active| active.end() > HEADER_BYTES);
         if stale && has_records && state.visible == state.next_offset {
             self.roll(state)?;
-            self.remove_old(state, cutoff_ms)?;
+            self.remove_old(state, now_ms, age_ms)?;
         }
         Ok(())
     }
 
-    fn remove_old(&self, state: &mut State, cutoff_ms: i64) -> io::Result<()> {
+    fn remove_old(&self, state: &mut State, now_ms: i64, age_ms: i64) -> io::Result<()> {
         while let Some((&first, _)) = state.segments.first_key_value() {
-            let Some((_, next)) = state.segments.range(first + 1..).next() else { break };
-            let newest_possible = next.first_timestamp_ms.or(state.last_timestamp_ms);
-            if newest_possible.is_none_or(|newest| newest >= cutoff_ms) {
+            let following = state.segments.range(first + 1..);
+            if following.clone().next().is_none() {
+                break;
+            }
+            let begun_at =
+                following.filter_map(|(_, meta)| meta.first_timestamp_ms).chain(state.last_timestamp_ms);
+            // A time that is still to come was written while the clock was ahead. It would keep everything before it
+            // until that day.
+            let newest_possible = begun_at.into_iter().find(|at| *at <= now_ms);
+            if newest_possible.is_none_or(|newest| newest >= now_ms - age_ms) {
                 break;
             }
             self.remove_segment(state, first)?;

@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use self::state::State;
+use self::state::{Located, State};
 use super::codec;
+use crate::port::{OutRecord, TopicPartition};
 use crate::segment::files::{FileHandle, Files};
 use crate::segment::{HEADER_BYTES, SegmentWriter};
-use crate::{OutRecord, TopicPartition};
 
 /// What became of an appended record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +40,6 @@ pub(super) struct Partition {
     segment_bytes: u64,
     state: Mutex<State>,
     sync_ended: Condvar,
-}
-
-/// Where a reader finds an offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Located {
-    pub(super) segment: u64,
-    pub(super) end: u64,
-    pub(super) epoch: u64,
 }
 
 /// A segment and what is behind it, all seen at one moment.

@@ -5,7 +5,6 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use super::Located;
 use crate::embedded::codec;
 use crate::segment::files::{Files, remove_if_present};
 use crate::segment::frame::Frame;
@@ -35,6 +34,14 @@ pub(super) struct Meta {
     /// Readable bytes.
     pub(super) end: u64,
     pub(super) first_timestamp_ms: Option<i64>,
+}
+
+/// Where a reader finds an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::embedded) struct Located {
+    pub(in crate::embedded) segment: u64,
+    pub(in crate::embedded) end: u64,
+    pub(in crate::embedded) epoch: u64,
 }
 
 impl State {
@@ -73,7 +80,7 @@ impl State {
             }
             Read::End => {
                 if let Err(error) = files.remove(&segment_path(dir, id)) {
-                    tracing::warn!(%error, dir = %dir.display(), segment = id, "an empty segment stays");
+                    tracing::warn!(%error, dir = %dir.display(), segment = id, "an empty segment cannot be removed");
                 }
             }
             Read::Torn => {
@@ -99,8 +106,8 @@ impl State {
         }
         // Records of a killed process may still be in the page cache only; they are readable from now on.
         if writer.file().sync().is_err() {
-            // A second sync of this file would succeed without having written them, so they go into a fresh one.
-            writer = write_again(files, dir, id, &writer)?;
+            // A second sync of this file would succeed without having written them, so they go into a new one.
+            writer = copy_to_new_file(files, dir, id, &writer)?;
         }
         self.segments.insert(id, Meta { end: writer.end(), first_timestamp_ms: first });
         self.next_offset = next;
@@ -167,9 +174,14 @@ fn last_offset(files: &dyn Files, dir: &Path, id: u64) -> io::Result<Option<u64>
     Ok(last)
 }
 
-/// Copies the records of a segment to a fresh, durable file of the same name.
-fn write_again(files: &dyn Files, dir: &Path, id: u64, old: &SegmentWriter) -> io::Result<SegmentWriter> {
-    let path = dir.join("again.tmp");
+/// Copies the records of a segment to a new, durable file that takes its name.
+fn copy_to_new_file(
+    files: &dyn Files,
+    dir: &Path,
+    id: u64,
+    old: &SegmentWriter,
+) -> io::Result<SegmentWriter> {
+    let path = dir.join("copy.tmp");
     remove_if_present(files, &path)?;
     let mut reader = SegmentReader::new(old.file().clone(), id)?;
     let mut writer = SegmentWriter::create_at(files, &path, id)?;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::Topic;
+use crate::port::Topic;
 use crate::segment::fake::FakeFiles;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -98,7 +98,7 @@ fn a_full_disk_does_not_keep_old_segments_from_being_removed() {
     let before = segments(&files);
     assert!(before >= 3);
     files.set_free_bytes(Some(0));
-    partition.retain(HOUR_MS).unwrap();
+    partition.retain(2 * HOUR_MS, HOUR_MS).unwrap();
     assert_eq!(segments(&files), 1);
     assert!(partition.append(&record("k", HOUR_MS)).is_ok());
 }
@@ -109,11 +109,26 @@ fn a_segment_that_cannot_be_removed_is_removed_later_and_one_that_is_gone_is_for
     let partition = open(&files).unwrap();
     append_and_sync(&partition, 9, 0);
     files.fail_removes(1);
-    assert!(partition.retain(HOUR_MS).is_err());
+    assert!(partition.retain(2 * HOUR_MS, HOUR_MS).is_err());
     let first = files.paths().remove(0);
     files.remove(&first).unwrap();
-    partition.retain(HOUR_MS).unwrap();
+    partition.retain(2 * HOUR_MS, HOUR_MS).unwrap();
     assert_eq!(segments(&files), 1);
+}
+
+#[test]
+fn records_written_while_the_clock_was_ahead_do_not_keep_the_ones_before_them_for_ever() {
+    let files = FakeFiles::new();
+    let partition = open(&files).unwrap();
+    append_and_sync(&partition, 9, 1_000 * HOUR_MS);
+    append_and_sync(&partition, 9, 0);
+    append_and_sync(&partition, 9, 9 * HOUR_MS);
+    let before = segments(&files);
+    partition.retain(HOUR_MS / 2, HOUR_MS).unwrap();
+    assert_eq!(segments(&files), before);
+    partition.retain(10 * HOUR_MS, 2 * HOUR_MS).unwrap();
+    assert!(segments(&files) < before / 2, "{} of {before}", segments(&files));
+    assert_eq!(partition.visible(), 27);
 }
 
 #[test]
