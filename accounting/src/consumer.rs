@@ -35,28 +35,28 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 
 /// What the consumer thread works with.
 #[derive(Debug, Clone)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// Where events come from.
-    pub log: Arc<dyn EventLog>,
+    pub(crate) log: Arc<dyn EventLog>,
     /// Consumer group.
-    pub group: String,
+    pub(crate) group: String,
     /// Where rows go.
-    pub store: LedgerStore,
+    pub(crate) store: LedgerStore,
     /// What they cost.
-    pub book: Arc<PriceBook>,
+    pub(crate) book: Arc<PriceBook>,
     /// When a batch is due.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// What is counted.
-    pub metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// Whether the service is ready.
-    pub health: Arc<Health>,
+    pub(crate) health: Arc<Health>,
     /// Where inserts run.
-    pub runtime: Handle,
+    pub(crate) runtime: Handle,
 }
 
 /// A running consumer thread.
 #[derive(Debug)]
-pub struct ConsumerThread {
+pub(crate) struct ConsumerThread {
     stop: Arc<Stop>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -66,7 +66,7 @@ impl ConsumerThread {
     ///
     /// # Errors
     /// When the log refuses the configuration, or no thread can be made.
-    pub fn start(parts: Parts) -> Result<Self, LogError> {
+    pub(crate) fn start(parts: Parts) -> Result<Self, LogError> {
         if let Err(error) = parts.log.ensure_topics(&[Topic::Usage.spec(), Topic::UsageDeadLetter.spec()]) {
             // Costs nothing: whoever produces first makes the topics too.
             tracing::warn!(%error, "topics could not be made; going on");
@@ -90,7 +90,7 @@ impl ConsumerThread {
     }
 
     /// Stores and commits what has been read, within a few seconds, then leaves the group. Blocks.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.join();
     }
 

@@ -11,7 +11,7 @@ use crate::dead_letter::Reason;
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decoded {
+pub(crate) enum Decoded {
     /// A usage event.
     Usage(Box<UsageEvent>),
     /// A gateway stopped in good order.
@@ -24,16 +24,16 @@ const TIME_RANGE_MS: std::ops::Range<i64> = 0..4_294_425_600_000;
 
 /// Why a record is not an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
+pub(crate) struct Unreadable {
     /// The kind of trouble.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// The same in more words.
-    pub detail: String,
+    pub(crate) detail: String,
 }
 
 impl Unreadable {
     /// For a reason, in the words of its cause.
-    pub fn new(reason: Reason, detail: impl ToString) -> Self {
+    pub(crate) fn new(reason: Reason, detail: impl ToString) -> Self {
         Self { reason, detail: detail.to_string() }
     }
 }
@@ -42,7 +42,7 @@ impl Unreadable {
 ///
 /// # Errors
 /// With the reason to set it aside.
-pub fn decode(record: &InRecord) -> Result<Decoded, Unreadable> {
+pub(crate) fn decode(record: &InRecord) -> Result<Decoded, Unreadable> {
     let envelope =
         Envelope::from_headers(&record.headers).map_err(|error| Unreadable::new(Reason::Envelope, error))?;
     let payload = record

@@ -14,13 +14,13 @@ use crate::api;
 use crate::config::{Config, EmbeddedStoreConfig, StoreConfig};
 use crate::consumer::{ConsumerThread, Parts};
 use crate::error::Error;
+use crate::loopback::{self, Access, Loopback};
 use crate::price_book::PriceBook;
 use crate::reconcile::{Reconciliation, reconcile};
 use crate::rollup::Rollup;
 use crate::server_thread::ServerThread;
 use crate::store::clickhouse::{ServerEngine, ServerOptions};
 use crate::store::embedded::{EmbeddedEngine, EmbeddedOptions};
-use crate::store::http_shim::{self, Access, Loopback};
 use crate::store::{LedgerStore, StoreError};
 use crate::telemetry::{Health, Metrics};
 
@@ -153,7 +153,7 @@ pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Err
     ];
     let addr = http.addr();
     let ledger_addr = loopback.as_ref().map(Loopback::addr);
-    tracing::info!(%addr, group = config.group, prices = book.len(), "accounting started");
+    tracing::info!(%addr, group = config.group, prices = book.entries(), "accounting started");
     let consumer = Some(consumer);
     let http = Some(http);
     Ok(Handle {
@@ -227,7 +227,7 @@ fn open_loopback(config: &StoreConfig, engine: Option<&EmbeddedEngine>) -> Resul
     let StoreConfig::Embedded(EmbeddedStoreConfig { http_listen: Some(address), .. }) = config else {
         return Ok(None);
     };
-    engine.map(|engine| http_shim::serve(engine, *address, Access::ReadOnly)).transpose()
+    engine.map(|engine| loopback::serve(engine, *address, Access::ReadOnly)).transpose()
 }
 
 /// Runs `work` every `interval` until told to stop; a run is finished before the stop.

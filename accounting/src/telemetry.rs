@@ -43,7 +43,7 @@ struct TableLabel {
 
 /// All metrics; a cheap handle.
 #[derive(Debug, Clone, Default)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     records: Family<KindLabel, Counter>,
     dead_letters: Family<ReasonLabel, Counter>,
     rows_inserted: Family<TableLabel, Counter>,
@@ -140,7 +140,7 @@ impl Metrics {
 
     /// The metrics in the Prometheus text format.
     #[must_use]
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut registry = Registry::with_prefix("tollgate");
         self.register_consumer(&mut registry);
         self.register_ledger(&mut registry);
@@ -211,7 +211,7 @@ impl Metrics {
 
 /// Whether the service does its work, as seen by its own parts.
 #[derive(Debug)]
-pub struct Health {
+pub(crate) struct Health {
     log: Mutex<Option<String>>,
     store: Mutex<Option<String>>,
     leader: AtomicBool,
@@ -224,7 +224,7 @@ const POLL_OVERDUE_MS: i64 = 60_000;
 impl Health {
     /// Not yet polled.
     #[must_use]
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             log: Mutex::new(Some("the event log has not been read yet".to_owned())),
             store: Mutex::new(None),
@@ -256,13 +256,13 @@ impl Health {
 
     /// Whether this instance does the group's common work (rollups).
     #[must_use]
-    pub fn is_leader(&self) -> bool {
+    pub(crate) fn is_leader(&self) -> bool {
         self.leader.load(Ordering::Relaxed)
     }
 
     /// Why the service is not ready; none when it is.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         let log = self.log.lock().clone();
         let silent_ms = jiff::Timestamp::now().as_millisecond() - self.last_poll_ms.load(Ordering::Relaxed);
         let stuck = (log.is_none() && silent_ms > POLL_OVERDUE_MS)

@@ -78,7 +78,7 @@ impl PriceBook {
         }
     }
 
-    /// ISO 4217 code of every price.
+    /// ISO 4217 code, the same for every price.
     #[must_use]
     pub fn currency(&self) -> &str {
         &self.currency
@@ -86,17 +86,11 @@ impl PriceBook {
 
     /// How many entries it has.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.entries
     }
 
-    /// Whether it has no entries.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries == 0
-    }
-
-    /// The price that applies at `at_ms` (ms since the Unix epoch); none when no entry fits.
+    /// The price that applies at `at_ms` (ms since the Unix epoch); `None` if no entry fits.
     #[must_use]
     pub fn lookup(&self, key: &PriceKey<'_>, at_ms: i64) -> Option<&Price> {
         let provider = self.aliases.get(key.provider).map_or(key.provider, String::as_str);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tollgate_accounting::batch::{Batcher, Item, Limits};
-use tollgate_accounting::clickhouse_loopback::{self, Access, Loopback};
 use tollgate_accounting::config::default_library;
+use tollgate_accounting::loopback::{self, Access, Loopback};
 use tollgate_accounting::price_book::PriceBook;
 use tollgate_accounting::row::UsageRow;
 use tollgate_accounting::store::clickhouse::{ServerEngine, ServerOptions};
@@ -79,7 +79,7 @@ pub(crate) async fn through_the_client() -> Option<Ledger> {
     let turn = turn()?;
     let embedded = EmbeddedEngine::open(&turn.options()).unwrap();
     let address = ([127, 0, 0, 1], 0).into();
-    let loopback = clickhouse_loopback::serve(&embedded, address, Access::ReadWrite).unwrap();
+    let loopback = loopback::serve(&embedded, address, Access::ReadWrite).unwrap();
     let options = ServerOptions {
         url: loopback.url(),
         ca: None,
