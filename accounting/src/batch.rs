@@ -16,20 +16,20 @@ use crate::store::rowbinary::encode;
 /// When a batch is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// This many records over all partitions.
+    /// Most records over all partitions.
     pub records: usize,
-    /// The oldest record has waited this long.
+    /// Longest wait of the oldest record.
     pub age: Duration,
 }
 
-/// What became of one record.
+/// A record as it goes into the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// A priced event.
     Usage(Box<UsageRow>),
     /// The end of a boot.
     Boot(BootRow),
-    /// It could not be read.
+    /// A record that could not be read.
     DeadLetter(Box<DeadLetter>),
 }
 
@@ -47,7 +47,7 @@ pub struct PartitionBatch {
     dead_letters: Vec<DeadLetter>,
 }
 
-/// All batches in the making.
+/// The batches that are being collected, one for each partition.
 #[derive(Debug)]
 pub struct Batcher {
     limits: Limits,
@@ -57,13 +57,13 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// Nothing collected yet.
+    /// A batcher without records.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self { limits, batches: BTreeMap::new(), records: 0, opened: None }
     }
 
-    /// Adds what became of the record at `at`.
+    /// Adds the record at `at`.
     pub fn push(&mut self, at: Position, item: Item, now: Instant) {
         let partition = TopicPartition { topic: at.topic, partition: at.partition };
         let batch =
@@ -73,7 +73,7 @@ impl Batcher {
         self.opened.get_or_insert(now);
     }
 
-    /// Whether there is as much as one insert should have: time to stop reading if none can start.
+    /// Whether there are as many records as one insert should have. If no insert can start then, reading has to stop.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.records >= self.limits.records
@@ -101,7 +101,7 @@ impl Batcher {
         std::mem::take(&mut self.batches).into_values().collect()
     }
 
-    /// Drops the batches of partitions that somebody else reads from now on.
+    /// Drops the batches of partitions that another member reads from now on.
     pub fn revoke(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
             if let Some(batch) = self.batches.remove(partition) {

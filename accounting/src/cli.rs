@@ -92,7 +92,6 @@ async fn serve(config: Config, open_log: OpenLog) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT.
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {

@@ -40,11 +40,11 @@ impl Reason {
 /// A record that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Where the record stood.
+    /// The record's place in the log.
     pub at: Position,
-    /// Why it is here.
+    /// Why it could not be read.
     pub reason: Reason,
-    /// The same in more words.
+    /// The words of the reader, at most 1024 bytes.
     pub detail: String,
     /// The record's key.
     pub key: Bytes,

@@ -41,18 +41,18 @@ pub struct Handle {
     embedded: Option<EmbeddedEngine>,
 }
 
-/// An open ledger.
+/// A ledger that this process has open.
 #[derive(Debug)]
 pub struct OpenLedger {
     /// The ledger, with its schema up to date.
     pub store: LedgerStore,
-    /// The embedded engine, where the ledger is in this process.
+    /// The engine, if it runs in this process.
     pub embedded: Option<EmbeddedEngine>,
 }
 
 impl OpenLedger {
-    /// Closes the ledger; must be the last to have it. Nothing may use the embedded engine when the process
-    /// ends.
+    /// Closes the ledger; no other handle may be left. The embedded engine must be closed before the process
+    /// ends: its threads would crash in the library's exit handlers.
     pub async fn close(self) {
         drop(self.store);
         if let Some(engine) = self.embedded {
@@ -176,7 +176,7 @@ impl Handle {
         self.addr
     }
 
-    /// Address on which SQL clients may read the embedded ledger, where that is switched on.
+    /// Address on which SQL clients may read the embedded ledger; `None` if that is off.
     #[must_use]
     pub fn ledger_addr(&self) -> Option<SocketAddr> {
         self.ledger_addr

@@ -22,7 +22,7 @@ use crate::reconcile::Reconciliation;
 use crate::row::UsageRow;
 use crate::store::StoreError;
 
-/// An event this far ahead of accounting's clock was written by a gateway whose clock is wrong.
+/// An event that is further ahead of accounting's clock comes from a gateway whose clock is wrong.
 const CLOCK_AHEAD_MS: i64 = 5 * 60 * 1000;
 const INSERT_SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
@@ -51,21 +51,14 @@ pub(crate) struct Metrics {
     unpriced: Counter,
     clock_ahead: Counter,
     lag: Gauge,
-    /// Failed tries to insert.
     pub(crate) insert_failures: Counter,
-    /// Failed polls of the event log.
     pub(crate) poll_failures: Counter,
-    /// Offsets that were not committed.
     pub(crate) commit_failures: Counter,
-    /// Dead letters that did not reach their topic.
     pub(crate) dead_letter_topic_failures: Counter,
-    /// Days rebuilt in the rollup.
     pub(crate) rollup_days: Counter,
     /// Days of the rollup that a reconciliation found wrong and that were rebuilt.
     pub(crate) rollup_repaired_days: Counter,
-    /// Failed rollup runs.
     pub(crate) rollup_failures: Counter,
-    /// Failed reconciliations.
     pub(crate) reconcile_failures: Counter,
     ledger: LedgerGauges,
 }
@@ -222,7 +215,6 @@ pub(crate) struct Health {
 const POLL_OVERDUE_MS: i64 = 60_000;
 
 impl Health {
-    /// Not yet polled.
     #[must_use]
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
@@ -260,7 +252,7 @@ impl Health {
         self.leader.load(Ordering::Relaxed)
     }
 
-    /// Why the service is not ready; none when it is.
+    /// Why the service is not ready; `None` if it is.
     #[must_use]
     pub(crate) fn trouble(&self) -> Option<String> {
         let log = self.log.lock().clone();

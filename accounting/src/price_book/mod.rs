@@ -31,14 +31,14 @@ pub struct PriceBook {
 /// Prices of one model: by class and region, oldest first.
 type Prices = HashMap<(TokenClass, String), Vec<Price>>;
 
-/// What is looked up.
+/// The key of a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PriceKey<'a> {
     /// The company that serves the model.
     pub provider: &'a str,
     /// The model's name at the backend.
     pub model: &'a str,
-    /// Region of the backend; empty where it has none.
+    /// Region of the backend; empty if it has none.
     pub region: &'a str,
     /// What is counted.
     pub class: TokenClass,
@@ -47,7 +47,7 @@ pub struct PriceKey<'a> {
 /// An entry of the price book.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
-    /// What is sold: `provider/model/class`, with `@region` where the price is for one region.
+    /// What is sold: `provider/model/class`, with `@region` if the price is for one region.
     pub sku: String,
     /// The sku and the day (or moment) from which this price applies: `…#2024-07-18`.
     pub price_id: String,

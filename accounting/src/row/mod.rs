@@ -25,7 +25,7 @@ pub struct UsageRow {
     pub currency: String,
     /// Whether a line with a quantity has no price.
     pub unpriced: bool,
-    /// Where the event stood in the log.
+    /// The event's place in the log.
     pub at: Position,
 }
 
@@ -34,13 +34,13 @@ pub struct UsageRow {
 pub struct PricedLine {
     /// What is counted.
     pub class: TokenClass,
-    /// How many.
+    /// Number of units.
     pub qty: u64,
     /// What was sold; empty without a price.
     pub sku: String,
     /// Which entry of the price book applied; empty without a price.
     pub price_id: String,
-    /// Price of one.
+    /// Price of one unit.
     pub unit_price: Pico,
     /// `qty` × `unit_price`, exactly.
     pub cost: Pico,
@@ -115,7 +115,7 @@ impl PricedLine {
     }
 }
 
-/// The sum, refused (not cut) when it does not fit `Decimal(38,12)`.
+/// The sum; an error if it does not fit `Decimal(38, 12)`.
 fn add(a: Pico, b: Pico) -> Result<Pico, MoneyError> {
     let sum = Pico(a.0.checked_add(b.0).ok_or(MoneyError::Overflow)?);
     sum.times(1)

@@ -27,7 +27,7 @@ pub const CLOSE_WAIT: Duration = Duration::from_secs(10);
 pub struct EmbeddedOptions {
     /// Folder of the ledger; made when it does not exist.
     pub path: PathBuf,
-    /// The engine's library.
+    /// Path of `libchdb.so`.
     pub library: PathBuf,
     /// Database that statements without a database name mean; made when it does not exist.
     pub database: String,
@@ -105,7 +105,7 @@ impl EmbeddedEngine {
         }
     }
 
-    /// The database that is selected.
+    /// The database that statements without a database name mean.
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database
@@ -160,7 +160,7 @@ impl Pool {
     }
 }
 
-/// What a connection can do.
+/// The statements of a connection.
 pub(crate) trait Statements {
     /// Runs a statement with values for its `{name:Type}` and gives its result in `format`.
     fn query(&mut self, sql: &str, format: &str, parameters: &[(String, String)]) -> Result<Vec<u8>, String>;
