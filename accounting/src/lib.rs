@@ -28,6 +28,8 @@ mod dead_letter;
 mod dead_letter_topic;
 mod decode;
 mod error;
+mod jobs;
+mod ledger;
 mod server_thread;
 mod telemetry;
 #[cfg(test)]

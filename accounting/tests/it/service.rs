@@ -13,7 +13,7 @@ use tollgate_schemas::envelope::Envelope;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{BOOT_CLOSED_TYPE, BootClosed, EVENT_TYPE, Outcome, UsageEvent};
 
-use crate::support::{NOON_MS, Turn, event, lines, turn};
+use crate::support::{NOW_MS, Turn, event, lines, turn};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tollgate-accounting");
 const WAIT: Duration = Duration::from_secs(60);
@@ -55,7 +55,7 @@ pub(crate) fn publish(log: &Arc<dyn EventLog>, records: Vec<(&str, Vec<u8>)>) {
             id: uuid::Uuid::now_v7(),
             kind: kind.to_owned(),
             source: "/tollgate/gateway/gw-1".to_owned(),
-            time_ms: NOON_MS,
+            time_ms: NOW_MS,
             subject: None,
             partition_key: None,
             traceparent: None,
@@ -66,7 +66,7 @@ pub(crate) fn publish(log: &Arc<dyn EventLog>, records: Vec<(&str, Vec<u8>)>) {
             key: Bytes::from(format!("key-{}", n % 7)),
             headers: envelope.to_headers(),
             payload: Some(Bytes::from(payload)),
-            timestamp_ms: NOON_MS,
+            timestamp_ms: NOW_MS,
         };
         producer.send(record, n as u64).unwrap();
     }
