@@ -1,7 +1,7 @@
 //! A ledger of its own for each test, and events to put into it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -9,6 +9,7 @@ use tollgate_accounting::batch::{Batcher, Item, Limits};
 use tollgate_accounting::config::default_library;
 use tollgate_accounting::loopback::{self, Access, Loopback};
 use tollgate_accounting::price_book::PriceBook;
+use tollgate_accounting::reports::Period;
 use tollgate_accounting::row::UsageRow;
 use tollgate_accounting::store::clickhouse::{ServerEngine, ServerOptions};
 use tollgate_accounting::store::embedded::{EmbeddedEngine, EmbeddedOptions};
@@ -109,6 +110,19 @@ pub(crate) fn event(n: u64) -> UsageEvent {
         ended_at_ms: at_ms + 900,
         ..event
     }
+}
+
+/// The month in which the test runs, as `2026-11`. What a whole service does is tested in it: reconciliations and
+/// retention go by the real clock.
+pub(crate) fn this_month() -> &'static str {
+    static MONTH: OnceLock<String> = OnceLock::new();
+    MONTH.get_or_init(|| jiff::Timestamp::now().strftime("%Y-%m").to_string())
+}
+
+/// [`event`] `n` at the beginning of this month.
+pub(crate) fn event_of_this_month(n: u64) -> UsageEvent {
+    let began_ms = Period::month(this_month()).unwrap().from.as_millisecond() + n as i64;
+    UsageEvent { event_time_ms: began_ms, ended_at_ms: began_ms + 900, ..event(n) }
 }
 
 pub(crate) fn lines(lines: &[(TokenClass, u64)]) -> Vec<UsageLine> {
