@@ -69,8 +69,6 @@ async fn metrics(app: web::Data<App>) -> HttpResponse {
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(app.metrics.to_text())
 }
-
-/// Query of the chargeback report.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ChargebackQuery {
@@ -107,8 +105,6 @@ async fn events(app: web::Data<App>, path: web::Path<String>) -> Result<HttpResp
     }
     Ok(HttpResponse::Ok().json(json!({ "request_id": request, "events": events })))
 }
-
-/// Query of the reconciliation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReconcileQuery {

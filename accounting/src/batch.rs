@@ -16,20 +16,20 @@ use crate::store::rowbinary::encode;
 /// When a batch is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// This many records over all partitions.
+    /// Most records over all partitions.
     pub records: usize,
-    /// The oldest record has waited this long.
+    /// Longest wait of the oldest record.
     pub age: Duration,
 }
 
-/// What became of one record.
+/// A record as it goes into the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// A priced event.
     Usage(Box<UsageRow>),
     /// The end of a boot.
     Boot(BootRow),
-    /// It could not be read.
+    /// A record that could not be read.
     DeadLetter(Box<DeadLetter>),
 }
 
@@ -47,7 +47,7 @@ pub struct PartitionBatch {
     dead_letters: Vec<DeadLetter>,
 }
 
-/// All batches in the making.
+/// The batches that are being collected, one for each partition.
 #[derive(Debug)]
 pub struct Batcher {
     limits: Limits,
@@ -57,13 +57,13 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// Nothing collected yet.
+    /// A batcher without records.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self { limits, batches: BTreeMap::new(), records: 0, opened: None }
     }
 
-    /// Adds what became of the record at `at`.
+    /// Adds the record at `at`.
     pub fn push(&mut self, at: Position, item: Item, now: Instant) {
         let partition = TopicPartition { topic: at.topic, partition: at.partition };
         let batch =
@@ -73,19 +73,13 @@ impl Batcher {
         self.opened.get_or_insert(now);
     }
 
-    /// Records collected.
-    #[must_use]
-    pub fn records(&self) -> usize {
-        self.records
-    }
-
-    /// Whether there is as much as one insert should have: time to stop reading if none can start.
+    /// Whether there are as many records as one insert should have. If no insert can start then, reading has to stop.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.records >= self.limits.records
     }
 
-    /// How long until the batches are due; none when there are none.
+    /// How long until the batches are due; `None` if there are no records.
     #[must_use]
     pub fn due_in(&self, now: Instant) -> Option<Duration> {
         let opened = self.opened?;
@@ -107,11 +101,11 @@ impl Batcher {
         std::mem::take(&mut self.batches).into_values().collect()
     }
 
-    /// Drops the batches of partitions that somebody else reads from now on.
+    /// Drops the batches of partitions that another member reads from now on.
     pub fn revoke(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
             if let Some(batch) = self.batches.remove(partition) {
-                self.records -= batch.len();
+                self.records -= batch.records();
             }
         }
         if self.batches.is_empty() {
@@ -136,16 +130,8 @@ impl PartitionBatch {
         }
     }
 
-    /// Records in it.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    fn records(&self) -> usize {
         self.rows.len() + self.boots.len() + self.dead_letters.len()
-    }
-
-    /// Whether it has no records; never so in a batch that was given out.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// What to commit once the batch is stored.
@@ -230,7 +216,7 @@ mod tests {
         assert!(batcher.take_due(now + SECOND - Duration::from_nanos(1)).is_none());
         assert_eq!(batcher.take_due(now + SECOND).unwrap().len(), 1);
         assert_eq!(batcher.due_in(now + SECOND), None);
-        assert_eq!(batcher.records(), 0);
+        assert_eq!(batcher.records, 0);
     }
 
     #[test]
@@ -238,7 +224,7 @@ mod tests {
         let now = Instant::now();
         let mut batcher = filled(&[(0, 5), (1, 9), (0, 6)], now);
         batcher.revoke(&[TopicPartition { topic: Topic::Usage, partition: 0 }]);
-        assert_eq!(batcher.records(), 1);
+        assert_eq!(batcher.records, 1);
         let left = batcher.take_due(now + SECOND).unwrap();
         assert_eq!((left.len(), left[0].first), (1, 9));
         let mut batcher = filled(&[(0, 5)], now);
@@ -291,7 +277,7 @@ mod tests {
             last_seq: 1,
         };
         batch.push(1, Item::Boot(BootRow(closed)));
-        assert_eq!(batch.len(), 2);
+        assert_eq!(batch.records(), 2);
         let tables: Vec<_> = batch.into_blocks().into_iter().map(|block| block.table).collect();
         assert_eq!(tables, ["usage_events", "boots"]);
     }

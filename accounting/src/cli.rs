@@ -58,7 +58,7 @@ pub async fn run(cli: Cli, open_log: OpenLog) -> Result<u8, Error> {
         Command::Check => {
             let config = load(named)?;
             let book = service::load_price_book(&config.price_book)?;
-            print(&format!("the configuration is fine; {} prices in {}\n", book.len(), book.currency()))?;
+            print(&format!("the configuration is fine; {} prices in {}\n", book.entries(), book.currency()))?;
             Ok(0)
         }
     }
@@ -92,7 +92,6 @@ async fn serve(config: Config, open_log: OpenLog) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT.
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {

@@ -14,10 +14,10 @@ use tollgate_settings::units::Time;
 use crate::client;
 use crate::config::{Config, DEFAULT_LISTEN};
 use crate::error::Error;
+use crate::ledger::{self, OpenLedger};
 use crate::reconcile::{Reconciliation, reconcile};
 use crate::reports::{Chargeback, Dimension, Format, Period};
 use crate::rollup::Rollup;
-use crate::service::{self, OpenLedger};
 use crate::store::StoreError;
 
 /// Reads the configuration of the ledger; `None` if there is none.
@@ -142,7 +142,7 @@ impl Source {
             let url = service_url(DEFAULT_LISTEN).unwrap_or_default();
             return remote(&url, path).await.map_err(|error| Error::NoConfig(Box::new(error)));
         };
-        match service::open_ledger(&config.store).await {
+        match ledger::open(&config.store).await {
             Ok(ledger) => Ok(Answer::Ledger { ledger, config: Box::new(config) }),
             Err(Error::Store(locked @ StoreError::Locked { .. })) => {
                 let Some(url) = service_url(config.listen) else { return Err(locked.into()) };

@@ -14,7 +14,7 @@ use crate::batch::Limits;
 /// Where the service listens unless told otherwise, and where commands look for it.
 pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8091);
 
-/// The whole file.
+/// Settings of the accounting service.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -30,7 +30,7 @@ pub struct Config {
     pub store: StoreConfig,
     /// The price book, a YAML file.
     pub price_book: PathBuf,
-    /// When rows are stored.
+    /// How many rows are collected before they are stored, and for how long.
     #[serde(default)]
     pub batch: BatchConfig,
     /// Time between two runs of the rollup. Default 30 s.
@@ -77,7 +77,7 @@ pub struct ClickhouseConfig {
     /// Database; made when it does not exist. Default `tollgate`.
     #[serde(default = "default_database")]
     pub database: String,
-    /// User.
+    /// User. Default: the server's default user.
     #[serde(default)]
     pub user: Option<String>,
     /// Password, as a secret reference: `${secret:env:NAME}` or `${secret:file:/path}`.
@@ -109,13 +109,13 @@ pub struct EmbeddedStoreConfig {
     pub http_listen: Option<SocketAddr>,
 }
 
-/// When rows are stored.
+/// How many rows are collected before they are stored, and for how long: whichever comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchConfig {
-    /// As soon as there are this many. Default 10000.
+    /// Most records of a batch. Default 10000.
     pub records: usize,
-    /// As soon as the oldest has waited this long. Default 1 s.
+    /// Longest wait of a batch's oldest record. Default 1 s.
     pub age: Time,
 }
 
@@ -193,7 +193,7 @@ impl ClickhouseConfig {
     }
 }
 
-/// How an address is spoken to.
+/// How a server is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transport {
     Tls,

@@ -26,37 +26,27 @@ use crate::telemetry::{Health, Metrics};
 const POLL: Duration = Duration::from_millis(100);
 /// Poll while an insert is in flight, so that its end is noticed soon.
 const POLL_IN_FLIGHT: Duration = Duration::from_millis(10);
-/// Pause after a failed poll.
+/// A log that does not answer is not asked again at once.
 const POLL_FAILED: Duration = Duration::from_secs(1);
-/// How long a stop waits for the insert in flight.
+/// How long a stop waits for the insert in insert.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// First and longest pause between two tries of an insert.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
-/// What the consumer thread works with.
 #[derive(Debug, Clone)]
-pub struct Parts {
-    /// Where events come from.
-    pub log: Arc<dyn EventLog>,
-    /// Consumer group.
-    pub group: String,
-    /// Where rows go.
-    pub store: LedgerStore,
-    /// What they cost.
-    pub book: Arc<PriceBook>,
-    /// When a batch is due.
-    pub limits: Limits,
-    /// What is counted.
-    pub metrics: Metrics,
-    /// Whether the service is ready.
-    pub health: Arc<Health>,
-    /// Where inserts run.
-    pub runtime: Handle,
+pub(crate) struct Parts {
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) group: String,
+    pub(crate) store: LedgerStore,
+    pub(crate) book: Arc<PriceBook>,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    pub(crate) health: Arc<Health>,
+    /// Inserts run here and not on the consumer's thread, which has to go on polling.
+    pub(crate) runtime: Handle,
 }
-
-/// A running consumer thread.
 #[derive(Debug)]
-pub struct ConsumerThread {
+pub(crate) struct ConsumerThread {
     stop: Arc<Stop>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -66,9 +56,9 @@ impl ConsumerThread {
     ///
     /// # Errors
     /// When the log refuses the configuration, or no thread can be made.
-    pub fn start(parts: Parts) -> Result<Self, LogError> {
+    pub(crate) fn start(parts: Parts) -> Result<Self, LogError> {
         if let Err(error) = parts.log.ensure_topics(&[Topic::Usage.spec(), Topic::UsageDeadLetter.spec()]) {
-            // Costs nothing: whoever produces first makes the topics too.
+            // Harmless: the first producer creates the topics too.
             tracing::warn!(%error, "topics could not be made; going on");
         }
         let consumer = parts.log.consumer(&parts.group, &[Topic::Usage])?;
@@ -77,7 +67,7 @@ impl ConsumerThread {
             consumer,
             dead_letters: DeadLetterTopic::new(Arc::clone(&parts.log), parts.metrics.clone()),
             batcher: Batcher::new(parts.limits),
-            flight: None,
+            pending_insert: None,
             paused: false,
             stop: Arc::clone(&stop),
             parts,
@@ -90,7 +80,7 @@ impl ConsumerThread {
     }
 
     /// Stores and commits what has been read, within a few seconds, then leaves the group. Blocks.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.join();
     }
 
@@ -110,7 +100,7 @@ impl Drop for ConsumerThread {
     }
 }
 
-/// The wish to stop, and a way to sleep that ends with it.
+/// A request to stop, and a sleep that ends with it.
 #[derive(Debug, Default)]
 struct Stop {
     requested: AtomicBool,
@@ -137,8 +127,8 @@ impl Stop {
     }
 }
 
-/// The insert in flight and what to commit after it.
-struct Flight {
+/// The insert in flight, and the offsets to commit when it is done.
+struct PendingInsert {
     offsets: Vec<(TopicPartition, u64)>,
     done: oneshot::Receiver<()>,
     task: tokio::task::JoinHandle<()>,
@@ -149,7 +139,7 @@ struct Reader {
     consumer: Box<dyn Consumer>,
     dead_letters: DeadLetterTopic,
     batcher: Batcher,
-    flight: Option<Flight>,
+    pending_insert: Option<PendingInsert>,
     paused: bool,
     stop: Arc<Stop>,
 }
@@ -157,8 +147,8 @@ struct Reader {
 impl Reader {
     fn run(mut self) {
         while !self.stop.requested() {
-            self.land();
-            self.launch(Instant::now());
+            self.finish_insert();
+            self.start_due_insert(Instant::now());
             self.apply_back_pressure();
             self.dead_letters.poll();
             self.read();
@@ -166,7 +156,7 @@ impl Reader {
         self.finish();
     }
 
-    /// Waits for records for a moment and takes in what comes.
+    /// One poll.
     fn read(&mut self) {
         match self.consumer.poll(self.poll_time(Instant::now())) {
             Ok(polled) => {
@@ -185,7 +175,7 @@ impl Reader {
     }
 
     fn poll_time(&self, now: Instant) -> Duration {
-        match (&self.flight, self.batcher.due_in(now)) {
+        match (&self.pending_insert, self.batcher.due_in(now)) {
             (Some(_), _) => POLL_IN_FLIGHT,
             (None, Some(due)) => due.min(POLL),
             (None, None) => POLL,
@@ -195,7 +185,7 @@ impl Reader {
     fn handle(&mut self, polled: Polled) {
         match polled {
             Polled::Idle => {}
-            Polled::Records(records) => records.into_iter().for_each(|record| self.take_in(record)),
+            Polled::Records(records) => records.into_iter().for_each(|record| self.accept(record)),
             Polled::Assigned(partitions) => {
                 tracing::info!(count = partitions.len(), "partitions assigned");
                 self.lead(&partitions, true);
@@ -206,8 +196,8 @@ impl Reader {
                 tracing::info!(count = partitions.len(), "partitions revoked");
                 self.lead(&partitions, false);
                 self.batcher.revoke(&partitions);
-                if let Some(flight) = &mut self.flight {
-                    flight.offsets.retain(|(partition, _)| !partitions.contains(partition));
+                if let Some(insert) = &mut self.pending_insert {
+                    insert.offsets.retain(|(partition, _)| !partitions.contains(partition));
                 }
             }
         }
@@ -220,7 +210,7 @@ impl Reader {
         }
     }
 
-    fn take_in(&mut self, record: InRecord) {
+    fn accept(&mut self, record: InRecord) {
         let at = record.at;
         if at.partition == 0 {
             self.parts.health.set_leader(true);
@@ -246,9 +236,8 @@ impl Reader {
         self.batcher.push(at, item, Instant::now());
     }
 
-    /// Starts the insert of what is due, unless one is in flight.
-    fn launch(&mut self, now: Instant) {
-        if self.flight.is_none()
+    fn start_due_insert(&mut self, now: Instant) {
+        if self.pending_insert.is_none()
             && let Some(batches) = self.batcher.take_due(now)
         {
             self.insert(batches);
@@ -264,15 +253,15 @@ impl Reader {
             insert_until_known(&parts.store, blocks, &parts.metrics, &parts.health).await;
             let _ = report.send(());
         });
-        self.flight = Some(Flight { offsets, done, task });
+        self.pending_insert = Some(PendingInsert { offsets, done, task });
     }
 
-    /// Commits what has been stored.
-    fn land(&mut self) {
-        let Some(mut flight) = self.flight.take() else { return };
-        match flight.done.try_recv() {
-            Ok(()) => self.commit(&flight.offsets),
-            Err(oneshot::error::TryRecvError::Empty) => self.flight = Some(flight),
+    /// Commits the offsets of the insert in flight if it is done.
+    fn finish_insert(&mut self) {
+        let Some(mut insert) = self.pending_insert.take() else { return };
+        match insert.done.try_recv() {
+            Ok(()) => self.commit(&insert.offsets),
+            Err(oneshot::error::TryRecvError::Empty) => self.pending_insert = Some(insert),
             Err(oneshot::error::TryRecvError::Closed) => {
                 // The task was cancelled with its runtime: nothing is committed, all of it is read again.
                 tracing::error!("an insert ended without an outcome; its records are read again later");
@@ -293,7 +282,7 @@ impl Reader {
 
     /// Stops reading while a full batch waits for the insert in flight; goes on when it has left.
     fn apply_back_pressure(&mut self) {
-        let wanted = self.flight.is_some() && self.batcher.is_full();
+        let wanted = self.pending_insert.is_some() && self.batcher.is_full();
         if wanted == self.paused {
             return;
         }
@@ -307,31 +296,31 @@ impl Reader {
     /// Stores and commits what was read, if that works within the grace time; else it is read again.
     fn finish(mut self) {
         let deadline = Instant::now() + STOP_GRACE;
-        self.wait_for_flight(deadline);
-        if self.flight.is_none() {
+        self.wait_for_insert(deadline);
+        if self.pending_insert.is_none() {
             let rest = self.batcher.take();
             if !rest.is_empty() {
                 self.insert(rest);
-                self.wait_for_flight(deadline);
+                self.wait_for_insert(deadline);
             }
         }
-        if let Some(flight) = self.flight.take() {
-            flight.task.abort();
+        if let Some(insert) = self.pending_insert.take() {
+            insert.task.abort();
         }
         self.dead_letters.close();
     }
 
-    fn wait_for_flight(&mut self, deadline: Instant) {
-        while self.flight.is_some() && Instant::now() < deadline {
-            self.land();
-            if self.flight.is_some() {
+    fn wait_for_insert(&mut self, deadline: Instant) {
+        while self.pending_insert.is_some() && Instant::now() < deadline {
+            self.finish_insert();
+            if self.pending_insert.is_some() {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
     }
 }
 
-/// Reads and prices one record; what has no place in the ledger is set aside with all its bytes.
+/// Reads and prices one record; what the ledger cannot hold becomes a dead letter with all its bytes.
 fn read_item(record: InRecord, book: &PriceBook) -> Item {
     let read = decode(&record).and_then(|decoded| match decoded {
         Decoded::Usage(event) => match UsageRow::price(*event, record.at, book) {

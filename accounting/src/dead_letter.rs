@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tollgate_eventlog::{Headers, InRecord, OutRecord, Position, Topic};
 
-use crate::store::rowbinary::{Column, LedgerRow, RowWriter};
+use crate::store::rowbinary::{Column, LedgerRow};
 
 /// Longest `detail`, bytes.
 const MAX_DETAIL: usize = 1024;
@@ -40,11 +40,11 @@ impl Reason {
 /// A record that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Where the record stood.
+    /// The record's place in the log.
     pub at: Position,
-    /// Why it is here.
+    /// Why it could not be read.
     pub reason: Reason,
-    /// The same in more words.
+    /// The words of the reader, at most 1024 bytes.
     pub detail: String,
     /// The record's key.
     pub key: Bytes,
@@ -94,25 +94,16 @@ impl DeadLetter {
 
 impl LedgerRow for DeadLetter {
     const TABLE: &'static str = "dead_letters";
-    const COLUMNS: &'static [Column] = &[
-        ("topic", "LowCardinality(String)"),
-        ("log_partition", "UInt16"),
-        ("log_offset", "UInt64"),
-        ("reason", "LowCardinality(String)"),
-        ("detail", "String"),
-        ("headers", "Map(String, String)"),
-        ("key", "String"),
-        ("payload", "String"),
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("topic", "LowCardinality(String)", |row, out| out.text(row.at.topic.name())),
+        ("log_partition", "UInt16", |row, out| out.u16(row.at.partition)),
+        ("log_offset", "UInt64", |row, out| out.u64(row.at.offset)),
+        ("reason", "LowCardinality(String)", |row, out| out.text(row.reason.as_str())),
+        ("detail", "String", |row, out| out.text(&row.detail)),
+        ("headers", "Map(String, String)", |row, out| {
+            out.map(row.headers.iter().map(|(name, value)| (&**name, value.as_ref())));
+        }),
+        ("key", "String", |row, out| out.blob(&row.key)),
+        ("payload", "String", |row, out| out.blob(&row.payload)),
     ];
-
-    fn write(&self, out: &mut RowWriter) {
-        out.text(self.at.topic.name());
-        out.u16(self.at.partition);
-        out.u64(self.at.offset);
-        out.text(self.reason.as_str());
-        out.text(&self.detail);
-        out.map(self.headers.iter().map(|(name, value)| (&**name, value.as_ref())));
-        out.blob(&self.key);
-        out.blob(&self.payload);
-    }
 }

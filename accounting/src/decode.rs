@@ -9,10 +9,9 @@ use tollgate_schemas::usage::{BOOT_CLOSED_TYPE, BootClosed, EVENT_TYPE, UsageEve
 
 use crate::dead_letter::Reason;
 
-/// What a record says.
+/// A record that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decoded {
-    /// A usage event.
+pub(crate) enum Decoded {
     Usage(Box<UsageEvent>),
     /// A gateway stopped in good order.
     BootClosed(BootClosed),
@@ -24,16 +23,13 @@ const TIME_RANGE_MS: std::ops::Range<i64> = 0..4_294_425_600_000;
 
 /// Why a record is not an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
-    /// The kind of trouble.
-    pub reason: Reason,
-    /// The same in more words.
-    pub detail: String,
+pub(crate) struct Unreadable {
+    pub(crate) reason: Reason,
+    pub(crate) detail: String,
 }
 
 impl Unreadable {
-    /// For a reason, in the words of its cause.
-    pub fn new(reason: Reason, detail: impl ToString) -> Self {
+    pub(crate) fn new(reason: Reason, detail: impl ToString) -> Self {
         Self { reason, detail: detail.to_string() }
     }
 }
@@ -41,8 +37,8 @@ impl Unreadable {
 /// Reads a record.
 ///
 /// # Errors
-/// With the reason to set it aside.
-pub fn decode(record: &InRecord) -> Result<Decoded, Unreadable> {
+/// With the reason why the record becomes a dead letter.
+pub(crate) fn decode(record: &InRecord) -> Result<Decoded, Unreadable> {
     let envelope =
         Envelope::from_headers(&record.headers).map_err(|error| Unreadable::new(Reason::Envelope, error))?;
     let payload = record
@@ -61,7 +57,7 @@ pub fn decode(record: &InRecord) -> Result<Decoded, Unreadable> {
     }
 }
 
-/// What the ledger could not hold or would hold as something else.
+/// Refuses values that the ledger's columns cannot hold, or would change.
 fn check(event: &UsageEvent) -> Result<(), String> {
     for (name, time_ms) in [("event_time_ms", event.event_time_ms), ("ended_at_ms", event.ended_at_ms)] {
         if !TIME_RANGE_MS.contains(&time_ms) {

@@ -22,17 +22,17 @@ pub enum Error {
     /// The price book cannot be read.
     #[error("the price book {} cannot be read: {error}", path.display())]
     PriceBookFile {
-        /// The file.
+        /// The price book's file.
         path: PathBuf,
-        /// Why not.
+        /// The system's reason.
         error: std::io::Error,
     },
     /// The price book has mistakes.
     #[error("the price book {} has mistakes:\n{error}", path.display())]
     PriceBook {
-        /// The file.
+        /// The price book's file.
         path: PathBuf,
-        /// All of them.
+        /// The mistakes.
         error: PriceBookError,
     },
     /// A secret is not available.
@@ -52,15 +52,15 @@ pub enum Error {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The system's reason.
         error: std::io::Error,
     },
     /// A running service, asked with `--url`, gave no usable answer.
     #[error("{url}: {message}")]
     Remote {
-        /// What was asked.
+        /// The URL that was asked.
         url: String,
-        /// What came.
+        /// What was wrong with the answer.
         message: String,
     },
     /// There is no configuration that names a ledger, and nobody answers on the default address either.
@@ -69,9 +69,9 @@ pub enum Error {
     /// Another process has the embedded ledger open, and it is not the service of the configuration.
     #[error("{locked}; {remote}")]
     InUse {
-        /// Which ledger.
+        /// The ledger that is open elsewhere.
         locked: StoreError,
-        /// What the service's address gave.
+        /// Why the service of the configuration did not help.
         remote: Box<Self>,
     },
     /// A thread or the runtime failed.

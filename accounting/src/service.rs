@@ -3,29 +3,22 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tollgate_eventlog::EventLog;
-use tollgate_settings::SecretTemplate;
 
-use crate::api;
 use crate::config::{Config, EmbeddedStoreConfig, StoreConfig};
 use crate::consumer::{ConsumerThread, Parts};
 use crate::error::Error;
+use crate::loopback::{self, Access, Loopback};
 use crate::price_book::PriceBook;
-use crate::reconcile::{Reconciliation, reconcile};
 use crate::rollup::Rollup;
 use crate::server_thread::ServerThread;
-use crate::store::clickhouse::{ServerEngine, ServerOptions};
-use crate::store::embedded::{EmbeddedEngine, EmbeddedOptions};
-use crate::store::http_shim::{self, Access, Loopback};
-use crate::store::{LedgerStore, StoreError};
+use crate::store::LedgerStore;
+use crate::store::embedded::EmbeddedEngine;
 use crate::telemetry::{Health, Metrics};
-
-/// Statements that the embedded engine runs at the same time.
-const EMBEDDED_CONNECTIONS: usize = 4;
+use crate::{api, jobs, ledger};
 
 /// A started service; dropping it stops it without waiting.
 #[derive(Debug)]
@@ -39,65 +32,6 @@ pub struct Handle {
     stop: watch::Sender<bool>,
     jobs: Vec<JoinHandle<()>>,
     embedded: Option<EmbeddedEngine>,
-}
-
-/// An open ledger.
-#[derive(Debug)]
-pub struct OpenLedger {
-    /// The ledger, with its schema up to date.
-    pub store: LedgerStore,
-    /// The embedded engine, where the ledger is in this process.
-    pub embedded: Option<EmbeddedEngine>,
-}
-
-impl OpenLedger {
-    /// Closes the ledger; must be the last to have it. Nothing may use the embedded engine when the process
-    /// ends.
-    pub async fn close(self) {
-        drop(self.store);
-        if let Some(engine) = self.embedded {
-            engine.close().await;
-        }
-    }
-}
-
-/// Opens the ledger and brings its schema up to date.
-///
-/// # Errors
-/// When the store cannot be reached or opened, or a secret is missing.
-pub async fn open_ledger(config: &StoreConfig) -> Result<OpenLedger, Error> {
-    let ledger = match config {
-        StoreConfig::Clickhouse(server) => {
-            let password = server.password.as_ref().map(SecretTemplate::resolve).transpose()?;
-            let options = ServerOptions {
-                url: server.url.clone(),
-                ca: server.ca.clone(),
-                database: server.database.clone(),
-                user: server.user.clone(),
-                timeout: server.timeout.0,
-            };
-            let engine = ServerEngine::open(&options, password.as_ref()).await?;
-            OpenLedger { store: LedgerStore::new(Arc::new(engine)), embedded: None }
-        }
-        StoreConfig::Embedded(embedded) => {
-            let engine = open_embedded(embedded).await?;
-            OpenLedger { store: LedgerStore::new(Arc::new(engine.clone())), embedded: Some(engine) }
-        }
-    };
-    ledger.store.migrate().await?;
-    Ok(ledger)
-}
-
-async fn open_embedded(config: &EmbeddedStoreConfig) -> Result<EmbeddedEngine, Error> {
-    let options = EmbeddedOptions {
-        path: config.path.clone(),
-        library: config.library.clone(),
-        database: config.database.clone(),
-        max_memory_mib: config.max_memory_mib,
-        connections: EMBEDDED_CONNECTIONS,
-    };
-    let opened = spawn_blocking(move || EmbeddedEngine::open(&options)).await;
-    Ok(opened.map_err(|error| Error::Internal(error.to_string()))??)
 }
 
 /// Reads and checks a price book.
@@ -118,55 +52,59 @@ pub fn load_price_book(path: &Path) -> Result<PriceBook, Error> {
 pub async fn start(config: Config, log: Arc<dyn EventLog>) -> Result<Handle, Error> {
     let book = Arc::new(load_price_book(&config.price_book)?);
     let listener = listen(config.listen)?;
-    let ledger = open_ledger(&config.store).await?;
+    let ledger = ledger::open(&config.store).await?;
     ledger.store.keep_months(config.retention_months).await?;
     let loopback = open_loopback(&config.store, ledger.embedded.as_ref())?;
-    let (metrics, health) = (Metrics::default(), Health::new());
-    let rollup = Arc::new(Rollup::new(ledger.store.clone()));
-    let app = api::App {
-        store: ledger.store.clone(),
-        rollup: Arc::clone(&rollup),
-        metrics: metrics.clone(),
-        health: Arc::clone(&health),
-        grace: config.reconcile_grace.0,
-        runtime: tokio::runtime::Handle::current(),
-    };
-    let handle_metrics = metrics.clone();
-    let parts = Parts {
-        log,
-        group: config.group.clone(),
-        store: ledger.store,
-        book: Arc::clone(&book),
-        limits: config.batch.into(),
-        metrics,
-        health,
-        runtime: tokio::runtime::Handle::current(),
-    };
-    let consumer = spawn_blocking(move || ConsumerThread::start(parts)).await;
-    let consumer = consumer.map_err(|error| Error::Internal(error.to_string()))??;
+    let app = app(&config, ledger.store);
+    let consumer = start_consumer(&config, log, Arc::clone(&book), &app).await?;
     // After everything that can fail: the server's thread would keep the ledger open for a moment longer.
     let http = api::serve(listener, app.clone())?;
     let (stop, stopped) = watch::channel(false);
-    let jobs = vec![
-        tokio::spawn(rollup_job(app.clone(), config.rollup_interval.0, stopped.clone())),
-        tokio::spawn(reconcile_job(app, config.reconcile_interval.0, stopped)),
-    ];
+    let jobs = jobs::start(&app, &config, &stopped);
     let addr = http.addr();
-    let ledger_addr = loopback.as_ref().map(Loopback::addr);
-    tracing::info!(%addr, group = config.group, prices = book.len(), "accounting started");
-    let consumer = Some(consumer);
-    let http = Some(http);
+    tracing::info!(%addr, group = config.group, prices = book.entries(), "accounting started");
     Ok(Handle {
         addr,
-        ledger_addr,
-        http,
+        ledger_addr: loopback.as_ref().map(Loopback::addr),
+        http: Some(http),
         loopback,
-        consumer,
-        metrics: handle_metrics,
+        consumer: Some(consumer),
+        metrics: app.metrics.clone(),
         stop,
         jobs,
         embedded: ledger.embedded,
     })
+}
+
+fn app(config: &Config, store: LedgerStore) -> api::App {
+    api::App {
+        rollup: Arc::new(Rollup::new(store.clone())),
+        store,
+        metrics: Metrics::default(),
+        health: Health::new(),
+        grace: config.reconcile_grace.0,
+        runtime: tokio::runtime::Handle::current(),
+    }
+}
+
+async fn start_consumer(
+    config: &Config,
+    log: Arc<dyn EventLog>,
+    book: Arc<PriceBook>,
+    app: &api::App,
+) -> Result<ConsumerThread, Error> {
+    let parts = Parts {
+        log,
+        group: config.group.clone(),
+        store: app.store.clone(),
+        book,
+        limits: config.batch.into(),
+        metrics: app.metrics.clone(),
+        health: Arc::clone(&app.health),
+        runtime: app.runtime.clone(),
+    };
+    let started = spawn_blocking(move || ConsumerThread::start(parts)).await;
+    Ok(started.map_err(|error| Error::Internal(error.to_string()))??)
 }
 
 impl Handle {
@@ -176,7 +114,7 @@ impl Handle {
         self.addr
     }
 
-    /// Address on which SQL clients may read the embedded ledger, where that is switched on.
+    /// Address on which SQL clients may read the embedded ledger; `None` if that is off.
     #[must_use]
     pub fn ledger_addr(&self) -> Option<SocketAddr> {
         self.ledger_addr
@@ -227,77 +165,5 @@ fn open_loopback(config: &StoreConfig, engine: Option<&EmbeddedEngine>) -> Resul
     let StoreConfig::Embedded(EmbeddedStoreConfig { http_listen: Some(address), .. }) = config else {
         return Ok(None);
     };
-    engine.map(|engine| http_shim::serve(engine, *address, Access::ReadOnly)).transpose()
-}
-
-/// Runs `work` every `interval` until told to stop; a run is finished before the stop.
-async fn every<F: Future<Output = ()>>(
-    interval: Duration,
-    mut stopped: watch::Receiver<bool>,
-    work: impl Fn() -> F,
-) {
-    loop {
-        tokio::select! {
-            _ = stopped.changed() => return,
-            () = tokio::time::sleep(interval) => work().await,
-        }
-    }
-}
-
-async fn rollup_job(app: api::App, interval: Duration, stopped: watch::Receiver<bool>) {
-    every(interval, stopped, || refresh_rollup(&app)).await;
-}
-
-/// Only the member that reads partition 0 does it: two would do the same work twice (and nothing worse).
-async fn refresh_rollup(app: &api::App) {
-    if !app.health.is_leader() {
-        return;
-    }
-    match app.rollup.refresh().await {
-        Ok(days) => {
-            app.metrics.rollup_days.inc_by(days as u64);
-        }
-        // Costs freshness: the next run starts from the same watermark.
-        Err(error) => {
-            tracing::warn!(%error, "the rollup was not refreshed");
-            app.metrics.rollup_failures.inc();
-        }
-    }
-}
-
-async fn reconcile_job(app: api::App, interval: Duration, stopped: watch::Receiver<bool>) {
-    every(interval, stopped, || reconcile_once(&app)).await;
-}
-
-async fn reconcile_once(app: &api::App) {
-    match reconcile_and_repair(app).await {
-        Ok(found) => {
-            app.metrics.reconciled(&found);
-            if !found.is_clean() {
-                tracing::error!(
-                    missing = found.missing,
-                    split = found.split,
-                    rollup_difference = %found.rollup_difference,
-                    rollup_wrong_days = found.rollup_wrong_days.len(),
-                    "the ledger does not reconcile"
-                );
-            }
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the ledger was not reconciled");
-            app.metrics.reconcile_failures.inc();
-        }
-    }
-}
-
-/// The rollup is made of the events, so a day that is wrong is built again; what is found then is what counts.
-async fn reconcile_and_repair(app: &api::App) -> Result<Reconciliation, StoreError> {
-    let found = reconcile(&app.store, jiff::Timestamp::now(), app.grace).await?;
-    if found.rollup_wrong_days.is_empty() || !app.health.is_leader() {
-        return Ok(found);
-    }
-    tracing::warn!(days = ?found.rollup_wrong_days, "days of the rollup are wrong and are built again");
-    app.rollup.rebuild(&found.rollup_wrong_days).await?;
-    app.metrics.rollup_repaired_days.inc_by(found.rollup_wrong_days.len() as u64);
-    reconcile(&app.store, jiff::Timestamp::now(), app.grace).await
+    engine.map(|engine| loopback::serve(engine, *address, Access::ReadOnly)).transpose()
 }

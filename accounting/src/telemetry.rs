@@ -22,7 +22,7 @@ use crate::reconcile::Reconciliation;
 use crate::row::UsageRow;
 use crate::store::StoreError;
 
-/// An event this far ahead of accounting's clock was written by a gateway whose clock is wrong.
+/// An event that is further ahead of accounting's clock comes from a gateway whose clock is wrong.
 const CLOCK_AHEAD_MS: i64 = 5 * 60 * 1000;
 const INSERT_SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
@@ -43,7 +43,7 @@ struct TableLabel {
 
 /// All metrics; a cheap handle.
 #[derive(Debug, Clone, Default)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     records: Family<KindLabel, Counter>,
     dead_letters: Family<ReasonLabel, Counter>,
     rows_inserted: Family<TableLabel, Counter>,
@@ -51,21 +51,14 @@ pub struct Metrics {
     unpriced: Counter,
     clock_ahead: Counter,
     lag: Gauge,
-    /// Failed tries to insert.
     pub(crate) insert_failures: Counter,
-    /// Failed polls of the event log.
     pub(crate) poll_failures: Counter,
-    /// Offsets that were not committed.
     pub(crate) commit_failures: Counter,
-    /// Dead letters that did not reach their topic.
     pub(crate) dead_letter_topic_failures: Counter,
-    /// Days rebuilt in the rollup.
     pub(crate) rollup_days: Counter,
     /// Days of the rollup that a reconciliation found wrong and that were rebuilt.
     pub(crate) rollup_repaired_days: Counter,
-    /// Failed rollup runs.
     pub(crate) rollup_failures: Counter,
-    /// Failed reconciliations.
     pub(crate) reconcile_failures: Counter,
     ledger: LedgerGauges,
 }
@@ -140,7 +133,7 @@ impl Metrics {
 
     /// The metrics in the Prometheus text format.
     #[must_use]
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut registry = Registry::with_prefix("tollgate");
         self.register_consumer(&mut registry);
         self.register_ledger(&mut registry);
@@ -211,7 +204,7 @@ impl Metrics {
 
 /// Whether the service does its work, as seen by its own parts.
 #[derive(Debug)]
-pub struct Health {
+pub(crate) struct Health {
     log: Mutex<Option<String>>,
     store: Mutex<Option<String>>,
     leader: AtomicBool,
@@ -222,9 +215,8 @@ pub struct Health {
 const POLL_OVERDUE_MS: i64 = 60_000;
 
 impl Health {
-    /// Not yet polled.
     #[must_use]
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             log: Mutex::new(Some("the event log has not been read yet".to_owned())),
             store: Mutex::new(None),
@@ -256,13 +248,13 @@ impl Health {
 
     /// Whether this instance does the group's common work (rollups).
     #[must_use]
-    pub fn is_leader(&self) -> bool {
+    pub(crate) fn is_leader(&self) -> bool {
         self.leader.load(Ordering::Relaxed)
     }
 
-    /// Why the service is not ready; none when it is.
+    /// Why the service is not ready; `None` if it is.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         let log = self.log.lock().clone();
         let silent_ms = jiff::Timestamp::now().as_millisecond() - self.last_poll_ms.load(Ordering::Relaxed);
         let stuck = (log.is_none() && silent_ms > POLL_OVERDUE_MS)

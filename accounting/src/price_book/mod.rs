@@ -31,14 +31,14 @@ pub struct PriceBook {
 /// Prices of one model: by class and region, oldest first.
 type Prices = HashMap<(TokenClass, String), Vec<Price>>;
 
-/// What is looked up.
+/// The key of a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PriceKey<'a> {
     /// The company that serves the model.
     pub provider: &'a str,
     /// The model's name at the backend.
     pub model: &'a str,
-    /// Region of the backend; empty where it has none.
+    /// Region of the backend; empty if it has none.
     pub region: &'a str,
     /// What is counted.
     pub class: TokenClass,
@@ -47,7 +47,7 @@ pub struct PriceKey<'a> {
 /// An entry of the price book.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
-    /// What is sold: `provider/model/class`, with `@region` where the price is for one region.
+    /// What is sold: `provider/model/class`, with `@region` if the price is for one region.
     pub sku: String,
     /// The sku and the day (or moment) from which this price applies: `…#2024-07-18`.
     pub price_id: String,
@@ -78,7 +78,7 @@ impl PriceBook {
         }
     }
 
-    /// ISO 4217 code of every price.
+    /// ISO 4217 code, the same for every price.
     #[must_use]
     pub fn currency(&self) -> &str {
         &self.currency
@@ -86,17 +86,11 @@ impl PriceBook {
 
     /// How many entries it has.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.entries
     }
 
-    /// Whether it has no entries.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries == 0
-    }
-
-    /// The price that applies at `at_ms` (ms since the Unix epoch); none when no entry fits.
+    /// The price that applies at `at_ms` (ms since the Unix epoch); `None` if no entry fits.
     #[must_use]
     pub fn lookup(&self, key: &PriceKey<'_>, at_ms: i64) -> Option<&Price> {
         let provider = self.aliases.get(key.provider).map_or(key.provider, String::as_str);

@@ -26,7 +26,7 @@ struct File {
     entries: Vec<Spanned<Entry>>,
 }
 
-/// One entry, with values as written: they are checked here so that no mistake hides another.
+/// One entry, with values as written: they are checked after reading, so that no mistake hides another.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -80,7 +80,7 @@ pub enum PriceBookError {
     /// It is not YAML of the right shape.
     #[error("{0}")]
     Syntax(String),
-    /// Entries are wrong.
+    /// Entries that cannot be used.
     #[error("{}", list(.0))]
     Mistakes(Vec<PriceMistake>),
 }

@@ -18,7 +18,7 @@ use crate::store::{LedgerStore, StoreError};
 
 pub use holes::{BootGap, SeqRange};
 
-/// What was found.
+/// The result of a reconciliation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reconciliation {
     /// Events that are overdue: holes in a gateway's sequence below its closed end, or below an event that
@@ -36,7 +36,7 @@ pub struct Reconciliation {
     pub recovered: u64,
     /// Events with a quantity that has no price.
     pub unpriced: u64,
-    /// What they lack.
+    /// The prices that they lack, those of most events first, at most 20.
     pub unpriced_classes: Vec<UnpricedClass>,
     /// Records set aside as unreadable.
     pub dead_letters: u64,

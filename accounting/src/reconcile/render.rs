@@ -67,20 +67,7 @@ impl Reconciliation {
         for day in &self.rollup_wrong_days {
             line(["rollup_wrong_day", "", "", "", "", "", &day.to_string(), "", "", ""]);
         }
-        for boot in &self.boots {
-            let (gateway, run) = (csv_text(&boot.gateway_id), csv_text(&boot.boot_id));
-            for (name, ranges) in [("missing_seqs", &boot.missing_seqs), ("pending_seqs", &boot.pending_seqs)]
-            {
-                for range in ranges {
-                    let (first, last) = (range.first.to_string(), range.last.to_string());
-                    let count = range.count().to_string();
-                    line([name, &count, &gateway, &run, &first, &last, "", "", "", ""]);
-                }
-            }
-            if boot.unnamed > 0 {
-                line(["unnamed_seqs", &boot.unnamed.to_string(), &gateway, &run, "", "", "", "", "", ""]);
-            }
-        }
+        self.boots.iter().for_each(|boot| csv_lines(boot, &mut line));
         if self.boots_left_out > 0 {
             line(["boots_left_out", &self.boots_left_out.to_string(), "", "", "", "", "", "", "", ""]);
         }
@@ -99,6 +86,19 @@ impl Reconciliation {
 
 const COLUMNS: [&str; 10] =
     ["item", "value", "gateway_id", "boot_id", "first_seq", "last_seq", "day", "provider", "model", "class"];
+
+fn csv_lines(boot: &BootGap, line: &mut impl FnMut([&str; COLUMNS.len()])) {
+    let (gateway, run) = (csv_text(&boot.gateway_id), csv_text(&boot.boot_id));
+    for (name, ranges) in [("missing_seqs", &boot.missing_seqs), ("pending_seqs", &boot.pending_seqs)] {
+        for range in ranges {
+            let (first, last) = (range.first.to_string(), range.last.to_string());
+            line([name, &range.count().to_string(), &gateway, &run, &first, &last, "", "", "", ""]);
+        }
+    }
+    if boot.unnamed > 0 {
+        line(["unnamed_seqs", &boot.unnamed.to_string(), &gateway, &run, "", "", "", "", "", ""]);
+    }
+}
 
 fn describe(boot: &BootGap) -> String {
     let (gateway, run) = (printable(&boot.gateway_id), printable(&boot.boot_id));

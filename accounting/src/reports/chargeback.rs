@@ -12,11 +12,11 @@ use crate::store::{LedgerStore, StoreError};
 /// A finished report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chargeback {
-    /// What it covers.
+    /// The time that it covers.
     pub period: Period,
-    /// What it is grouped by.
+    /// The dimensions that its lines are grouped by.
     pub by: Vec<Dimension>,
-    /// Its lines, dearest first.
+    /// Its lines, highest cost first.
     pub rows: Vec<ChargebackRow>,
     /// The sum of the lines, one per currency; empty when nothing was used.
     pub totals: Vec<ChargebackRow>,

@@ -60,19 +60,19 @@ pub struct EventView {
 pub struct LineView {
     /// Token class.
     pub class: String,
-    /// How many.
+    /// Number of units.
     pub qty: u64,
     /// What was sold; empty without a price.
     pub sku: String,
     /// Which price applied; empty without one.
     pub price_id: String,
-    /// Price of one.
+    /// Price of one unit.
     pub unit_price: Pico,
     /// `qty` × `unit_price`.
     pub cost: Pico,
 }
 
-/// All attempts of a request, in their order; empty when the ledger knows none.
+/// All attempts of a request in the order of their beginnings; empty if the ledger has none.
 ///
 /// # Errors
 /// When the store fails.

@@ -21,7 +21,7 @@ pub enum ReportError {
     /// A dimension that does not exist.
     #[error("there is no dimension `{name}`; {hint}")]
     Dimension {
-        /// As given.
+        /// The name as given, at most 64 characters.
         name: String,
         /// The nearest one, or all of them.
         hint: String,

@@ -26,7 +26,7 @@ pub struct ServerOptions {
     pub ca: Option<PathBuf>,
     /// Database of the ledger; made when it does not exist.
     pub database: String,
-    /// User, where the server wants one.
+    /// User; `None` for the server's default user.
     pub user: Option<String>,
     /// Longest time that one statement may take.
     pub timeout: Duration,

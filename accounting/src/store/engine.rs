@@ -30,7 +30,7 @@ pub struct Block {
     pub table: &'static str,
     /// The columns given, comma separated, in the order of the data.
     pub columns: String,
-    /// How many rows.
+    /// Number of rows.
     pub rows: usize,
     /// The rows as `RowBinaryWithNamesAndTypes`.
     pub data: Bytes,
@@ -48,12 +48,12 @@ pub enum StoreError {
     /// No answer came: the statement may or may not have been carried out.
     #[error("the ledger store cannot be reached: {0}")]
     Unreachable(String),
-    /// The engine said no.
+    /// The engine refused the statement.
     #[error("the ledger store refused (code {code}): {message}")]
     Refused {
-        /// ClickHouse's error code; 0 where it gave none.
+        /// ClickHouse's error code; 0 if it gave none.
         code: u32,
-        /// Its own words.
+        /// The engine's message.
         message: String,
     },
     /// There are no certificate authorities to trust a server by.
@@ -62,15 +62,15 @@ pub enum StoreError {
     /// The engine's library is not installed.
     #[error("the embedded engine is not at {}; run deploy/setup/chdb, or name it as store.embedded.library", path.display())]
     NoLibrary {
-        /// Where it was looked for.
+        /// Where the library should be.
         path: PathBuf,
     },
     /// The engine's library cannot be used.
     #[error("the embedded engine {} cannot be loaded: {reason}", path.display())]
     BadLibrary {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the loader said.
+        /// The loader's message.
         reason: String,
     },
     /// Another process has the embedded ledger open.
@@ -87,10 +87,10 @@ pub enum StoreError {
     Open {
         /// Folder of the ledger.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The engine's answer has not the form that was asked for.
+    /// The engine's answer does not have the form that was asked for.
     #[error("the ledger store gave an answer that cannot be read: {0}")]
     Answer(String),
 }
@@ -104,7 +104,7 @@ impl StoreError {
         Self::Refused { code, message: message.trim_end().to_owned() }
     }
 
-    /// ClickHouse's error code, where it gave one.
+    /// ClickHouse's error code; `None` if it gave none.
     #[must_use]
     pub fn code(&self) -> Option<u32> {
         match self {

@@ -2,12 +2,10 @@
 //!
 //! [`engine`] is the port; [`clickhouse`] and [`embedded`] implement it. [`LedgerStore`] owns what all
 //! callers share: the schema, inserts of encoded rows, and reading rows back as typed values.
-//! [`http_shim`] lets SQL clients talk to the embedded engine over loopback HTTP.
 
 pub mod clickhouse;
 pub mod embedded;
 pub mod engine;
-pub mod http_shim;
 mod migrations;
 mod retention;
 pub mod rowbinary;

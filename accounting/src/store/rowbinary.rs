@@ -9,21 +9,19 @@ use uuid::Uuid;
 
 use super::engine::Block;
 
-/// Name and exact ClickHouse type of a column; the engine refuses a block whose types differ from the table's.
-pub type Column = (&'static str, &'static str);
+/// A column: its name, its exact ClickHouse type (the engine refuses a block whose types differ from the table's),
+/// and what appends its value.
+pub type Column<R> = (&'static str, &'static str, fn(&R, &mut RowWriter));
 
 /// A row of a ledger table.
-pub trait LedgerRow {
+pub trait LedgerRow: Sized + 'static {
     /// The table.
     const TABLE: &'static str;
-    /// The columns, in the order that [`LedgerRow::write`] writes them.
-    const COLUMNS: &'static [Column];
-
-    /// Appends every column's value.
-    fn write(&self, out: &mut RowWriter);
+    /// The columns, in the order in which they are written.
+    const COLUMNS: &'static [Column<Self>];
 }
 
-/// Encodes rows into a block; none for no rows.
+/// Encodes rows into a block; `None` if there are no rows.
 #[must_use]
 pub fn encode<R: LedgerRow>(rows: &[R], token: Option<String>) -> Option<Block> {
     if rows.is_empty() {
@@ -31,10 +29,12 @@ pub fn encode<R: LedgerRow>(rows: &[R], token: Option<String>) -> Option<Block> 
     }
     let mut out = RowWriter { bytes: Vec::with_capacity(1024 + rows.len() * 512) };
     out.length(R::COLUMNS.len());
-    R::COLUMNS.iter().for_each(|(name, _)| out.text(name));
-    R::COLUMNS.iter().for_each(|(_, kind)| out.text(kind));
-    rows.iter().for_each(|row| row.write(&mut out));
-    let names: Vec<_> = R::COLUMNS.iter().map(|(name, _)| format!("`{name}`")).collect();
+    R::COLUMNS.iter().for_each(|(name, ..)| out.text(name));
+    R::COLUMNS.iter().for_each(|(_, kind, _)| out.text(kind));
+    for row in rows {
+        R::COLUMNS.iter().for_each(|(.., write)| write(row, &mut out));
+    }
+    let names: Vec<_> = R::COLUMNS.iter().map(|(name, ..)| format!("`{name}`")).collect();
     Some(Block {
         table: R::TABLE,
         columns: names.join(","),
@@ -63,6 +63,11 @@ impl RowWriter {
     /// `String`, also inside `LowCardinality`.
     pub fn text(&mut self, value: &str) {
         self.blob(value.as_bytes());
+    }
+
+    /// `String`, empty for `None`.
+    pub fn optional_text(&mut self, value: Option<&str>) {
+        self.text(value.unwrap_or_default());
     }
 
     /// `String` that need not be UTF-8.
@@ -140,11 +145,8 @@ mod tests {
 
     impl LedgerRow for Pair {
         const TABLE: &'static str = "pairs";
-        const COLUMNS: &'static [Column] = &[("n", "UInt16"), ("s", "String")];
-        fn write(&self, out: &mut RowWriter) {
-            out.u16(self.0);
-            out.text(self.1);
-        }
+        const COLUMNS: &'static [Column<Self>] =
+            &[("n", "UInt16", |row, out| out.u16(row.0)), ("s", "String", |row, out| out.text(row.1))];
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clickhouse::{Client, Row};
 use serde::{Deserialize, Serialize};
-use tollgate_accounting::clickhouse_loopback::{self, Access};
+use tollgate_accounting::loopback::{self, Access};
 use tollgate_accounting::store::clickhouse::{ServerEngine, ServerOptions};
 use tollgate_accounting::store::embedded::EmbeddedEngine;
 use tollgate_accounting::store::{Engine, StoreError};
@@ -60,7 +60,7 @@ async fn read_only_access_reads_and_nothing_else() {
     let Some(ledger) = embedded().await else { return };
     deliver(&ledger.store, &[event(1)], 0).await;
     let address = ([127, 0, 0, 1], 0).into();
-    let loopback = clickhouse_loopback::serve(&ledger.embedded, address, Access::ReadOnly).unwrap();
+    let loopback = loopback::serve(&ledger.embedded, address, Access::ReadOnly).unwrap();
     let client = Client::default().with_url(loopback.url());
     assert_eq!(client.query("SELECT count() FROM v_usage").fetch_one::<u64>().await.unwrap(), 1);
     for sql in [
@@ -83,7 +83,7 @@ async fn read_only_access_reads_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_loopback_addresses_are_served() {
     let Some(ledger) = embedded().await else { return };
-    let outside = clickhouse_loopback::serve(&ledger.embedded, ([0, 0, 0, 0], 0).into(), Access::ReadOnly);
+    let outside = loopback::serve(&ledger.embedded, ([0, 0, 0, 0], 0).into(), Access::ReadOnly);
     assert!(outside.unwrap_err().to_string().contains("loopback"));
 }
 
@@ -91,7 +91,7 @@ async fn only_loopback_addresses_are_served() {
 async fn a_server_that_goes_away_and_comes_back_takes_the_same_block() {
     let Some(ledger) = embedded().await else { return };
     let address = ([127, 0, 0, 1], 0).into();
-    let loopback = clickhouse_loopback::serve(&ledger.embedded, address, Access::ReadWrite).unwrap();
+    let loopback = loopback::serve(&ledger.embedded, address, Access::ReadWrite).unwrap();
     let address = loopback.addr();
     let options = ServerOptions {
         url: loopback.url(),
@@ -105,7 +105,7 @@ async fn a_server_that_goes_away_and_comes_back_takes_the_same_block() {
     loopback.stop().await;
     let error = server.insert(block).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable(_)), "{error}");
-    let _again = clickhouse_loopback::serve(&ledger.embedded, address, Access::ReadWrite).unwrap();
+    let _again = loopback::serve(&ledger.embedded, address, Access::ReadWrite).unwrap();
     server.insert(block).await.unwrap();
     server.insert(block).await.unwrap();
     assert_eq!(crate::support::number(&ledger.store, "SELECT count() FROM usage_events").await, 1);

@@ -8,6 +8,10 @@
 )]
 
 mod support;
+// The events of the unit tests.
+#[path = "../../src/testing.rs"]
+#[expect(dead_code, reason = "positions are for the unit tests")]
+mod testing;
 
 mod bad_config;
 mod commands;

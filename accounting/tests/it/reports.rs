@@ -13,14 +13,14 @@ use tollgate_schemas::money::Pico;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{BootClosed, LedgerPosition, Outcome, UsageEvent, UsageSource};
 
-use crate::support::{NOON_MS, deliver, embedded, event, lines};
+use crate::support::{NOW_MS, deliver, embedded, event, lines};
 
 fn november() -> Period {
     Period::month("2026-11").unwrap()
 }
 
 fn now() -> Timestamp {
-    Timestamp::from_millisecond(NOON_MS + 3_600_000).unwrap()
+    Timestamp::from_millisecond(NOW_MS + 3_600_000).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +141,7 @@ async fn a_whole_ledger_reconciles_and_a_hole_is_found() {
     assert_eq!(numbers(&found.boots[0].missing_seqs), ["6", "8"]);
     assert_eq!(found.rollup_stale_days, 1);
     // While the attempts may still be running their holes are pending.
-    let found = reconcile(store, Timestamp::from_millisecond(NOON_MS).unwrap(), grace).await.unwrap();
+    let found = reconcile(store, Timestamp::from_millisecond(NOW_MS).unwrap(), grace).await.unwrap();
     assert_eq!((found.missing, found.pending), (0, 2));
     assert_eq!(numbers(&found.boots[0].pending_seqs), ["6", "8"]);
 

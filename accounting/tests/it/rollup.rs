@@ -11,7 +11,7 @@ use tollgate_accounting::store::embedded::EmbeddedEngine;
 use tollgate_accounting::store::engine::Answer;
 use tollgate_accounting::store::{Block, Engine, LedgerStore};
 
-use crate::support::{Ledger, NOON_MS, deliver, embedded, event, number};
+use crate::support::{Ledger, NOW_MS, deliver, embedded, event, number};
 
 /// The engine as a slow member sees it: a statement that contains `before` waits until it may go on.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ async fn stages(store: &LedgerStore) -> u64 {
 }
 
 async fn found(store: &LedgerStore) -> Reconciliation {
-    let now = Timestamp::from_millisecond(NOON_MS + 3_600_000).unwrap();
+    let now = Timestamp::from_millisecond(NOW_MS + 3_600_000).unwrap();
     reconcile(store, now, Duration::ZERO).await.unwrap()
 }
 

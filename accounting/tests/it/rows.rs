@@ -14,7 +14,7 @@ use tollgate_schemas::money::Pico;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{Operation, Outcome, UsageEvent, UsageSource};
 
-use crate::support::{NOON_MS, blocks, deliver, embedded, event, lines, number, prices, through_the_client};
+use crate::support::{NOW_MS, blocks, deliver, embedded, event, lines, number, prices, through_the_client};
 
 fn november() -> Period {
     Period::month("2026-11").unwrap()
@@ -178,7 +178,7 @@ fn history(random: &mut StdRng, events: u64) -> Vec<UsageEvent> {
     let mut log = Vec::new();
     for n in 1..=events {
         let mut base = event(n);
-        base.event_time_ms = NOON_MS - random.random_range(0..HOURS) * 3_600_000;
+        base.event_time_ms = NOW_MS - random.random_range(0..HOURS) * 3_600_000;
         base.payer.cost_center = format!("cc-{}", random.random_range(0..4)).into();
         base.call.model = (*["sim-small", "sim-large", "unknown"].choose(random).unwrap()).into();
         let quantity = |random: &mut StdRng| {

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tollgate_accounting::rollup::Rollup;
+use tollgate_accounting::store::LedgerStore;
+use tollgate_accounting::store::embedded::EmbeddedEngine;
 use tollgate_accounting::{Config, Handle, service};
 use tollgate_eventlog::config::EventLogConfig;
 use tollgate_eventlog::{EventLog, OutRecord, Topic};
@@ -13,7 +16,7 @@ use tollgate_schemas::envelope::Envelope;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{BOOT_CLOSED_TYPE, BootClosed, EVENT_TYPE, Outcome, UsageEvent};
 
-use crate::support::{NOON_MS, Turn, event, lines, turn};
+use crate::support::{NOW_MS, Turn, deliver, event, event_of_this_month, lines, this_month, turn};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tollgate-accounting");
 const WAIT: Duration = Duration::from_secs(60);
@@ -55,7 +58,7 @@ pub(crate) fn publish(log: &Arc<dyn EventLog>, records: Vec<(&str, Vec<u8>)>) {
             id: uuid::Uuid::now_v7(),
             kind: kind.to_owned(),
             source: "/tollgate/gateway/gw-1".to_owned(),
-            time_ms: NOON_MS,
+            time_ms: NOW_MS,
             subject: None,
             partition_key: None,
             traceparent: None,
@@ -66,7 +69,7 @@ pub(crate) fn publish(log: &Arc<dyn EventLog>, records: Vec<(&str, Vec<u8>)>) {
             key: Bytes::from(format!("key-{}", n % 7)),
             headers: envelope.to_headers(),
             payload: Some(Bytes::from(payload)),
-            timestamp_ms: NOON_MS,
+            timestamp_ms: NOW_MS,
         };
         producer.send(record, n as u64).unwrap();
     }
@@ -86,7 +89,7 @@ fn usage(event: &UsageEvent) -> (&'static str, Vec<u8>) {
 pub(crate) fn month() -> Vec<(&'static str, Vec<u8>)> {
     let mut records = Vec::new();
     for n in 1..=40 {
-        let mut event = event(n);
+        let mut event = event_of_this_month(n);
         if n % 2 == 0 {
             event.payer.cost_center = "0815".into();
             event.call.model = "sim-large".into();
@@ -127,7 +130,7 @@ pub(crate) async fn get(addr: std::net::SocketAddr, path: &str) -> (u16, String)
 }
 
 async fn attempts(handle: &Handle) -> u64 {
-    let (status, body) = get(handle.addr(), "/v1/reports/chargeback?month=2026-11").await;
+    let (status, body) = get(handle.addr(), &format!("/v1/reports/chargeback?month={}", this_month())).await;
     assert_eq!(status, 200, "{body}");
     let report: serde_json::Value = serde_json::from_str(&body).unwrap();
     report["totals"][0]["attempts"].as_u64().unwrap_or(0)
@@ -162,8 +165,9 @@ async fn events_become_a_report() {
     let handle = service::start(config(&turn), Arc::clone(&log)).await.unwrap();
     wait_for_attempts(&handle, 40).await;
 
-    let path = "/v1/reports/chargeback?month=2026-11&by=cost_center,model&format=table";
-    let (status, table) = get(handle.addr(), path).await;
+    let month = this_month();
+    let path = format!("/v1/reports/chargeback?month={month}&by=cost_center,model&format=table");
+    let (status, table) = get(handle.addr(), &path).await;
     assert_eq!(status, 200);
     eprintln!("{table}");
     // 20 × (1000 × 2.50 + 100 × 10) and 18 × (1000 × 0.15 + 100 × 0.60) per million.
@@ -197,6 +201,32 @@ async fn events_become_a_report() {
     handle.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_service_repairs_days_of_the_rollup_that_no_refresh_would_look_at() {
+    let Some(turn) = turn() else { return };
+    {
+        let engine = EmbeddedEngine::open(&turn.options()).unwrap();
+        let store = LedgerStore::new(Arc::new(engine));
+        store.migrate().await.unwrap();
+        deliver(&store, &[event_of_this_month(1)], 0).await;
+        Rollup::new(store.clone()).refresh().await.unwrap();
+        for statement in [
+            "INSERT INTO rollup_hourly SELECT * FROM rollup_hourly",
+            "INSERT INTO rollup_state SELECT rollup, watermark + INTERVAL 1 DAY, built_at + INTERVAL 1 DAY
+                 FROM rollup_state",
+        ] {
+            store.execute(statement).await.unwrap();
+        }
+    }
+    let handle = service::start(config(&turn), open_log(&turn)).await.unwrap();
+    wait_for_metric(&handle, "tollgate_accounting_rollup_repaired_days_total 1").await;
+    wait_for_metric(&handle, "tollgate_ledger_rollup_difference_pico 0").await;
+    let (_, body) = get(handle.addr(), "/v1/reconcile").await;
+    let found: tollgate_accounting::reconcile::Reconciliation = serde_json::from_str(&body).unwrap();
+    assert!(found.is_clean(), "{found:?}");
+    handle.shutdown().await;
+}
+
 async fn sql_clients_may_read(handle: &Handle) {
     let url = format!("http://{}", handle.ledger_addr().unwrap());
     let client = clickhouse::Client::default().with_url(url);
@@ -208,11 +238,11 @@ async fn sql_clients_may_read(handle: &Handle) {
 async fn a_restart_goes_on_where_the_last_run_committed() {
     let Some(turn) = turn() else { return };
     let log = open_log(&turn);
-    publish(&log, (1..=10).map(|n| usage(&event(n))).collect());
+    publish(&log, (1..=10).map(|n| usage(&event_of_this_month(n))).collect());
     let handle = service::start(config(&turn), Arc::clone(&log)).await.unwrap();
     wait_for_attempts(&handle, 10).await;
     handle.shutdown().await;
-    publish(&log, (8..=20).map(|n| usage(&event(n))).collect());
+    publish(&log, (8..=20).map(|n| usage(&event_of_this_month(n))).collect());
     let handle = service::start(config(&turn), Arc::clone(&log)).await.unwrap();
     wait_for_attempts(&handle, 20).await;
     wait_for_metric(&handle, "tollgate_accounting_records_total{kind=\"usage\"} 13").await;
@@ -299,12 +329,12 @@ fn the_program_serves_reports_and_survives_being_killed() {
 
     let mut program = start();
     wait_until_ready(&mut program, &url);
-    let report = ["report", "--month", "2026-11", "--by", "cost_center", "--format", "csv", "--url", &url];
+    let report = ["report", "--month", this_month(), "--by", "cost_center", "--format", "csv", "--url", &url];
     let out = report_until(&report, "total,40,40,38000,3800,0.073780000000,USD,1,0,1");
     assert!(out.starts_with("cost_center,requests,"), "{out}");
 
     // The service has the ledger open: it is asked.
-    let month = ["--month", "2026-11", "--by", "", "--format", "csv"];
+    let month = ["--month", this_month(), "--by", "", "--format", "csv"];
     let (code, out, err) = run(&[&["report", "--config", config], &month[..]].concat());
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("40,40,38000,3800,0.073780000000,USD,1,0,1"), "{out}");
@@ -320,7 +350,8 @@ fn the_program_serves_reports_and_survives_being_killed() {
     stop_gently(program);
 
     // With the service gone the ledger is read directly.
-    let (code, out, err) = run(&["report", "--config", config, "--month", "2026-11", "--by", "cost_center"]);
+    let (code, out, err) =
+        run(&["report", "--config", config, "--month", this_month(), "--by", "cost_center"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("0.073780"), "{out}");
 }

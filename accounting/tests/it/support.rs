@@ -1,14 +1,15 @@
 //! A ledger of its own for each test, and events to put into it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tollgate_accounting::batch::{Batcher, Item, Limits};
-use tollgate_accounting::clickhouse_loopback::{self, Access, Loopback};
 use tollgate_accounting::config::default_library;
+use tollgate_accounting::loopback::{self, Access, Loopback};
 use tollgate_accounting::price_book::PriceBook;
+use tollgate_accounting::reports::Period;
 use tollgate_accounting::row::UsageRow;
 use tollgate_accounting::store::clickhouse::{ServerEngine, ServerOptions};
 use tollgate_accounting::store::embedded::{EmbeddedEngine, EmbeddedOptions};
@@ -16,12 +17,11 @@ use tollgate_accounting::store::{Block, LedgerStore};
 use tollgate_eventlog::{Position, Topic};
 use tollgate_schemas::ids::{BootId, EventId, RequestId};
 use tollgate_schemas::tokens::{TokenClass, UsageLine};
-use tollgate_schemas::usage::{
-    Call, LedgerPosition, Operation, Outcome, Payer, Timing, UsageEvent, UsageSource, VERSION_FINAL,
-};
+use tollgate_schemas::usage::{LedgerPosition, UsageEvent};
 
-/// 2026-11-18T11:08:43.456Z.
-pub(crate) const NOON_MS: i64 = 1_795_000_123_456;
+use crate::testing;
+
+pub(crate) use testing::NOW_MS;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -79,7 +79,7 @@ pub(crate) async fn through_the_client() -> Option<Ledger> {
     let turn = turn()?;
     let embedded = EmbeddedEngine::open(&turn.options()).unwrap();
     let address = ([127, 0, 0, 1], 0).into();
-    let loopback = clickhouse_loopback::serve(&embedded, address, Access::ReadWrite).unwrap();
+    let loopback = loopback::serve(&embedded, address, Access::ReadWrite).unwrap();
     let options = ServerOptions {
         url: loopback.url(),
         ca: None,
@@ -96,50 +96,33 @@ pub(crate) fn prices() -> PriceBook {
     PriceBook::parse(include_str!("../../../deploy/config/prices.yaml")).unwrap()
 }
 
-/// A settled chat call of tenant `acme` to `sim-small`, event `n` of boot 1 of gateway `gw-1`.
+/// A settled chat call of tenant `acme` to `sim-small`, event `n` of boot 1 of gateway `gw-1`. Its ids depend on `n`
+/// alone, so that a second delivery is the same event.
 pub(crate) fn event(n: u64) -> UsageEvent {
-    let at_ms = NOON_MS + n as i64;
+    let at_ms = NOW_MS + n as i64;
+    let id = ((at_ms as u128) << 80) | (7 << 76) | (2 << 62) | u128::from(n);
+    let event = testing::event(n, &[(TokenClass::Input, 1000), (TokenClass::Output, 100)]);
     UsageEvent {
-        event_id: EventId(uuid::Uuid::from_u128(
-            ((at_ms as u128) << 80) | (7 << 76) | (2 << 62) | u128::from(n),
-        )),
+        event_id: EventId(uuid::Uuid::from_u128(id)),
         request_id: RequestId(uuid::Uuid::from_u128(u128::from(n) + (1 << 100))),
-        attempt: 1,
-        version: VERSION_FINAL,
-        ledger: LedgerPosition {
-            gateway_id: "gw-1".into(),
-            boot_id: BootId(uuid::Uuid::from_u128(1)),
-            seq: n,
-        },
-        payer: Payer {
-            tenant: "acme".into(),
-            cost_center: "4711".into(),
-            team: "checkout".into(),
-            subscription: "checkout-team".into(),
-            key_id: "key-1".into(),
-            ..Payer::default()
-        },
-        call: Call {
-            operation: Operation::Chat,
-            provider: "sim".into(),
-            backend: "sim".into(),
-            region: "".into(),
-            model_requested: "small".into(),
-            model: "sim-small".into(),
-            api_format: "openai".into(),
-            stream: false,
-            variant: None,
-        },
-        lines: lines(&[(TokenClass::Input, 1000), (TokenClass::Output, 100)]),
-        usage_source: UsageSource::ProviderFinal,
-        outcome: Outcome::Ok,
+        ledger: LedgerPosition { boot_id: BootId(uuid::Uuid::from_u128(1)), ..event.ledger },
         event_time_ms: at_ms,
         ended_at_ms: at_ms + 900,
-        timing: Timing { latency_ms: 900, ttft_ms: 210, gateway_us: 180 },
-        http_status: 200,
-        cached_from: None,
-        error_code: None,
+        ..event
     }
+}
+
+/// The month in which the test runs, as `2026-11`. What a whole service does is tested in it: reconciliations and
+/// retention go by the real clock.
+pub(crate) fn this_month() -> &'static str {
+    static MONTH: OnceLock<String> = OnceLock::new();
+    MONTH.get_or_init(|| jiff::Timestamp::now().strftime("%Y-%m").to_string())
+}
+
+/// [`event`] `n` at the beginning of this month.
+pub(crate) fn event_of_this_month(n: u64) -> UsageEvent {
+    let began_ms = Period::month(this_month()).unwrap().from.as_millisecond() + n as i64;
+    UsageEvent { event_time_ms: began_ms, ended_at_ms: began_ms + 900, ..event(n) }
 }
 
 pub(crate) fn lines(lines: &[(TokenClass, u64)]) -> Vec<UsageLine> {

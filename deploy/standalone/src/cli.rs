@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tollgate_accounting::commands::{self, ReadConfig, ReconcileOptions, ReportOptions};
 use tollgate_accounting::service::load_price_book;
 use tollgate_gateway::{TelemetryOptions, init_telemetry};
 use tollgate_settings::EXIT_CONFIG;
@@ -33,6 +34,10 @@ enum Command {
     Serve(ConfigFile),
     /// Say everything that is wrong with a configuration, without starting anything
     Check(ConfigFile),
+    /// Print a chargeback report, from the ledger or from the running process that has it open
+    Report(Asked<ReportOptions>),
+    /// Compare the ledger with what the gateway said, as `report` does; exit 1 when it does not reconcile
+    Reconcile(Asked<ReconcileOptions>),
     /// Make and check gateway keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -43,6 +48,14 @@ struct ConfigFile {
     /// The configuration file
     #[arg(long, env = "TOLLGATE_CONFIG", default_value = "tollgate.yaml")]
     config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Asked<T: Args> {
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    options: T,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,6 +88,12 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(file) => serve(&file.config),
         Command::Check(file) => check(&file.config),
+        Command::Report(asked) => ask(&asked.file.config, async |config| {
+            Ok((commands::report(&asked.options, config).await?, true))
+        }),
+        Command::Reconcile(asked) => {
+            ask(&asked.file.config, async |config| commands::reconciliation(&asked.options, config).await)
+        }
         Command::Key(command) => key(&command),
     }
 }
@@ -106,6 +125,21 @@ async fn run(config: Config) -> ExitCode {
     tracing::info!("stopping");
     host.shutdown().await;
     ExitCode::SUCCESS
+}
+
+/// Prints what the ledger answers, and whether it is as it should be.
+fn ask(
+    path: &Path,
+    command: impl AsyncFnOnce(ReadConfig<'_>) -> Result<(String, bool), tollgate_accounting::Error>,
+) -> ExitCode {
+    let read = || Ok(Some(config::load_accounting(path)?));
+    match actix_web::rt::System::new().block_on(command(&read)) {
+        Ok((text, is_fine)) => {
+            print(&text);
+            if is_fine { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
+        }
+        Err(error) => fail(if error.is_config() { EXIT_CONFIG } else { EXIT_FAILED }, &error.to_string()),
+    }
 }
 
 /// SIGTERM or SIGINT.
@@ -191,7 +225,11 @@ fn entry(key: &Key, id: &KeyId) -> String {
 
 /// Prints the result of a command. A reader that went away is no reason to fail.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    print(&format!("{text}\n"));
+}
+
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Says why a command failed.

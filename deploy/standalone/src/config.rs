@@ -112,15 +112,33 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    let invalid = |mistakes| ConfigError::Invalid { path: path.to_owned(), mistakes };
-    let outline: Outline = parse_yaml(path, text)?;
-    outline.check().map_err(invalid)?;
-    let config = serde_saphyr::with_deserializer_from_str(text, |yaml| {
-        Sections { outline: &outline }.deserialize(yaml)
-    })
-    .map_err(|error| malformed(path, &error))?;
-    mistakes_in(&config).into_result().map_err(invalid)?;
+    let config = read_sections(path, text)?;
+    mistakes_in(&config).into_result().map_err(|mistakes| invalid(path, mistakes))?;
     Ok(config)
+}
+
+/// Reads the settings of accounting alone, for commands that ask the ledger: secrets that the gateway would need
+/// may be missing.
+///
+/// # Errors
+/// As [`load`], without what is wrong with the other sections' values.
+pub fn load_accounting(path: &Path) -> Result<tollgate_accounting::Config, ConfigError> {
+    let config = read_sections(path, &read_text(path)?)?.accounting;
+    let mut mistakes = Mistakes::default();
+    mistakes.add_section("accounting", without_events(config.mistakes()));
+    mistakes.into_result().map_err(|mistakes| invalid(path, mistakes))?;
+    Ok(config)
+}
+
+fn read_sections(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let outline: Outline = parse_yaml(path, text)?;
+    outline.check().map_err(|mistakes| invalid(path, mistakes))?;
+    serde_saphyr::with_deserializer_from_str(text, |yaml| Sections { outline: &outline }.deserialize(yaml))
+        .map_err(|error| malformed(path, &error))
+}
+
+fn invalid(path: &Path, mistakes: Mistakes) -> ConfigError {
+    ConfigError::Invalid { path: path.to_owned(), mistakes }
 }
 
 /// What the services find wrong with their sections, with its place in this file.

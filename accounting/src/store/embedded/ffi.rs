@@ -14,8 +14,6 @@ use libloading::Library;
 
 type Handle = *mut c_void;
 type Text = *const c_char;
-
-/// The loaded library.
 pub(super) struct Api {
     connect: unsafe extern "C" fn(c_int, *mut *mut c_char) -> *mut Handle,
     close: unsafe extern "C" fn(*mut Handle),
@@ -81,8 +79,6 @@ impl Api {
             Ok(Arc::new(api))
         }
     }
-
-    /// The engine's version.
     pub(super) fn version(&self) -> String {
         // SAFETY: returns a static C string.
         unsafe { text((self.version)()) }.unwrap_or_default()

@@ -27,7 +27,7 @@ pub const CLOSE_WAIT: Duration = Duration::from_secs(10);
 pub struct EmbeddedOptions {
     /// Folder of the ledger; made when it does not exist.
     pub path: PathBuf,
-    /// The engine's library.
+    /// Path of `libchdb.so`.
     pub library: PathBuf,
     /// Database that statements without a database name mean; made when it does not exist.
     pub database: String,
@@ -47,7 +47,7 @@ pub struct EmbeddedEngine {
 
 /// Connections that begin with the same statements.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     // Dropped before the core: connections close before the folder is unlocked.
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
@@ -60,7 +60,6 @@ struct Core {
     api: Arc<Api>,
     arguments: Vec<String>,
     path: PathBuf,
-    connections: usize,
     _lock: File,
     // Dropped last: whoever waits in `close` sees everything else gone.
     closed: watch::Sender<()>,
@@ -88,23 +87,10 @@ impl EmbeddedEngine {
         ];
         let connections = options.connections.max(1);
         let (closed, _) = watch::channel(());
-        let core = Core { api, arguments, path: options.path.clone(), connections, _lock: lock, closed };
-        Self::on(Arc::new(core), &options.database)
-    }
-
-    /// The same engine with another database, which is made when it does not exist.
-    ///
-    /// # Errors
-    /// When the engine gives no more connections.
-    pub fn in_database(&self, database: &str) -> Result<Self, StoreError> {
-        Self::on(Arc::clone(&self.pool.core), database)
-    }
-
-    fn on(core: Arc<Core>, database: &str) -> Result<Self, StoreError> {
-        let name = database.replace('`', "");
+        let core = Core { api, arguments, path: options.path.clone(), _lock: lock, closed };
+        let name = options.database.replace('`', "");
         let first = [format!("CREATE DATABASE IF NOT EXISTS `{name}`"), format!("USE `{name}`")];
-        let connections = core.connections;
-        Ok(Self { pool: Pool::open(core, connections, &first)?, database: name.into() })
+        Ok(Self { pool: Pool::open(Arc::new(core), connections, &first)?, database: name.into() })
     }
 
     /// Gives this handle back and waits until the last one is gone and the engine is closed, at most
@@ -119,14 +105,14 @@ impl EmbeddedEngine {
         }
     }
 
-    /// The database that is selected.
+    /// The database that statements without a database name mean.
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database
     }
 
     /// Another pool on the same engine, with these statements run on each of its connections first.
-    pub(super) fn pool(&self, connections: usize, first: &[String]) -> Result<Arc<Pool>, StoreError> {
+    pub(crate) fn pool(&self, connections: usize, first: &[String]) -> Result<Arc<Pool>, StoreError> {
         Pool::open(Arc::clone(&self.pool.core), connections, first)
     }
 }
@@ -148,7 +134,7 @@ impl Pool {
     }
 
     /// Runs `work` with a connection on a blocking thread, when one is free.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&mut dyn Statements) -> Result<T, String> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -174,8 +160,8 @@ impl Pool {
     }
 }
 
-/// What a connection can do.
-pub(super) trait Statements {
+/// The statements of a connection.
+pub(crate) trait Statements {
     /// Runs a statement with values for its `{name:Type}` and gives its result in `format`.
     fn query(&mut self, sql: &str, format: &str, parameters: &[(String, String)]) -> Result<Vec<u8>, String>;
     /// Runs `INSERT INTO table (columns)` with rows in `format`.

@@ -1,13 +1,21 @@
-//! From an HTTP request of ClickHouse's protocol to a statement. Pure.
+//! From an HTTP request of ClickHouse's protocol to a statement.
 //!
 //! Understood: `query` in the URL with the body as data or as the rest of the statement; the statement in
 //! the body; parameters as `param_name` in the URL or as parts of a multipart body; `database`;
 //! `default_format`; settings as further URL parameters; LZ4 bodies with `decompress=1`.
 
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures_util::stream;
+use multer::Multipart;
+
 use super::lz4;
 
 /// Largest body, bytes, packed or plain.
 pub(super) const MAX_BODY: usize = 256 << 20;
+/// Most parts of a form: a statement and its parameters.
+const MAX_PARTS: usize = 1000;
 
 /// What is to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +34,7 @@ pub(super) struct Statement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `INSERT INTO table (columns)` with rows in `format`.
-    Insert { sql: String, format: String, data: Vec<u8> },
+    Insert { sql: String, format: String, data: Bytes },
     /// Anything else; `format` is that of the answer unless the statement names one.
     Query { sql: String, format: String },
 }
@@ -50,21 +58,17 @@ const NOT_SETTINGS: [&str; 13] = [
 ];
 
 /// Reads a request.
-pub(super) fn read(
+pub(super) async fn read(
     url: Vec<(String, String)>,
     content_type: &str,
-    body: Vec<u8>,
+    body: Bytes,
 ) -> Result<Statement, String> {
     let flag = |name: &str| url.iter().any(|(key, value)| key == name && value == "1");
-    let body = if flag("decompress") { lz4::unpack(&body, MAX_BODY)? } else { body };
+    let mut body = if flag("decompress") { lz4::unpack(&body, MAX_BODY)?.into() } else { body };
     let mut fields = url;
-    let body = match content_type.split_once("boundary=") {
-        Some((_, boundary)) if content_type.starts_with("multipart/form-data") => {
-            fields.extend(multipart(&body, boundary.trim_matches('"'))?);
-            Vec::new()
-        }
-        _ => body,
-    };
+    if let Ok(boundary) = multer::parse_boundary(content_type) {
+        fields.extend(form(std::mem::take(&mut body), boundary).await?);
+    }
     let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     let format = field("default_format").unwrap_or_else(|| "TabSeparated".to_owned());
     Ok(Statement {
@@ -73,6 +77,22 @@ pub(super) fn read(
         parameters: parameters(&fields),
         kind: kind(field("query"), body, format)?,
     })
+}
+
+/// The text parts of a `multipart/form-data` body.
+async fn form(body: Bytes, boundary: String) -> Result<Vec<(String, String)>, String> {
+    let mut parts = Multipart::new(stream::iter([Ok::<_, Infallible>(body)]), boundary);
+    let mut fields = Vec::new();
+    while let Some(part) = parts.next_field().await.map_err(|error| error.to_string())? {
+        if fields.len() == MAX_PARTS {
+            return Err(format!("the form has more than {MAX_PARTS} parts"));
+        }
+        let name = part.name().ok_or("a part of the form has no name")?.to_owned();
+        let value = part.bytes().await.map_err(|error| error.to_string())?;
+        let value = String::from_utf8(value.into()).map_err(|_| "the form is not UTF-8".to_owned())?;
+        fields.push((name, value));
+    }
+    Ok(fields)
 }
 
 fn settings(fields: &[(String, String)]) -> Result<Vec<(String, String)>, String> {
@@ -92,9 +112,9 @@ fn parameters(fields: &[(String, String)]) -> Vec<(String, String)> {
     named.map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
 
-fn kind(query: Option<String>, body: Vec<u8>, format: String) -> Result<Kind, String> {
+fn kind(query: Option<String>, body: Bytes, format: String) -> Result<Kind, String> {
     let Some(mut sql) = query else {
-        let sql = String::from_utf8(body).map_err(|_| "the statement is not UTF-8".to_owned())?;
+        let sql = String::from_utf8(body.into()).map_err(|_| "the statement is not UTF-8".to_owned())?;
         return Ok(Kind::Query { sql, format });
     };
     if let Some((head, data_format)) = insert_head(&sql) {
@@ -121,22 +141,6 @@ fn insert_head(sql: &str) -> Option<(String, String)> {
     (keyword.eq_ignore_ascii_case("format") && word).then(|| (head.trim_end().to_owned(), format.to_owned()))
 }
 
-/// The text parts of a `multipart/form-data` body.
-fn multipart(body: &[u8], boundary: &str) -> Result<Vec<(String, String)>, String> {
-    let text = std::str::from_utf8(body).map_err(|_| "the form is not UTF-8".to_owned())?;
-    let mut parts = Vec::new();
-    for part in text.split(&format!("--{boundary}")).skip(1) {
-        if part.starts_with("--") {
-            break;
-        }
-        let (head, value) = part.split_once("\r\n\r\n").ok_or("a part of the form has no end of headers")?;
-        let name = head.split_once("name=\"").and_then(|(_, rest)| rest.split_once('"'));
-        let (name, _) = name.ok_or("a part of the form has no name")?;
-        parts.push((name.to_owned(), value.strip_suffix("\r\n").unwrap_or(value).to_owned()));
-    }
-    Ok(parts)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,13 +150,23 @@ mod tests {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
+    /// Reads what is there as a whole: nothing is waited for.
+    fn read(
+        url: Vec<(String, String)>,
+        content_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Statement, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(super::read(url, content_type, body.into()))
+    }
+
     fn query(sql: &str, format: &str) -> Kind {
         Kind::Query { sql: sql.to_owned(), format: format.to_owned() }
     }
 
     #[test]
     fn a_statement_may_be_in_the_body_in_the_url_or_in_both() {
-        let kind = |pairs: &[(&str, &str)], body: &str| read(url(pairs), "", body.into()).unwrap().kind;
+        let kind = |pairs: &[(&str, &str)], body: &str| read(url(pairs), "", body.to_owned()).unwrap().kind;
         assert_eq!(kind(&[("default_format", "RowBinary")], "SELECT 1"), query("SELECT 1", "RowBinary"));
         assert_eq!(kind(&[("query", "SELECT 1")], ""), query("SELECT 1", "TabSeparated"));
         assert_eq!(kind(&[("query", "SELECT")], "1"), query("SELECT\n1", "TabSeparated"));
@@ -165,7 +179,7 @@ mod tests {
         let expected = Kind::Insert {
             sql: "INSERT INTO t(`a`,`b`)".to_owned(),
             format: "RowBinaryWithNamesAndTypes".to_owned(),
-            data: vec![0xff, 0],
+            data: vec![0xff, 0].into(),
         };
         assert_eq!(statement.kind, expected);
     }
@@ -193,9 +207,18 @@ mod tests {
     fn parameters_may_come_as_a_form() {
         let body = "--B\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\nSELECT {x:String}\r\n\
             --B\r\nContent-Disposition: form-data; name=\"param_x\"\r\n\r\na\r\nb\r\n--B--\r\n";
-        let statement = read(vec![], "multipart/form-data; boundary=B", body.into()).unwrap();
+        let statement = read(vec![], "multipart/form-data; boundary=B", body).unwrap();
         assert_eq!(statement.kind, query("SELECT {x:String}", "TabSeparated"));
         assert_eq!(statement.parameters, url(&[("x", "a\r\nb")]));
+    }
+
+    #[test]
+    fn a_form_that_is_cut_off_or_has_a_part_without_a_name_is_refused() {
+        let part = "--B\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\nSELECT 1";
+        let nameless = "--B\r\nContent-Disposition: form-data\r\n\r\nx\r\n--B--\r\n";
+        for body in [part, nameless] {
+            assert!(read(vec![], "multipart/form-data; boundary=B", body).is_err(), "{body}");
+        }
     }
 
     proptest! {

@@ -3,13 +3,14 @@
 //! Invariants: `cost` is the exact sum of the lines' costs; a line without a price costs 0 and marks the
 //! row `unpriced`; the quantities, the payer and the outcome are those of the event, untouched.
 
+mod columns;
+
 use tollgate_eventlog::Position;
 use tollgate_schemas::money::{MoneyError, Pico};
 use tollgate_schemas::tokens::TokenClass;
-use tollgate_schemas::usage::{Outcome, UsageEvent, UsageSource};
+use tollgate_schemas::usage::{BootClosed, Outcome, UsageEvent, UsageSource};
 
 use crate::price_book::{PriceBook, PriceKey};
-use crate::store::rowbinary::{Column, LedgerRow, RowWriter};
 
 /// A priced event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct UsageRow {
     pub currency: String,
     /// Whether a line with a quantity has no price.
     pub unpriced: bool,
-    /// Where the event stood in the log.
+    /// The event's place in the log.
     pub at: Position,
 }
 
@@ -33,13 +34,13 @@ pub struct UsageRow {
 pub struct PricedLine {
     /// What is counted.
     pub class: TokenClass,
-    /// How many.
+    /// Number of units.
     pub qty: u64,
     /// What was sold; empty without a price.
     pub sku: String,
     /// Which entry of the price book applied; empty without a price.
     pub price_id: String,
-    /// Price of one.
+    /// Price of one unit.
     pub unit_price: Pico,
     /// `qty` × `unit_price`, exactly.
     pub cost: Pico,
@@ -114,166 +115,15 @@ impl PricedLine {
     }
 }
 
-/// The sum, refused (not cut) when it does not fit `Decimal(38,12)`.
+/// The sum; an error if it does not fit `Decimal(38, 12)`.
 fn add(a: Pico, b: Pico) -> Result<Pico, MoneyError> {
     let sum = Pico(a.0.checked_add(b.0).ok_or(MoneyError::Overflow)?);
     sum.times(1)
 }
 
-impl LedgerRow for UsageRow {
-    const TABLE: &'static str = "usage_events";
-
-    const COLUMNS: &'static [Column] = &[
-        ("event_id", "UUID"),
-        ("request_id", "UUID"),
-        ("attempt", "UInt8"),
-        ("version", "UInt32"),
-        ("event_time", "DateTime64(3, 'UTC')"),
-        ("ended_at", "DateTime64(3, 'UTC')"),
-        ("tenant", "LowCardinality(String)"),
-        ("cost_center", "LowCardinality(String)"),
-        ("team", "LowCardinality(String)"),
-        ("app", "LowCardinality(String)"),
-        ("product", "LowCardinality(String)"),
-        ("subscription", "LowCardinality(String)"),
-        ("key_id", "LowCardinality(String)"),
-        ("subject", "String"),
-        ("tags", "Map(LowCardinality(String), String)"),
-        ("operation", "LowCardinality(String)"),
-        ("provider", "LowCardinality(String)"),
-        ("backend", "LowCardinality(String)"),
-        ("region", "LowCardinality(String)"),
-        ("model_requested", "LowCardinality(String)"),
-        ("model", "LowCardinality(String)"),
-        ("api_format", "LowCardinality(String)"),
-        ("stream", "UInt8"),
-        ("variant", "LowCardinality(String)"),
-        ("outcome", "LowCardinality(String)"),
-        ("usage_source", "LowCardinality(String)"),
-        ("http_status", "UInt16"),
-        ("error_code", "LowCardinality(String)"),
-        ("cached_from", "Nullable(UUID)"),
-        ("latency_ms", "UInt32"),
-        ("ttft_ms", "UInt32"),
-        ("gateway_us", "UInt32"),
-        ("line.class", "Array(LowCardinality(String))"),
-        ("line.qty", "Array(UInt64)"),
-        ("line.sku", "Array(LowCardinality(String))"),
-        ("line.price_id", "Array(LowCardinality(String))"),
-        ("line.unit_price", "Array(Decimal(38, 12))"),
-        ("line.cost", "Array(Decimal(38, 12))"),
-        ("input_tokens", "UInt64"),
-        ("output_tokens", "UInt64"),
-        ("cost", "Decimal(38, 12)"),
-        ("currency", "LowCardinality(String)"),
-        ("unpriced", "UInt8"),
-        ("gateway_id", "LowCardinality(String)"),
-        ("boot_id", "UUID"),
-        ("seq", "UInt64"),
-        ("log_partition", "UInt16"),
-        ("log_offset", "UInt64"),
-    ];
-
-    fn write(&self, out: &mut RowWriter) {
-        self.write_identity(out);
-        self.write_call(out);
-        self.write_outcome(out);
-        out.array(&self.lines, |out, line| out.text(line.class.as_str()));
-        out.array(&self.lines, |out, line| out.u64(line.qty));
-        out.array(&self.lines, |out, line| out.text(&line.sku));
-        out.array(&self.lines, |out, line| out.text(&line.price_id));
-        out.array(&self.lines, |out, line| out.money(line.unit_price));
-        out.array(&self.lines, |out, line| out.money(line.cost));
-        out.u64(self.event.input_tokens());
-        out.u64(self.event.output_tokens());
-        out.money(self.cost);
-        out.text(&self.currency);
-        out.u8(u8::from(self.unpriced));
-        out.text(&self.event.ledger.gateway_id);
-        out.uuid(self.event.ledger.boot_id.0);
-        out.u64(self.event.ledger.seq);
-        out.u16(self.at.partition);
-        out.u64(self.at.offset);
-    }
-}
-
-impl UsageRow {
-    fn write_identity(&self, out: &mut RowWriter) {
-        let (event, payer) = (&self.event, &self.event.payer);
-        out.uuid(event.event_id.0);
-        out.uuid(event.request_id.0);
-        out.u8(event.attempt);
-        out.u32(event.version);
-        out.time_ms(event.event_time_ms);
-        out.time_ms(event.ended_at_ms);
-        for text in [
-            &payer.tenant,
-            &payer.cost_center,
-            &payer.team,
-            &payer.app,
-            &payer.product,
-            &payer.subscription,
-            &payer.key_id,
-        ] {
-            out.text(text);
-        }
-        out.text(payer.subject.as_deref().unwrap_or_default());
-        out.map(payer.tags.iter().map(|(key, value)| (key.as_ref(), value.as_bytes())));
-    }
-
-    fn write_call(&self, out: &mut RowWriter) {
-        let call = &self.event.call;
-        out.text(&wire_name(&call.operation));
-        for text in [
-            &call.provider,
-            &call.backend,
-            &call.region,
-            &call.model_requested,
-            &call.model,
-            &call.api_format,
-        ] {
-            out.text(text);
-        }
-        out.u8(u8::from(call.stream));
-        out.text(call.variant.as_deref().unwrap_or_default());
-    }
-
-    fn write_outcome(&self, out: &mut RowWriter) {
-        let event = &self.event;
-        out.text(&wire_name(&event.outcome));
-        out.text(&wire_name(&event.usage_source));
-        out.u16(event.http_status);
-        out.text(event.error_code.as_deref().unwrap_or_default());
-        out.optional_uuid(event.cached_from.map(|id| id.0));
-        out.u32(event.timing.latency_ms);
-        out.u32(event.timing.ttft_ms);
-        out.u32(event.timing.gateway_us);
-    }
-}
-
-/// The name that an enum value has in events, so that ledger and events never disagree.
-fn wire_name(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => String::new(),
-    }
-}
-
 /// The end of a gateway boot: one row of `boots`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BootRow(pub tollgate_schemas::usage::BootClosed);
-
-impl LedgerRow for BootRow {
-    const TABLE: &'static str = "boots";
-    const COLUMNS: &'static [Column] =
-        &[("gateway_id", "LowCardinality(String)"), ("boot_id", "UUID"), ("last_seq", "UInt64")];
-
-    fn write(&self, out: &mut RowWriter) {
-        out.text(&self.0.gateway_id);
-        out.uuid(self.0.boot_id.0);
-        out.u64(self.0.last_seq);
-    }
-}
+pub struct BootRow(pub BootClosed);
 
 #[cfg(test)]
 mod tests {
@@ -281,7 +131,6 @@ mod tests {
     use crate::testing::{event, position};
     use proptest::prelude::*;
     use tollgate_schemas::tokens::UsageLine;
-    use tollgate_schemas::usage::Operation;
 
     fn book() -> PriceBook {
         PriceBook::parse(
@@ -348,19 +197,6 @@ entries: [{ provider: sim, model: sim-small, class: input, per_unit: \"100000000
         let book = PriceBook::parse(dear).unwrap();
         let all = event(1, &[(TokenClass::Input, u64::MAX), (TokenClass::Input, u64::MAX)]);
         assert_eq!(UsageRow::price(all, position(0), &book), Err(MoneyError::Overflow));
-    }
-
-    #[test]
-    fn enum_values_keep_their_names_from_the_events() {
-        assert_eq!(wire_name(&Outcome::CacheHit), "cache_hit");
-        assert_eq!(wire_name(&Operation::ExecuteTool), "execute_tool");
-        assert_eq!(wire_name(&UsageSource::None), "none");
-    }
-
-    #[test]
-    fn each_column_is_written_once() {
-        let names: std::collections::BTreeSet<_> = UsageRow::COLUMNS.iter().map(|(name, _)| name).collect();
-        assert_eq!(names.len(), UsageRow::COLUMNS.len());
     }
 
     proptest! {
