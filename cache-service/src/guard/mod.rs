@@ -51,15 +51,21 @@ impl fmt::Debug for Fingerprint {
 /// never compared).
 #[must_use]
 pub fn fingerprint(text: &str, embedder: &str) -> Fingerprint {
+    of_particulars(embedder, &particulars(text))
+}
+
+fn of_particulars(embedder: &str, particulars: &BTreeMap<String, u32>) -> Fingerprint {
     let mut hash = Sha256::new();
-    for part in [VERSION, embedder] {
-        hash.update(part);
-        hash.update([0]);
-    }
-    for (particular, count) in particulars(text) {
-        hash.update(particular);
-        hash.update([0]);
-        hash.update(count.to_le_bytes());
+    // Lengths come first: a text may hold any separator.
+    let mut part = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    part(VERSION);
+    part(embedder);
+    for (particular, count) in particulars {
+        part(particular);
+        part(&count.to_string());
     }
     let mut first = [0; 16];
     first.copy_from_slice(&hash.finalize()[..16]);

@@ -192,6 +192,14 @@ proptest! {
     }
 
     #[test]
+    fn different_particulars_never_have_one_fingerprint(
+        one in ("[a\0:]{0,3}", proptest::collection::btree_map("[a1\0]{0,3}", 0u32..12, 0..3)),
+        two in ("[a\0:]{0,3}", proptest::collection::btree_map("[a1\0]{0,3}", 0u32..12, 0..3)),
+    ) {
+        prop_assert_eq!(of_particulars(&one.0, &one.1) == of_particulars(&two.0, &two.1), one == two);
+    }
+
+    #[test]
     fn two_numbers_are_never_confused(one in 0u64..100_000, two in 0u64..100_000) {
         let ask = |n: u64| format!("how far is {n} miles");
         prop_assert_eq!(same(&ask(one), &ask(two)), one == two);
