@@ -167,7 +167,10 @@ fn a_large_body_is_passed_by_without_being_parsed() {
 #[test]
 fn keys_are_those_of_version_one() {
     let found = key(&request()).unwrap();
-    assert_eq!(&*found.partition.context_hash, "e5a28bca4586ac55d8880724982b6dc9a4635a97d9b1eae5abaea119c15b2ac8");
+    assert_eq!(
+        &*found.partition.context_hash,
+        "e5a28bca4586ac55d8880724982b6dc9a4635a97d9b1eae5abaea119c15b2ac8"
+    );
     assert_eq!(&*found.exact_key, "05ebf79a75d4ca055651a4c11590aa1fac5553de622d943e0194d55228e465d7");
 }
 
@@ -178,11 +181,13 @@ fn a_field_that_could_pass_for_content_parts_is_refused() {
 
 #[test]
 fn what_nests_too_deep_is_refused() {
-    let deep = |levels: usize| format!(
-        r#"{{"x":{}{},"messages":[{{"role":"user","content":"x"}}]}}"#,
-        "[".repeat(levels),
-        "]".repeat(levels)
-    );
+    let deep = |levels: usize| {
+        format!(
+            r#"{{"x":{}{},"messages":[{{"role":"user","content":"x"}}]}}"#,
+            "[".repeat(levels),
+            "]".repeat(levels)
+        )
+    };
     let read = |body: &str| cache_key_from_slice(body.as_bytes(), "t", "s", "m", &KeyLimits::default());
     assert!(read(&deep(100)).is_ok());
     assert_eq!(read(&deep(100_000)), Err(Uncacheable::NotAnObject));
