@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tollgate_eventlog::config::EventLogConfig;
 use tollgate_settings::load::{parse_checked, read_checked};
-use tollgate_settings::{ConfigError, Mistakes, SecretTemplate};
+use tollgate_settings::{ConfigError, Mistakes, SecretTemplate, plain_secrets};
 
 use crate::embed::EmbeddingBounds;
 use crate::index::Capacity;
@@ -22,9 +22,15 @@ pub struct Config {
     /// Threads that serve lookups; default 1.
     #[serde(default = "one")]
     pub workers: usize,
-    /// When present, callers of `/v1/…` must send it as `Authorization: Bearer …`.
+    /// When present, callers of `/v1/…` must send it as `Authorization: Bearer …`; gateways are given the same one
+    /// as `cache_service.token`. Health and metrics need none. Default: everybody who reaches the port may ask, and
+    /// may invalidate.
     #[serde(default)]
     pub token: Option<SecretTemplate>,
+    /// Whether secrets may stand in this file itself. Default no: they are references such as
+    /// `${secret:env:NAME}` or `${secret:file:/path}`.
+    #[serde(default)]
+    pub allow_plain_secrets: bool,
     /// The event log to read from.
     pub events: EventLogConfig,
     /// Consumer group; default `tollgate-cache`. Services that share an index share a group.
@@ -224,7 +230,7 @@ impl Config {
         parse_checked(path, yaml, |config: &Self| config.mistakes().into_result())
     }
 
-    /// What no type says: secrets that are missing, and settings that the event log refuses.
+    /// What no type says: secrets that are missing or in plain text, and settings that the event log refuses.
     #[must_use]
     pub fn mistakes(&self) -> Mistakes {
         let mut mistakes = Mistakes::default();
@@ -233,6 +239,9 @@ impl Config {
             if let Err(error) = secret.resolve() {
                 mistakes.add(path, error.to_string());
             }
+        }
+        if !self.allow_plain_secrets {
+            mistakes.append(plain_secrets(self));
         }
         mistakes
     }
@@ -342,6 +351,22 @@ index: { qdrant: { url: 'http://qdrant:6334', api_key: '${secret:file:/not/there
         assert!(lines[1].starts_with("events.kafka.properties.sasl.password: "), "{error}");
         assert!(lines[2].starts_with("token: environment variable TOLLGATE_NOT_SET_1"), "{error}");
         assert!(lines[3].starts_with("index.qdrant.api_key: secret file /not/there"), "{error}");
+    }
+
+    #[test]
+    fn secrets_in_plain_text_are_mistakes_unless_the_file_allows_them() {
+        let text = "token: hunter1
+events: { kafka: { brokers: ['k:9092'], properties: { sasl.password: hunter2, client.id: me } } }
+index: { qdrant: { url: 'http://qdrant:6334', api_key: hunter3 } }
+embedder: { openai: { url: 'http://e/v1', model: m, dimensions: 8, header: { name: a, value: 'Bearer hunter4' } } }
+";
+        let error = parse(text).unwrap_err();
+        for path in ["token", "events.kafka.properties.sasl.password", "index.qdrant.api_key", "header.value"]
+        {
+            assert!(error.contains(&format!("{path}: is written in plain text")), "{path}: {error}");
+        }
+        assert!(error.lines().count() == 5 && !error.contains("hunter"), "{error}");
+        parse(&format!("allow_plain_secrets: true\n{text}")).unwrap();
     }
 
     #[test]

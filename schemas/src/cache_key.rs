@@ -7,15 +7,20 @@
 //!   conversation shares entries only with conversations that went the same way up to its last question;
 //! * the hash is over canonical JSON: the order of keys and white space do not matter, nothing else is
 //!   forgiven;
-//! * what cannot be keyed safely is refused with a reason, never keyed approximately.
+//! * what cannot be keyed safely is refused with a reason, never keyed approximately;
+//! * a body is looked at only up to [`KeyLimits::max_body_bytes`], and never as a tree of values: what is held
+//!   besides the body is about as large as the body.
 
-use std::fmt;
+mod canonical;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use self::canonical::{Fields, canonical, is_null, text};
 use crate::cache::{CachePartition, LookupRequest};
 
 /// Top-level fields of a request that do not change the answer. `model` is in the partition as the alias.
@@ -28,6 +33,15 @@ pub struct KeyLimits {
     pub max_messages: usize,
     /// Longest last message that is compared by meaning, bytes; a longer one is found by exact match only.
     pub max_text_bytes: usize,
+}
+
+impl KeyLimits {
+    /// Largest body that is looked at, bytes: as many messages as are allowed, each as long as is compared by
+    /// meaning. 256 KiB by default.
+    #[must_use]
+    pub const fn max_body_bytes(&self) -> usize {
+        self.max_messages.saturating_mul(self.max_text_bytes)
+    }
 }
 
 impl Default for KeyLimits {
@@ -48,7 +62,7 @@ pub struct CacheKey {
 }
 
 impl CacheKey {
-    /// The question to the cache; none as `min_similarity` for exact matches only.
+    /// The question to the cache; `min_similarity` is `None` for exact matches only.
     #[must_use]
     pub fn into_lookup(self, min_similarity: Option<f32>) -> LookupRequest {
         let Self { partition, exact_key, text } = self;
@@ -59,6 +73,9 @@ impl CacheKey {
 /// Why a request goes past the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Uncacheable {
+    /// The body is larger than [`KeyLimits::max_body_bytes`].
+    #[error("the body is too large")]
+    TooLarge,
     /// Not a JSON object, or one with a key twice (two readers could see two requests).
     #[error("the body is not a JSON object with unique keys")]
     NotAnObject,
@@ -90,6 +107,7 @@ impl Uncacheable {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
+            Self::TooLarge => "too_large",
             Self::NotAnObject => "not_an_object",
             Self::NoMessages => "no_messages",
             Self::TooManyMessages => "too_many_messages",
@@ -102,7 +120,12 @@ impl Uncacheable {
     }
 }
 
-/// The key of the request in `body`; refuses objects that name a key twice.
+/// Name under which a question's parts without their text are in its context. No message has such a field: one that
+/// comes with it is refused, or two requests could have one key.
+const PARTS: &str = "content parts";
+
+/// The key of the request in `body`, asked for by `scope` of `tenant` through alias `model`; refuses objects that
+/// name a key twice.
 ///
 /// # Errors
 /// When the request cannot be cached.
@@ -113,32 +136,20 @@ pub fn cache_key_from_slice(
     model: &str,
     limits: &KeyLimits,
 ) -> Result<CacheKey, Uncacheable> {
-    let UniqueKeys(body) = serde_json::from_slice(body).map_err(|_| Uncacheable::NotAnObject)?;
-    cache_key(&body, tenant, scope, model, limits)
-}
-
-/// The key of the request `body`, asked for by `scope` of `tenant` through alias `model`.
-///
-/// # Errors
-/// When the request cannot be cached.
-pub fn cache_key(
-    body: &Value,
-    tenant: &str,
-    scope: &str,
-    model: &str,
-    limits: &KeyLimits,
-) -> Result<CacheKey, Uncacheable> {
-    let body = body.as_object().ok_or(Uncacheable::NotAnObject)?;
-    check_answer_kind(body)?;
-    let messages = body.get("messages").and_then(Value::as_array).ok_or(Uncacheable::NoMessages)?;
+    // Before anything is parsed: a large body must cost no more than its length says.
+    if body.len() > limits.max_body_bytes() {
+        return Err(Uncacheable::TooLarge);
+    }
+    let Fields(body) = serde_json::from_slice(body).map_err(|_| Uncacheable::NotAnObject)?;
+    check_answer_kind(&body)?;
+    let messages = body.get("messages").ok_or(Uncacheable::NoMessages)?;
+    let messages: Vec<&RawValue> = parse(messages).ok_or(Uncacheable::NoMessages)?;
     if messages.len() > limits.max_messages {
         return Err(Uncacheable::TooManyMessages);
     }
-    for message in messages {
-        check_message(message)?;
-    }
     let (last, history) = messages.split_last().ok_or(Uncacheable::NoMessages)?;
-    let question = Question::read(last)?;
+    history.iter().try_for_each(|message| check_message(&fields(message)?))?;
+    let question = Question::read(fields(last)?)?;
     let mut text = question.text;
     if text.len() > limits.max_text_bytes {
         text.clear();
@@ -147,208 +158,165 @@ pub fn cache_key(
         tenant: tenant.into(),
         scope: scope.into(),
         model: model.into(),
-        context_hash: context_hash(body, history, &question.rest),
+        context_hash: context_hash(&body, history, &question.rest)?,
     };
     Ok(CacheKey { partition, exact_key: question.exact_key, text })
+}
+
+/// Fields of an object, not yet parsed.
+type Object<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+/// `None` unless the text has the form that is asked for.
+fn parse<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// The fields of a message.
+fn fields(message: &RawValue) -> Result<Object<'_>, Uncacheable> {
+    if !message.get().starts_with('{') {
+        return Err(Uncacheable::NoMessages);
+    }
+    parse(message).map(|Fields(fields)| fields).ok_or(Uncacheable::NotAnObject)
 }
 
 /// The last message, taken apart.
 struct Question {
     text: String,
     exact_key: Arc<str>,
-    /// Everything of the message but its content.
-    rest: Map<String, Value>,
+    /// Canonical JSON of everything of the message but its content.
+    rest: BTreeMap<String, Vec<u8>>,
 }
 
 impl Question {
-    fn read(message: &Value) -> Result<Self, Uncacheable> {
-        let message = message.as_object().ok_or(Uncacheable::NoMessages)?;
-        if message.get("role").and_then(Value::as_str) != Some("user") {
+    fn read(message: Object<'_>) -> Result<Self, Uncacheable> {
+        check_message(&message)?;
+        if message.contains_key(PARTS) {
+            return Err(Uncacheable::NotText);
+        }
+        if message.get("role").and_then(|role| text(role)).as_deref() != Some("user") {
             return Err(Uncacheable::NoQuestion);
         }
-        let content = message.get("content").unwrap_or(&Value::Null);
-        let text = content_text(content);
+        let content = *message.get("content").ok_or(Uncacheable::Empty)?;
+        let parts: Option<Vec<Fields<'_>>> = parse(content);
+        let text = content_text(content, parts.as_deref());
         if text.trim().is_empty() {
             return Err(Uncacheable::Empty);
         }
+        let mut rest = BTreeMap::new();
+        for (name, value) in message.iter().filter(|(name, _)| *name != "content") {
+            rest.insert(name.clone().into_owned(), written(value)?);
+        }
+        if let Some(parts) = parts {
+            rest.insert(PARTS.to_owned(), without_text(&parts)?);
+        }
         let mut hash = Sha256::new_with_prefix(b"tollgate cache question v1\n");
-        write_canonical(content, &mut hash);
-        let rest = message
-            .iter()
-            .filter(|(name, _)| *name != "content")
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .chain(part_fields(content))
-            .collect();
+        hash.update(written(content)?);
         Ok(Self { text, exact_key: hex::encode(hash.finalize()).into(), rest })
     }
 }
 
 /// The text of a message's content, parts joined by a line break; [`check_message`] came before.
-fn content_text(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => {
-            let texts: Vec<&str> = parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
+fn content_text(content: &RawValue, parts: Option<&[Fields<'_>]>) -> String {
+    match parts {
+        Some(parts) => {
+            let texts: Vec<_> = parts.iter().filter_map(|Fields(part)| text(part.get("text")?)).collect();
             texts.join("\n")
         }
-        _ => String::new(),
+        None => text(content).unwrap_or_default(),
     }
 }
 
-/// What content parts say beyond their text, under a name that no message field has.
-fn part_fields(content: &Value) -> Option<(String, Value)> {
-    let parts = content.as_array()?;
-    let rest = parts.iter().map(|part| {
-        let mut part = part.clone();
-        if let Some(part) = part.as_object_mut() {
-            part.remove("text");
+/// What content parts say beyond their text, as canonical JSON.
+fn without_text(parts: &[Fields<'_>]) -> Result<Vec<u8>, Uncacheable> {
+    let mut out = vec![b'['];
+    for (index, Fields(part)) in parts.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
         }
-        part
-    });
-    Some(("content parts".to_owned(), rest.collect()))
+        let mut rest = BTreeMap::new();
+        for (name, value) in part.iter().filter(|(name, _)| *name != "text") {
+            rest.insert(&**name, written(value)?);
+        }
+        out.extend(object(rest.iter().map(|(name, value)| (*name, &value[..]))));
+    }
+    out.push(b']');
+    Ok(out)
 }
 
-fn check_answer_kind(body: &Map<String, Value>) -> Result<(), Uncacheable> {
-    let one = |n: &Value| n.is_null() || n.as_u64() == Some(1);
-    if !body.get("n").is_none_or(one) {
+fn check_answer_kind(body: &Object<'_>) -> Result<(), Uncacheable> {
+    if body.get("n").is_some_and(|n| !is_null(n) && parse::<u64>(n) != Some(1)) {
         return Err(Uncacheable::SeveralAnswers);
     }
+    let text_alone = |kinds: &RawValue| {
+        let kinds: Option<Vec<&RawValue>> = parse(kinds);
+        kinds.is_some_and(|kinds| kinds.iter().all(|kind| text(kind).as_deref() == Some("text")))
+    };
     match body.get("modalities") {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::Array(kinds)) if kinds.iter().all(|kind| kind == "text") => Ok(()),
-        Some(_) => Err(Uncacheable::NotText),
+        Some(kinds) if !is_null(kinds) && !text_alone(kinds) => Err(Uncacheable::NotText),
+        _ => Ok(()),
     }
 }
 
-fn check_message(message: &Value) -> Result<(), Uncacheable> {
-    let message = message.as_object().ok_or(Uncacheable::NoMessages)?;
-    let role = message.get("role").and_then(Value::as_str).ok_or(Uncacheable::NoMessages)?;
-    let present = |name: &str| message.get(name).is_some_and(|value| !value.is_null());
-    if matches!(role, "tool" | "function") || present("tool_calls") || present("function_call") {
+fn check_message(message: &Object<'_>) -> Result<(), Uncacheable> {
+    let role = message.get("role").and_then(|role| text(role)).ok_or(Uncacheable::NoMessages)?;
+    let present = |name: &str| message.get(name).is_some_and(|value| !is_null(value));
+    if matches!(&*role, "tool" | "function") || present("tool_calls") || present("function_call") {
         return Err(Uncacheable::ToolUse);
     }
     if present("audio") {
         return Err(Uncacheable::NotText);
     }
     match message.get("content") {
-        None | Some(Value::Null | Value::String(_)) => Ok(()),
-        Some(Value::Array(parts)) if parts.iter().all(is_text_part) => Ok(()),
-        Some(_) => Err(Uncacheable::NotText),
+        Some(content) if !is_null(content) && text(content).is_none() && !is_text_parts(content) => {
+            Err(Uncacheable::NotText)
+        }
+        _ => Ok(()),
     }
 }
 
-fn is_text_part(part: &Value) -> bool {
-    part.get("type").is_some_and(|kind| kind == "text") && part.get("text").is_some_and(Value::is_string)
+fn is_text_parts(content: &RawValue) -> bool {
+    let is_text = |Fields(part): &Fields<'_>| {
+        part.get("type").and_then(|kind| text(kind)).as_deref() == Some("text")
+            && part.get("text").is_some_and(|value| text(value).is_some())
+    };
+    parse::<Vec<Fields<'_>>>(content).is_some_and(|parts| parts.iter().all(is_text))
 }
 
-fn context_hash(body: &Map<String, Value>, history: &[Value], question: &Map<String, Value>) -> Arc<str> {
+fn context_hash(
+    body: &Object<'_>,
+    history: &[&RawValue],
+    question: &BTreeMap<String, Vec<u8>>,
+) -> Result<Arc<str>, Uncacheable> {
     let mut hash = Sha256::new_with_prefix(b"tollgate cache context v1\n");
-    let counts = |name: &&String| !WITHOUT_EFFECT.contains(&name.as_str()) && *name != "messages";
-    write_object(body, counts, &mut hash);
+    let mut parameters = BTreeMap::new();
+    for (name, value) in body.iter().filter(|(name, _)| *name != "messages") {
+        // What has no effect must be readable all the same: nobody may see another request in this body.
+        let value = written(value)?;
+        if !WITHOUT_EFFECT.contains(&&**name) {
+            parameters.insert(&**name, value);
+        }
+    }
+    hash.update(object(parameters.iter().map(|(name, value)| (*name, &value[..]))));
     for message in history {
-        write_canonical(message, &mut hash);
+        hash.update(written(message)?);
         hash.update(b"\n");
     }
-    write_object(question, |_| true, &mut hash);
-    hex::encode(hash.finalize()).into()
+    hash.update(object(question.iter().map(|(name, value)| (&**name, &value[..]))));
+    Ok(hex::encode(hash.finalize()).into())
 }
 
-/// Canonical JSON: keys sorted, no white space. Numbers stay as they are written: `1` and `1.0` differ.
-fn write_canonical(value: &Value, out: &mut Sha256) {
-    match value {
-        Value::Object(object) => write_object(object, |_| true, out),
-        Value::Array(items) => {
-            out.update(b"[");
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.update(b",");
-                }
-                write_canonical(item, out);
-            }
-            out.update(b"]");
-        }
-        scalar => out.update(scalar.to_string()),
-    }
+fn written(value: &RawValue) -> Result<Vec<u8>, Uncacheable> {
+    canonical(value).map_err(|_| Uncacheable::NotAnObject)
 }
 
-fn write_object(object: &Map<String, Value>, keep: impl Fn(&&String) -> bool, out: &mut Sha256) {
-    let mut names: Vec<&String> = object.keys().filter(keep).collect();
-    names.sort_unstable();
-    out.update(b"{");
-    for (index, name) in names.into_iter().enumerate() {
-        if index > 0 {
-            out.update(b",");
-        }
-        out.update(Value::from(name.as_str()).to_string());
-        out.update(b":");
-        write_canonical(&object[name], out);
+/// An object in canonical JSON; its fields come sorted.
+fn object<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    for (name, value) in fields {
+        canonical::push_field(&mut out, name, value);
     }
-    out.update(b"}");
-}
-
-/// JSON whose objects name each key once.
-struct UniqueKeys(Value);
-
-impl<'de> Deserialize<'de> for UniqueKeys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UniqueVisitor).map(Self)
-    }
-}
-
-struct UniqueVisitor;
-
-impl<'de> Visitor<'de> for UniqueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON with unique keys")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut out = Vec::new();
-        while let Some(UniqueKeys(item)) = items.next_element()? {
-            out.push(item);
-        }
-        Ok(Value::Array(out))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut out = Map::new();
-        while let Some((name, UniqueKeys(value))) = entries.next_entry::<String, _>()? {
-            if out.insert(name, value).is_some() {
-                return Err(A::Error::custom("a key is there twice"));
-            }
-        }
-        Ok(Value::Object(out))
-    }
+    out.push(b'}');
+    out
 }
 
 #[cfg(test)]

@@ -5,8 +5,13 @@ use serde_json::{Value, json};
 
 use super::*;
 
+#[path = "cache_key/reference.rs"]
+mod reference;
+
+use reference::key_of_tree;
+
 fn key(body: &Value) -> Result<CacheKey, Uncacheable> {
-    cache_key(body, "acme", "team:checkout", "gpt", &KeyLimits::default())
+    cache_key_from_slice(body.to_string().as_bytes(), "acme", "team:checkout", "gpt", &KeyLimits::default())
 }
 
 fn request() -> Value {
@@ -80,7 +85,8 @@ fn anything_that_changes_the_answer_changes_the_partition_and_nothing_else_does(
 #[test]
 fn tenant_scope_and_alias_are_walls_of_their_own() {
     let at = |tenant, scope, model| {
-        cache_key(&request(), tenant, scope, model, &KeyLimits::default()).unwrap().partition
+        let body = request().to_string();
+        cache_key_from_slice(body.as_bytes(), tenant, scope, model, &KeyLimits::default()).unwrap().partition
     };
     let base = at("acme", "tenant", "gpt");
     for other in [at("umbrella", "tenant", "gpt"), at("acme", "key:1", "gpt"), at("acme", "tenant", "o5")] {
@@ -144,10 +150,56 @@ fn what_cannot_be_keyed_safely_is_refused_with_a_reason() {
 }
 
 #[test]
+fn a_large_body_is_passed_by_without_being_parsed() {
+    let limits = KeyLimits::default();
+    let read = |body: &str| cache_key_from_slice(body.as_bytes(), "t", "s", "m", &limits);
+    // Parsed it would be no JSON at all: it has no end.
+    let body = "[0".to_owned() + &",0".repeat(8 << 20);
+    assert_eq!(body.len(), (16 << 20) + 2);
+    assert_eq!(read(&body), Err(Uncacheable::TooLarge));
+    let mut body = request().to_string();
+    body.push_str(&" ".repeat(limits.max_body_bytes() - body.len()));
+    assert!(read(&body).is_ok());
+    body.push(' ');
+    assert_eq!(read(&body), Err(Uncacheable::TooLarge));
+}
+
+#[test]
+fn keys_are_those_of_version_one() {
+    let found = key(&request()).unwrap();
+    assert_eq!(
+        &*found.partition.context_hash,
+        "e5a28bca4586ac55d8880724982b6dc9a4635a97d9b1eae5abaea119c15b2ac8"
+    );
+    assert_eq!(&*found.exact_key, "05ebf79a75d4ca055651a4c11590aa1fac5553de622d943e0194d55228e465d7");
+}
+
+#[test]
+fn a_field_that_could_pass_for_content_parts_is_refused() {
+    assert_eq!(key(&with("/messages/3/content parts", json!([{}]))), Err(Uncacheable::NotText));
+}
+
+#[test]
+fn what_nests_too_deep_is_refused() {
+    let deep = |levels: usize| {
+        format!(
+            r#"{{"x":{}{},"messages":[{{"role":"user","content":"x"}}]}}"#,
+            "[".repeat(levels),
+            "]".repeat(levels)
+        )
+    };
+    let read = |body: &str| cache_key_from_slice(body.as_bytes(), "t", "s", "m", &KeyLimits::default());
+    assert!(read(&deep(100)).is_ok());
+    assert_eq!(read(&deep(100_000)), Err(Uncacheable::NotAnObject));
+}
+
+#[test]
 fn a_body_that_two_readers_could_read_differently_is_refused() {
     let read = |body: &str| cache_key_from_slice(body.as_bytes(), "t", "s", "m", &KeyLimits::default());
     let twice = r#"{"temperature":0,"messages":[{"role":"user","content":"x"}],"temperature":2}"#;
     assert_eq!(read(twice), Err(Uncacheable::NotAnObject));
+    let below = r#"{"metadata":{"a":1,"a":2},"messages":[{"role":"user","content":"x"}]}"#;
+    assert_eq!(read(below), Err(Uncacheable::NotAnObject));
     assert_eq!(read(r#"{"messages":[{"role":"user","content":"x"}]"#), Err(Uncacheable::NotAnObject));
     assert!(read(r#"{"temperature":0,"messages":[{"role":"user","content":"x"}]}"#).is_ok());
 }
@@ -188,7 +240,54 @@ fn shuffled(value: &Value) -> String {
     }
 }
 
+/// A message that may be cacheable.
+fn any_message() -> impl Strategy<Value = Value> {
+    let content = prop_oneof![
+        "[a-zé\"\\\\\n ]{0,12}".prop_map(Value::from),
+        Just(Value::Null),
+        proptest::collection::vec(("[a-z]{0,4}", any_json()), 0..3).prop_map(|parts| {
+            let part = |(text, mark): (String, Value)| json!({ "type": "text", "text": text, "mark": mark });
+            parts.into_iter().map(part).collect()
+        }),
+        any_json(),
+    ];
+    let role = prop_oneof![4 => Just("user"), 1 => Just("system"), 1 => Just("assistant"), 1 => Just("tool")];
+    (role, content, any_json(), "[a-z]{1,5}").prop_map(|(role, content, extra, name)| {
+        let mut message = json!({ "role": role, "content": content });
+        message.as_object_mut().unwrap().entry(name).or_insert(extra);
+        message
+    })
+}
+
 proptest! {
+    #[test]
+    fn keys_are_those_of_the_whole_tree(
+        messages in proptest::collection::vec(any_message(), 0..4),
+        fields in proptest::collection::btree_map("n|user|store|modalities|[a-c]{1,2}", any_json(), 0..4),
+    ) {
+        let mut body = json!({ "messages": messages });
+        body.as_object_mut().unwrap().extend(fields);
+        let (text, limits) = (shuffled(&body), KeyLimits::default());
+        let ours = cache_key_from_slice(text.as_bytes(), "acme", "team:checkout", "gpt", &limits);
+        let theirs = key_of_tree(text.as_bytes(), &limits);
+        prop_assert_eq!(ours.is_ok(), theirs.is_ok());
+        if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+            prop_assert_eq!(ours, theirs);
+        }
+    }
+
+    #[test]
+    fn different_places_never_share_a_partition(
+        one in ("[ab:/]{0,3}", "[ab:/]{0,3}", "[ab:/]{0,3}"),
+        two in ("[ab:/]{0,3}", "[ab:/]{0,3}", "[ab:/]{0,3}"),
+    ) {
+        let body = request().to_string();
+        let at = |(tenant, scope, model): &(String, String, String)| {
+            cache_key_from_slice(body.as_bytes(), tenant, scope, model, &KeyLimits::default()).unwrap().partition
+        };
+        prop_assert_eq!(at(&one) == at(&two), one == two);
+    }
+
     #[test]
     fn order_of_keys_and_white_space_do_not_matter(extra in any_json(), name in "[d-f]{1,3}") {
         let body = with(&name, extra);

@@ -9,233 +9,7 @@ use std::sync::LazyLock;
 /// One meaning a line: the words on it count as the same particular. Base forms only; see [`bases`].
 /// Of two opposites the everyday one may be missing: `disable` alone tells "enable" and "disable" apart, and
 /// lets "turn on" pass for "enable".
-const MEANINGS: &str = "
-not no never cannot without none nor neither nothing nobody nowhere non unable lack except nicht kein keine nie ohne pas jamais sans nunca sin nao não non mai senza
-disable deactivate
-deny forbid prohibit block reject refuse
-unblock
-increase raise grow rise
-decrease reduce lower shrink fall drop
-maximum max maximize maximise highest most largest biggest longest
-minimum min minimize minimise lowest least smallest shortest fewest
-more greater higher above exceed
-less fewer below under
-add insert include append
-remove delete exclude erase drop uninstall
-destroy
-close shut
-stop end finish quit terminate
-pause
-first initial
-last final latest
-second
-next
-previous prior
-before
-after
-sell
-receive
-lend
-borrow
-export
-upload
-download
-encrypt
-decrypt
-encode
-decode
-compress
-decompress extract unzip
-disconnect
-unsubscribe cancel
-unfollow
-hide
-pull
-read
-lose
-hate dislike
-fail failure
-false
-yes
-left
-wrong incorrect
-bad worse
-worst
-unsafe dangerous insecure
-hot warm
-cold cool
-slow
-early
-late
-old
-young
-expensive
-small little
-short
-low
-up upper
-down
-off
-out
-inside
-outside
-upgrade
-downgrade
-advantage pro benefit
-disadvantage con drawback
-illegal
-impossible
-male man boy father husband brother son he him his
-female woman girl mother wife sister daughter she her
-input
-output
-source
-target destination
-client
-server
-internal
-external
-public
-private
-manual
-automatic automatically
-synchronous sync
-asynchronous async
-horizontal
-vertical
-positive
-negative
-profit
-loss
-credit
-debit
-asset
-liability
-expense
-summarize summarise summary
-translate translation
-expand
-rewrite
-only
-all every each
-always
-often
-rarely seldom
-morning
-noon
-afternoon
-evening
-night midnight
-today
-tomorrow
-yesterday
-daily day
-weekly week
-monthly month
-quarterly quarter
-yearly annual annually year
-hour hourly
-minute
-monday
-tuesday
-wednesday
-thursday
-friday
-saturday
-sunday
-weekend
-january jan
-february feb
-march
-april apr
-june jun
-july jul
-august aug
-september sep sept
-october oct
-november nov
-december dec
-spring
-summer
-autumn
-winter
-north northern
-south southern
-east eastern
-west western
-kilometer kilometre km
-mile
-meter metre
-centimeter centimetre cm
-millimeter millimetre mm
-inch
-foot feet
-yard
-kilogram kg kilo
-gram
-pound lb
-ounce oz
-liter litre
-gallon
-celsius
-fahrenheit
-kelvin
-dollar usd
-euro eur
-yen jpy
-rupee inr
-sterling gbp
-yuan cny
-percent percentage
-byte
-kilobyte kb
-megabyte mb
-gigabyte gb
-terabyte tb
-dozen
-half
-double twice
-triple
-hundred
-thousand
-million
-billion
-trillion
-third
-fourth
-fifth
-once
-single
-red
-green
-blue
-yellow
-black
-white
-orange
-purple
-brown
-pink
-grey gray
-breakfast
-lunch
-dinner
-dog
-cat
-android
-ios iphone
-windows
-linux
-macos mac
-lock
-unlock
-win
-buy purchase
-revenue
-income
-best
-import
-";
+const MEANINGS: &str = include_str!("lexicon/meanings.txt");
 
 /// Number words and the digits they equal, in pairs.
 const NUMBERS: &str = "
@@ -245,25 +19,7 @@ sixty 60 seventy 70 eighty 80 ninety 90
 ";
 
 /// Names that are often written without their capital: countries, languages, programming languages.
-const NAMES: &str = "
-afghanistan argentina argentinian australia australian austria austrian bangladesh belgium belgian brazil
-brazilian bulgaria bulgarian canada canadian chile chilean china chinese colombia colombian croatia croatian
-cuba cuban czech denmark danish dutch egypt egyptian england english estonia estonian ethiopia europe european
-finland finnish france french germany german ghana greece greek hungary hungarian iceland icelandic india
-indian indonesia indonesian iran iranian iraq iraqi ireland irish israel israeli italy italian japan japanese
-kenya kenyan korea korean latvia latvian lithuania lithuanian malaysia malaysian mexico mexican morocco
-moroccan nepal netherlands nigeria nigerian norway norwegian pakistan pakistani peru peruvian philippines
-filipino poland polish portugal portuguese romania romanian russia russian scotland scottish serbia serbian
-singapore slovakia slovak slovenia slovenian spain spanish sweden swedish switzerland swiss syria taiwan
-taiwanese thailand thai turkey turkish ukraine ukrainian vietnam vietnamese wales welsh africa african america
-american asia asian hindi arabic hebrew latin mandarin cantonese bengali urdu
-london paris berlin madrid rome vienna lisbon athens dublin amsterdam brussels warsaw prague budapest moscow
-tokyo beijing shanghai delhi mumbai sydney toronto chicago boston seattle
-python java javascript typescript rust golang ruby php perl scala kotlin swift haskell erlang elixir clojure
-bash powershell sql html css json yaml xml csv pdf excel word docker kubernetes mysql postgres postgresql
-sqlite mongodb redis kafka react angular vue django flask rails spring aws azure gcp github gitlab google
-microsoft apple amazon facebook twitter openai anthropic gemini claude chatgpt
-";
+const NAMES: &str = include_str!("lexicon/names.txt");
 
 /// Words whose capital at the start of a sentence says nothing.
 const OPENERS: &str = "
@@ -288,6 +44,28 @@ please help thanks thank ok okay hi hello dear what how why when where who can c
 asap fyi faq
 ";
 
+/// Verbs in their base form: after `to` one of them makes no direction.
+const VERBS: &str = include_str!("lexicon/verbs.txt");
+
+/// Words that hold others together, by their place at the beginning of a phrase.
+const LEADING: &str = "
+a an the my your our his her its their this that these those some any each every all both another
+i you we he she it they one's
+";
+const FUNCTION: &str = "
+me him them us who whom whose what which when where why how whether if because while unless although though since
+until before after from to into onto toward towards than per by of over above under below beneath behind inside
+within against without instead with for in on at about like as and or but nor so then also just too very really
+please is are am was were be been being do does did can could will would shall should must may might has have had
+there here not no yes there's that's it's what's who's where's how's when's here's let's i'm i'd i've i'll you're
+you've we're we've they're don't doesn't didn't can't cannot couldn't won't wouldn't shouldn't mustn't hasn't
+haven't hadn't isn't aren't wasn't weren't much many long often far now exactly actually currently quickly easily
+";
+const AUXILIARIES: &str = "
+do does did can could will would shall should must may might has have had is are am was were don't doesn't didn't
+can't cannot couldn't won't wouldn't shouldn't mustn't hasn't haven't hadn't isn't aren't wasn't weren't
+";
+
 static CLOSED: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
     let mut words = HashMap::new();
     for name in NAMES.split_whitespace() {
@@ -309,6 +87,116 @@ static CLOSED: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
 static OPENING: LazyLock<HashSet<&'static str>> = LazyLock::new(|| OPENERS.split_whitespace().collect());
 static COMMON: LazyLock<HashSet<&'static str>> = LazyLock::new(|| EVERYDAY.split_whitespace().collect());
 
+static VERB: LazyLock<HashSet<&'static str>> = LazyLock::new(|| VERBS.split_whitespace().collect());
+static LEADS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| LEADING.split_whitespace().collect());
+static HOLDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| FUNCTION.split_whitespace().collect());
+static AUXILIARY: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| AUXILIARIES.split_whitespace().collect());
+
+/// Whether a word is the base form of a verb.
+pub(super) fn is_verb(lower: &str) -> bool {
+    VERB.contains(lower)
+}
+
+/// Whether a word stands before what it belongs to: an article, a possessive, a pronoun.
+pub(super) fn leads_phrase(lower: &str) -> bool {
+    LEADS.contains(lower)
+}
+
+/// Whether a word only holds others together.
+pub(super) fn is_function_word(lower: &str) -> bool {
+    LEADS.contains(lower) || HOLDS.contains(lower)
+}
+
+/// Whether a word helps a verb.
+pub(super) fn is_auxiliary(lower: &str) -> bool {
+    AUXILIARY.contains(lower)
+}
+
+/// Whether two words begin an order: "don't touch", "do not touch".
+pub(super) fn is_order(first: &str, second: &str) -> bool {
+    first == "don't" && !is_pronoun(second) || (first, second) == ("do", "not")
+}
+
+/// Whether a word stands for somebody or something that is not named.
+pub(super) fn is_pronoun(lower: &str) -> bool {
+    matches!(
+        lower,
+        "i" | "you"
+            | "we"
+            | "he"
+            | "she"
+            | "it"
+            | "they"
+            | "this"
+            | "that"
+            | "there"
+            | "one"
+            | "someone"
+            | "somebody"
+            | "anyone"
+            | "anybody"
+            | "people"
+            | "to"
+    )
+}
+
+/// Whether a word behind `how` makes it ask for a measure.
+pub(super) fn is_measure(lower: &str) -> bool {
+    matches!(
+        lower,
+        "many"
+            | "much"
+            | "long"
+            | "far"
+            | "old"
+            | "tall"
+            | "high"
+            | "big"
+            | "large"
+            | "often"
+            | "fast"
+            | "come"
+            | "deep"
+            | "wide"
+            | "heavy"
+            | "hot"
+            | "cold"
+            | "good"
+            | "bad"
+            | "likely"
+            | "strong"
+            | "hard"
+    )
+}
+
+/// Whether `which` with this noun asks who.
+pub(super) fn is_person(noun: &str) -> bool {
+    matches!(noun, "person" | "author" | "writer" | "inventor" | "artist" | "painter" | "scientist")
+}
+
+/// Whether a word asks.
+pub(super) fn is_question_word(lower: &str) -> bool {
+    matches!(
+        lower,
+        "when"
+            | "where"
+            | "why"
+            | "who"
+            | "whom"
+            | "whose"
+            | "how"
+            | "what"
+            | "which"
+            | "what's"
+            | "who's"
+            | "where's"
+            | "when's"
+            | "how's"
+            | "why's"
+    )
+}
+
 /// What a word of a closed class means, for any of its forms; `lower` is in lower case.
 pub(super) fn closed_class(lower: &str) -> Option<&'static str> {
     let word = lower.strip_suffix("'s").or_else(|| lower.strip_suffix("’s")).unwrap_or(lower);
@@ -318,6 +206,39 @@ pub(super) fn closed_class(lower: &str) -> Option<&'static str> {
 /// The negation in `don't`, `can't`, `won’t`.
 pub(super) fn contraction(lower: &str) -> Option<&'static str> {
     (lower.ends_with("n't") || lower.ends_with("n’t")).then_some("not")
+}
+
+/// A word that denies what the rest of it says: `unmount`, `nonlinear`, `disagree`, `harmless`.
+pub(super) fn denial(lower: &str) -> Option<String> {
+    const NO_DENIALS: [&str; 14] = [
+        "under",
+        "uni",
+        "until",
+        "unless",
+        "uncle",
+        "none",
+        "nons",
+        "regardless",
+        "nevertheless",
+        "nonetheless",
+        "wireless",
+        "bless",
+        "irrit",
+        "irrig",
+    ];
+    const DIS: [&str; 9] =
+        ["connect", "continu", "agree", "allow", "honest", "obey", "assembl", "appear", "satisf"];
+    if NO_DENIALS.iter().any(|word| lower.starts_with(word)) || lower.len() < 5 {
+        return None;
+    }
+    let denies = lower.starts_with("un")
+        || lower.starts_with("non")
+        || lower.starts_with("irr")
+        || lower.ends_with("less")
+        || lower.strip_prefix("dis").is_some_and(|rest| DIS.iter().any(|stem| rest.starts_with(stem)));
+    denies.then(|| {
+        ["ing", "ed", "s"].iter().find_map(|end| lower.strip_suffix(end)).unwrap_or(lower).to_owned()
+    })
 }
 
 /// Whether a capital at the start of a sentence says nothing for this word.
@@ -345,6 +266,9 @@ fn bases(word: &str) -> Vec<String> {
         ("er", "e"),
         ("er", ""),
         ("est", ""),
+        ("est", "e"),
+        ("ier", "y"),
+        ("iest", "y"),
         ("ly", ""),
     ] {
         let Some(stem) = word.strip_suffix(ending).filter(|stem| stem.len() >= 2) else { continue };

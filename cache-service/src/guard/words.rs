@@ -14,6 +14,8 @@ pub(super) enum Word<'a> {
     Quoted(&'a str),
     /// A sign that changes the meaning on its own: currency, percent, comparison, arithmetic, emoji.
     Symbol(char),
+    /// The end of a phrase.
+    Break,
 }
 
 /// The pieces of `text` in order.
@@ -34,6 +36,8 @@ pub(super) fn split(text: &str) -> Vec<Word<'_>> {
         } else {
             if is_symbol(c, before, after) {
                 words.push(Word::Symbol(c));
+            } else if ends_phrase(c) {
+                words.push(Word::Break);
             }
             starts_sentence |= matches!(c, '.' | '!' | '?' | ':' | '\n' | '•');
             (rest, before) = (after, c);
@@ -104,6 +108,30 @@ fn is_symbol(c: char, before: char, after: &str) -> bool {
     }
 }
 
+fn ends_phrase(c: char) -> bool {
+    matches!(
+        c,
+        '.' | ','
+            | ';'
+            | ':'
+            | '!'
+            | '?'
+            | '('
+            | ')'
+            | '\n'
+            | '•'
+            | '–'
+            | '—'
+            | '¿'
+            | '¡'
+            | '。'
+            | '？'
+            | '！'
+            | '，'
+            | '、'
+    )
+}
+
 fn is_punctuation(c: char) -> bool {
     matches!(c, '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205E}' | '¿' | '¡' | '·' | '»' | '«' | '\u{FE0F}' | '、' | '。' | '？' | '！' | '，')
 }
@@ -115,11 +143,12 @@ mod tests {
     fn check(text: &str, expected: &[&str]) {
         let words: Vec<String> = split(text)
             .iter()
-            .map(|word| match word {
-                Word::Plain { text, starts_sentence: true } => format!("^{text}"),
-                Word::Plain { text, .. } => (*text).to_owned(),
-                Word::Quoted(text) => format!("\"{text}\""),
-                Word::Symbol(c) => format!("[{c}]"),
+            .filter_map(|word| match word {
+                Word::Plain { text, starts_sentence: true } => Some(format!("^{text}")),
+                Word::Plain { text, .. } => Some((*text).to_owned()),
+                Word::Quoted(text) => Some(format!("\"{text}\"")),
+                Word::Symbol(c) => Some(format!("[{c}]")),
+                Word::Break => None,
             })
             .collect();
         assert_eq!(words, expected, "{text}");
@@ -131,6 +160,13 @@ mod tests {
         check("e.g. this", &["^e.g", "^this"]);
         check("", &[]);
         check(" ... ", &[]);
+    }
+
+    #[test]
+    fn phrases_end_at_punctuation() {
+        let ends = |text: &str| split(text).iter().filter(|word| matches!(word, Word::Break)).count();
+        assert_eq!(ends("In Python, how do I sort (a list)?"), 4);
+        assert_eq!(ends("1,000 well-known names at a@b.org"), 0);
     }
 
     #[test]

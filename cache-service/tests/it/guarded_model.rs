@@ -1,10 +1,9 @@
 //! The real model with the guard: paraphrases hit, look-alikes do not.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tollgate_cache_service::config::{EmbedderConfig, MiniLmConfig};
+use tollgate_cache_service::config::EmbedderConfig;
 use tollgate_cache_service::embed::Embedder;
 use tollgate_cache_service::embed::minilm::MiniLm;
 use tollgate_schemas::cache::{HitKind, LookupRequest};
@@ -14,30 +13,9 @@ use crate::support::*;
 /// The similarity that separates the pairs below, together with the guard.
 const MIN_SIMILARITY: f32 = 0.80;
 
-/// The installed model. Where it is missing the tests say so and end, unless they must not.
-fn installed() -> Option<MiniLmConfig> {
-    let home = std::env::var_os("TOLLGATE_HOME").map(PathBuf::from);
-    let home =
-        home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share/tollgate")))?;
-    let model = MiniLmConfig::installed_in(&home);
-    if model.model_dir.join("model.onnx").is_file() && model.onnxruntime.is_file() {
-        return Some(model);
-    }
-    assert!(
-        std::env::var_os("TOLLGATE_REQUIRE_ENGINES").is_none(),
-        "the embedding model is not installed below {}; run deploy/setup/minilm",
-        home.display()
-    );
-    println!(
-        "skipped: the embedding model is not installed below {}; run deploy/setup/minilm",
-        home.display()
-    );
-    None
-}
-
 #[tokio::test]
 async fn paraphrases_hit_and_look_alikes_miss() {
-    let Some(model) = installed() else { return };
+    let Some(model) = installed_model() else { return };
     let dir = TempDir::new().unwrap();
     let mut config = config(dir.path(), &embedded_index(dir.path()), "none", "");
     config.embedder = EmbedderConfig::Minilm(model);
@@ -85,7 +63,7 @@ async fn paraphrases_hit_and_look_alikes_miss() {
 
 #[test]
 fn the_model_gives_unit_vectors_and_refuses_what_it_cannot_see_whole() {
-    let Some(config) = installed() else { return };
+    let Some(config) = installed_model() else { return };
     let model = MiniLm::load(&config.model_dir, &config.onnxruntime, 1).unwrap();
     let cosine = |a: &str, b: &str| -> f32 {
         let (a, b) = (model.embed(a).unwrap(), model.embed(b).unwrap());

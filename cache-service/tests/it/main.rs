@@ -13,5 +13,6 @@ mod crash;
 mod guarded_model;
 mod isolation;
 mod qdrant_down;
+mod question_pairs;
 mod service;
 mod support;

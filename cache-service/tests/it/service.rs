@@ -129,8 +129,11 @@ async fn an_embedder_that_fails_is_a_miss_and_exact_answers_still_hit() {
 #[tokio::test]
 async fn bad_requests_and_wrong_tokens_are_refused() {
     let dir = TempDir::new().unwrap();
-    let more = "token: sesame\nlimits: { max_request_bytes: 1000 }";
-    let service = Service::start_with(&dir, &embedded_index(dir.path()), "none", more).await;
+    let secret = dir.path().join("token");
+    std::fs::write(&secret, "sesame").unwrap();
+    let more =
+        format!("token: '${{secret:file:{}}}'\nlimits: {{ max_request_bytes: 1000 }}", secret.display());
+    let service = Service::start_with(&dir, &embedded_index(dir.path()), "none", &more).await;
     let good = serde_json::to_value(question(partition("acme"), "q", None)).unwrap();
     let mut wide = good.clone();
     wide["min_similarity"] = json!(1.5);

@@ -1,7 +1,8 @@
 //! What the tests share: a service on free ports, its events, its clients, and an embeddings endpoint.
 
+use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tollgate_cache_service::config::MiniLmConfig;
 use tollgate_cache_service::{Config, Handle, start};
 use tollgate_eventlog::{EventLog, OutRecord, Topic};
 use tollgate_schemas::cache::{
@@ -25,6 +27,25 @@ use uuid::Uuid;
 
 /// Long enough for a busy machine; nothing waits that long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The installed model. Where it is missing the tests say so and end, unless they must not.
+pub(crate) fn installed_model() -> Option<MiniLmConfig> {
+    let home = std::env::var_os("TOLLGATE_HOME").map(PathBuf::from);
+    let home =
+        home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share/tollgate")))?;
+    let model = MiniLmConfig::installed_in(&home);
+    if model.model_dir.join("model.onnx").is_file() && model.onnxruntime.is_file() {
+        return Some(model);
+    }
+    let missing =
+        format!("the embedding model is not installed below {}: run deploy/setup/minilm", home.display());
+    let required = std::env::var_os("TOLLGATE_REQUIRE_ENGINES").is_some_and(|value| value == "1");
+    assert!(!required, "{missing}");
+    // Past the capture of test output: it must be seen when the test passes.
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "SKIPPED: {missing}").unwrap();
+    None
+}
 
 /// A running service with its event log.
 pub(crate) struct Service {

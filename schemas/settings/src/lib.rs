@@ -2,13 +2,15 @@
 //!
 //! [`load`] reads YAML into a service's own types and says precisely what is wrong with it, [`mistakes`]
 //! collects what a type cannot say, [`units`] are quantities as people write them, [`secret`] holds secrets
-//! by reference. Nothing here knows a service, and nothing here prints a secret.
+//! by reference, [`plain_secrets`] finds those that are not. Nothing here knows a service, and nothing here prints a secret.
 
 pub mod load;
 pub mod mistakes;
+mod plain_secrets;
 pub mod secret;
 pub mod units;
 
 pub use load::{ConfigError, EXIT_CONFIG};
 pub use mistakes::{Mistake, Mistakes};
+pub use plain_secrets::plain_secrets;
 pub use secret::{SecretError, SecretTemplate};

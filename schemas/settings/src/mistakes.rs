@@ -35,6 +35,11 @@ impl Mistakes {
         }
     }
 
+    /// Notes all of another list as they are.
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
     /// `Ok` when there is none.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Secrets by reference: `${secret:env:NAME}` and `${secret:file:/path}` inside a text.
 //!
-//! The configuration holds references only. They are resolved once, when the service starts; the result is
+//! The configuration holds references only: [`crate::plain_secrets`] finds what is not. They are resolved once, when the service starts; the result is
 //! a [`SecretString`], which does not print and is wiped when dropped. Text around references is never
 //! printed either: it may be a secret written in the clear.
 
@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Largest secret file, bytes.
 const MAX_SECRET_BYTES: u64 = 64 << 10;
@@ -20,8 +20,8 @@ const OPENING: &str = "${secret:";
 
 /// A text that may hold secret references. Its form is checked when it is read, its secrets are looked for
 /// by [`SecretTemplate::resolve`].
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct SecretTemplate(Vec<Part>);
 
 #[derive(Clone, PartialEq, Eq)]
@@ -67,8 +67,7 @@ impl SecretTemplate {
     }
 
     /// Whether the text holds a reference; a credential without one is written in the clear.
-    #[must_use]
-    pub fn has_reference(&self) -> bool {
+    fn has_reference(&self) -> bool {
         self.0.iter().any(|part| !matches!(part, Part::Text(_)))
     }
 
@@ -140,10 +139,15 @@ impl TryFrom<String> for SecretTemplate {
     }
 }
 
+/// Names under which a template is serialized. They are in no output; [`crate::plain_secrets`] looks at them.
+pub(crate) const PLAIN: &str = "plain secret";
+const REFERENCE: &str = "secret reference";
+
 /// The text as it stands in the file.
-impl From<SecretTemplate> for String {
-    fn from(template: SecretTemplate) -> Self {
-        template.0.iter().map(Part::source).collect()
+impl Serialize for SecretTemplate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text: String = self.0.iter().map(Part::source).collect();
+        serializer.serialize_newtype_struct(if self.has_reference() { REFERENCE } else { PLAIN }, &text)
     }
 }
 
