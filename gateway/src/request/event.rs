@@ -35,13 +35,7 @@ pub fn now_ms() -> i64 {
 
 /// The intent of an attempt: the event as it will stand in the ledger if the gateway dies now.
 #[must_use]
-pub fn intent(
-    subject: Subject<'_>,
-    target: &Target,
-    attempt: u8,
-    ledger: LedgerPosition,
-    prompt_estimate: u64,
-) -> UsageEvent {
+pub fn intent(subject: Subject<'_>, target: &Target, attempt: u8, prompt_estimate: u64) -> UsageEvent {
     let backend = &target.backend;
     let call = Call {
         operation: subject.format.operation(),
@@ -60,7 +54,7 @@ pub fn intent(
         lines: vec![UsageLine { class: subject.format.prompt_class(), qty: prompt_estimate }],
         usage_source: UsageSource::Estimated,
         outcome: Outcome::Recovered,
-        ..empty(subject.request_id, subject.payer, call, ledger)
+        ..empty(subject.request_id, subject.payer, call)
     }
 }
 
@@ -81,7 +75,7 @@ pub struct PassedSubject<'a> {
 
 /// The intent of a call that is passed through.
 #[must_use]
-pub fn passed(subject: PassedSubject<'_>, ledger: LedgerPosition) -> UsageEvent {
+pub fn passed(subject: PassedSubject<'_>) -> UsageEvent {
     let (request, backend) = (UsageLine { class: TokenClass::Request, qty: 1 }, &subject.api.backend);
     let call = Call {
         provider: Arc::clone(&backend.provider),
@@ -96,15 +90,15 @@ pub fn passed(subject: PassedSubject<'_>, ledger: LedgerPosition) -> UsageEvent 
         lines: vec![request],
         usage_source: UsageSource::Estimated,
         outcome: Outcome::Recovered,
-        ..empty(subject.request_id, subject.payer, call, ledger)
+        ..empty(subject.request_id, subject.payer, call)
     }
 }
 
 /// The event of a call that was not passed through.
 #[must_use]
-pub fn not_passed(subject: PassedSubject<'_>, ledger: LedgerPosition, http_status: u16) -> UsageEvent {
+pub fn not_passed(subject: PassedSubject<'_>, http_status: u16) -> UsageEvent {
     let call = passed_call(subject);
-    UsageEvent { http_status, ..empty(subject.request_id, subject.payer, call, ledger) }
+    UsageEvent { http_status, ..empty(subject.request_id, subject.payer, call) }
 }
 
 fn passed_call(subject: PassedSubject<'_>) -> Call {
@@ -123,12 +117,7 @@ fn passed_call(subject: PassedSubject<'_>) -> Call {
 
 /// The event of a request for which no backend was called.
 #[must_use]
-pub fn without_attempt(
-    subject: Subject<'_>,
-    ledger: LedgerPosition,
-    outcome: Outcome,
-    http_status: u16,
-) -> UsageEvent {
+pub fn without_attempt(subject: Subject<'_>, outcome: Outcome, http_status: u16) -> UsageEvent {
     let call = Call {
         operation: subject.format.operation(),
         provider: "".into(),
@@ -140,17 +129,17 @@ pub fn without_attempt(
         stream: subject.stream,
         variant: None,
     };
-    UsageEvent { outcome, http_status, ..empty(subject.request_id, subject.payer, call, ledger) }
+    UsageEvent { outcome, http_status, ..empty(subject.request_id, subject.payer, call) }
 }
 
-fn empty(request_id: RequestId, payer: &Payer, call: Call, ledger: LedgerPosition) -> UsageEvent {
+fn empty(request_id: RequestId, payer: &Payer, call: Call) -> UsageEvent {
     let event_time_ms = now_ms();
     UsageEvent {
         event_id: EventId::at_ms(event_time_ms),
         request_id,
         attempt: 0,
         version: VERSION_FINAL,
-        ledger,
+        ledger: LedgerPosition::unassigned(),
         payer: payer.clone(),
         call,
         lines: Vec::new(),

@@ -227,8 +227,7 @@ impl<'a> Search<'a> {
             expect_counts(callee.target.encoding);
         }
         let prompt = Prompt::of(order.context.format, order.body);
-        let position = worker.gateway.ledger.next_position();
-        let event = event::intent(order.subject, callee.target, self.calls, position, prompt.estimate());
+        let event = event::intent(order.subject, callee.target, self.calls, prompt.estimate());
         let trace = order.context.trace.header();
         let gateway = Arc::clone(&worker.gateway);
         let mut attempt = Attempt::open(gateway, event, prompt, in_flight, reserved, Some(&trace))

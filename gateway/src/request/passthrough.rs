@@ -116,9 +116,9 @@ fn refused(worker: &Worker, subject: PassedSubject<'_>, error: Refused) -> Gatew
     let class = error.class();
     if !recorded && (class.side == Side::Client || error.is_without_attempt()) {
         let ledger = &worker.gateway.ledger;
-        let mut event = event::not_passed(subject, ledger.next_position(), class.status);
+        let mut event = event::not_passed(subject, class.status);
         event.error_code = Some(class.code.into());
-        if let Err(error) = ledger.record(&event, None) {
+        if let Err(error) = ledger.record(&mut event, None) {
             tracing::error!(error = %error, "a refusal could not be recorded");
         }
         worker.gateway.metrics.attempt_ended(&event);
@@ -286,7 +286,7 @@ fn open(
     reserved: Reserved,
 ) -> Result<Attempt, GatewayError> {
     let gateway = Arc::clone(&worker.gateway);
-    let event = event::passed(subject, gateway.ledger.next_position());
+    let event = event::passed(subject);
     let prompt = Prompt::passed(Arc::clone(traffic));
     let trace = context.trace.header();
     let mut attempt = Attempt::open(gateway, event, prompt, in_flight, reserved, Some(&trace))

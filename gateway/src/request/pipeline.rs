@@ -211,9 +211,9 @@ pub(super) fn delivered(
 
 fn from_cache(worker: &Worker, subject: Subject<'_>, status: CacheStatus, hit: CacheHit) -> Answer {
     let ledger = &worker.gateway.ledger;
-    let mut event = event::without_attempt(subject, ledger.next_position(), Outcome::CacheHit, 200);
+    let mut event = event::without_attempt(subject, Outcome::CacheHit, 200);
     event.cached_from = Some(hit.event_id);
-    if let Err(error) = ledger.record(&event, None) {
+    if let Err(error) = ledger.record(&mut event, None) {
         tracing::error!(error = %error, "a cache hit could not be recorded");
     }
     worker.gateway.metrics.attempt_ended(&event);
@@ -228,10 +228,9 @@ pub(super) fn refused(worker: &Worker, subject: Subject<'_>, error: GatewayError
     let class = error.class();
     if class.side == Side::Client || error.is_without_attempt() {
         let ledger = &worker.gateway.ledger;
-        let mut event =
-            event::without_attempt(subject, ledger.next_position(), Outcome::Rejected, class.status);
+        let mut event = event::without_attempt(subject, Outcome::Rejected, class.status);
         event.error_code = Some(class.code.into());
-        if let Err(error) = ledger.record(&event, None) {
+        if let Err(error) = ledger.record(&mut event, None) {
             tracing::error!(error = %error, "a refusal could not be recorded");
         }
         worker.gateway.metrics.attempt_ended(&event);

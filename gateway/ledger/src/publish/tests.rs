@@ -20,7 +20,7 @@ fn ledger_with(count: usize) -> (FakeFiles, Ledger) {
 
 fn write(ledger: &Ledger, count: usize) {
     for _ in 0..count {
-        ledger.record(&ended(&begun(ledger.next_position())), None).unwrap();
+        ledger.record(&mut ended(&begun()), None).unwrap();
     }
 }
 
@@ -81,8 +81,8 @@ fn a_broken_producer_is_replaced_and_everything_behind_the_cursor_is_sent_again(
 fn a_broken_producer_loses_no_intent_that_is_open() {
     let files = FakeFiles::new();
     let (ledger, _) = open(&files);
-    let event = begun(ledger.next_position());
-    let ticket = ledger.intent(&event, None).unwrap();
+    let mut event = begun();
+    let ticket = ledger.intent(&mut event, None).unwrap();
     write(&ledger, 2);
     let sink = Sink::default();
     sink.script([Behaviour::Fatal]);

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tollgate_eventlog::segment::files::{Files, LockGuard};
 use tollgate_eventlog::segment::{SegmentWriter, segment_path, write_small};
 
@@ -44,7 +44,8 @@ pub(crate) use self::cursor::Progress;
 pub(crate) use self::tail::{Span, Tail, read_record};
 use self::writer::Writer;
 use super::error::LedgerError;
-use super::ledger::{FsyncPolicy, Recovered};
+use super::options::{FsyncPolicy, Recovered};
+use super::record::Kind;
 use super::status::{Counters, count};
 
 /// Content is shed when the spool is this full, in quarters of its bound.
@@ -163,34 +164,99 @@ impl Spool {
         Ok((spool, recovered))
     }
 
-    /// Writes a sealed frame down.
+    /// Writes down a sealed frame that needs no number of its own.
     ///
     /// # Errors
     /// As the class says: full, shed, or the disk refuses. An owed record is kept in memory then.
-    pub(crate) fn write(&self, class: Class, sealed: &mut [u8]) -> Result<(), LedgerError> {
+    pub(crate) fn write(&self, class: Class, kind: Kind, sealed: &mut [u8]) -> Result<(), LedgerError> {
+        let unsynced_bytes = self.append(&mut self.revived(), class, kind, sealed)?;
+        self.sync_if_due(unsynced_bytes);
+        Ok(())
+    }
+
+    /// Writes down the frame that `encode` makes of the next sequence number. The number is used up only if
+    /// the frame is taken, so the sequence has no holes; that is why encoding happens under the lock.
+    ///
+    /// # Errors
+    /// When the spool was ended or is full, the disk refuses, or `encode` fails.
+    pub(crate) fn write_numbered<'f>(
+        &self,
+        kind: Kind,
+        encode: impl FnOnce(u64) -> Result<&'f mut [u8], LedgerError>,
+    ) -> Result<(), LedgerError> {
         let unsynced_bytes = {
-            let mut writer = self.writer.lock();
-            if writer.health.error().is_some() && writer.health.retry_is_due(Instant::now()) {
-                // Also without the spool actor the ledger comes back by itself.
-                let _ = writer.recover(Instant::now());
+            let mut writer = self.revived();
+            if writer.is_ended {
+                return Err(LedgerError::Closed);
             }
-            self.admit(class, writer.used_bytes(), sealed.len() as u64)?;
-            if let Err(error) = writer.append(sealed) {
-                return Err(match class {
-                    Class::Owed { intent } => {
-                        writer.defer(sealed, intent);
-                        LedgerError::Deferred(error)
-                    }
-                    Class::Content | Class::Usage => LedgerError::Storage(error),
-                });
+            // Nothing is encoded in vain while everything is refused.
+            if let Some(error) = writer.health.error() {
+                return Err(LedgerError::Storage(Arc::clone(error)));
             }
-            writer.unsynced_bytes()
+            self.admit(Class::Usage, writer.used_bytes(), 1)?;
+            let seq = writer.last_seq + 1;
+            let unsynced_bytes = self.append(&mut writer, Class::Usage, kind, encode(seq)?)?;
+            writer.last_seq = seq;
+            unsynced_bytes
         };
+        self.sync_if_due(unsynced_bytes);
+        Ok(())
+    }
+
+    /// Writes down the frame that `encode` makes of the last sequence number, and gives no further ones. Does
+    /// nothing the second time.
+    ///
+    /// # Errors
+    /// When the disk refuses; the frame is kept in memory then.
+    pub(crate) fn write_last<'f>(
+        &self,
+        encode: impl FnOnce(u64) -> Result<&'f mut [u8], LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let mut writer = self.revived();
+        if std::mem::replace(&mut writer.is_ended, true) {
+            return Ok(());
+        }
+        let sealed = encode(writer.last_seq)?;
+        self.append(&mut writer, Class::Owed { intent: 0 }, Kind::Event, sealed).map(|_| ())
+    }
+
+    /// The writer, after an attempt to go on in a fresh segment if that is due: also without the spool actor
+    /// the ledger comes back by itself.
+    fn revived(&self) -> MutexGuard<'_, Writer> {
+        let mut writer = self.writer.lock();
+        if writer.health.error().is_some() && writer.health.retry_is_due(Instant::now()) {
+            let _ = writer.recover(Instant::now());
+        }
+        writer
+    }
+
+    /// Appends a frame and returns how many bytes wait for a sync.
+    fn append(
+        &self,
+        writer: &mut Writer,
+        class: Class,
+        kind: Kind,
+        sealed: &mut [u8],
+    ) -> Result<usize, LedgerError> {
+        self.admit(class, writer.used_bytes(), sealed.len() as u64)?;
+        let written = writer.append(sealed).map_err(|error| match class {
+            Class::Owed { intent } => {
+                writer.defer(sealed, intent);
+                LedgerError::Deferred(error)
+            }
+            Class::Content | Class::Usage => LedgerError::Storage(error),
+        });
+        if kind.publishes() && matches!(written, Ok(_) | Err(LedgerError::Deferred(_))) {
+            count(&self.counters.publishable);
+        }
+        written.map(|_| writer.unsynced_bytes())
+    }
+
+    fn sync_if_due(&self, unsynced_bytes: usize) {
         if self.fsync == FsyncPolicy::Each || unsynced_bytes > SYNC_AT_BYTES {
-            // A failure is no failure of this record: it is kept and written again.
+            // A failure is no failure of the record: it is kept and written again.
             let _ = self.sync();
         }
-        Ok(())
     }
 
     fn admit(&self, class: Class, used_bytes: u64, more: u64) -> Result<(), LedgerError> {
@@ -321,6 +387,7 @@ impl Spool {
             backlog_bytes: writer.bytes_behind(cursor),
             deferred: writer.deferred(),
             refusing: writer.health.error().is_some() || writer.used_bytes() >= self.max_bytes,
+            last_seq: writer.last_seq,
         }
     }
 }
@@ -337,6 +404,7 @@ pub(crate) struct Gauge {
     pub(crate) backlog_bytes: u64,
     pub(crate) deferred: u64,
     pub(crate) refusing: bool,
+    pub(crate) last_seq: u64,
 }
 
 /// Where events go that neither their topic nor the dead-letter topic takes.

@@ -49,6 +49,10 @@ pub(crate) struct Writer {
     deferred_bytes: usize,
     /// Intents whose settlement did not fit into memory either, and orphans not yet released.
     releases: Vec<u64>,
+    /// The last sequence number that was used up.
+    pub(super) last_seq: u64,
+    /// Whether the record with the last sequence number was written: no number is given after it.
+    pub(super) is_ended: bool,
 }
 
 /// What a sync has to do, taken under the lock and done outside it.
@@ -86,6 +90,8 @@ impl Writer {
             deferred: VecDeque::new(),
             deferred_bytes: 0,
             releases: Vec::new(),
+            last_seq: 0,
+            is_ended: false,
         }
     }
 
