@@ -1,4 +1,7 @@
-//! A file system in memory for tests: it can be full, fail to sync, and lose what was not synced.
+//! A file system in memory for tests: it can be full, fail every kind of call, and lose what was not synced.
+//!
+//! Faults are counted: `fail_opens(3)` makes the next three opens fail, `fail_opens(u32::MAX)` all of them until
+//! `fail_opens(0)`. A call that fails changes nothing, except a sync: see below.
 //!
 //! It models what a page cache does: a process that is killed loses nothing that was written; a power cut
 //! loses any part of what was not synced, names included; a failed sync loses the dirty pages although a
@@ -27,8 +30,35 @@ struct Disk {
     dirs: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     free_bytes: Option<u64>,
-    sync_failures: u32,
+    failures: Failures,
     syncs: u64,
+}
+
+/// How many of the next calls of each kind fail.
+#[derive(Debug, Default)]
+struct Failures {
+    syncs: u32,
+    opens: u32,
+    reads: u32,
+    removes: u32,
+    renames: u32,
+    dir_syncs: u32,
+}
+
+/// Error numbers of Linux; `std` has no kind for them.
+const EIO: i32 = 5;
+const EMFILE: i32 = 24;
+
+/// Uses up one of the failures that are due, if any.
+fn fail_if_due(due: &mut u32, code: i32) -> io::Result<()> {
+    match due.checked_sub(1) {
+        None => Ok(()),
+        Some(left) => {
+            // The largest count stands for "until told otherwise".
+            *due = if *due == u32::MAX { u32::MAX } else { left };
+            Err(io::Error::from_raw_os_error(code))
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -53,7 +83,40 @@ impl FakeFiles {
 
     /// Makes the next `count` syncs of files fail with an input/output error.
     pub fn fail_syncs(&self, count: u32) {
-        self.disk.lock().sync_failures = count;
+        self.disk.lock().failures.syncs = count;
+    }
+
+    /// Makes the next `count` calls that need a file descriptor (opening, creating, listing, locking) fail as if the
+    /// process had none left (`EMFILE`). Files that are open already go on working.
+    pub fn fail_opens(&self, count: u32) {
+        self.disk.lock().failures.opens = count;
+    }
+
+    /// Makes the next `count` reads of open files fail with an input/output error.
+    pub fn fail_reads(&self, count: u32) {
+        self.disk.lock().failures.reads = count;
+    }
+
+    /// Makes the next `count` removals of files fail with an input/output error.
+    pub fn fail_removes(&self, count: u32) {
+        self.disk.lock().failures.removes = count;
+    }
+
+    /// Makes the next `count` renames fail with an input/output error.
+    pub fn fail_renames(&self, count: u32) {
+        self.disk.lock().failures.renames = count;
+    }
+
+    /// Makes the next `count` syncs of folders fail with an input/output error.
+    pub fn fail_dir_syncs(&self, count: u32) {
+        self.disk.lock().failures.dir_syncs = count;
+    }
+
+    /// Ends all faults: no call fails any more and the disk has room.
+    pub fn heal(&self) {
+        let mut disk = self.disk.lock();
+        disk.failures = Failures::default();
+        disk.free_bytes = None;
     }
 
     /// Syncs of files that were asked for so far.
@@ -153,7 +216,8 @@ impl Files for FakeFiles {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let disk = self.disk.lock();
+        let mut disk = self.disk.lock();
+        fail_if_due(&mut disk.failures.opens, EMFILE)?;
         let paths = disk.names.keys().chain(&disk.dirs);
         let inside = paths.filter(|path| path.parent() == Some(dir));
         Ok(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
@@ -162,6 +226,7 @@ impl Files for FakeFiles {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
         let inode = {
             let mut disk = self.disk.lock();
+            fail_if_due(&mut disk.failures.opens, EMFILE)?;
             if !disk.dirs.contains(parent(path)) {
                 return Err(io::ErrorKind::NotFound.into());
             }
@@ -177,12 +242,15 @@ impl Files for FakeFiles {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
-        let inode = self.disk.lock().names.get(path).copied();
+        let mut disk = self.disk.lock();
+        fail_if_due(&mut disk.failures.opens, EMFILE)?;
+        let inode = disk.names.get(path).copied();
         inode.map(|inode| self.handle(inode)).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
+        fail_if_due(&mut disk.failures.renames, EIO)?;
         let inode = disk.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         disk.names.insert(to.to_path_buf(), inode);
         Ok(())
@@ -190,6 +258,7 @@ impl Files for FakeFiles {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
+        fail_if_due(&mut disk.failures.removes, EIO)?;
         let inode = disk.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
         let size = disk.inodes[inode].data.len() as u64;
         disk.free_bytes = disk.free_bytes.map(|free| free + size);
@@ -198,6 +267,7 @@ impl Files for FakeFiles {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
+        fail_if_due(&mut disk.failures.dir_syncs, EIO)?;
         let inside = |path: &Path| path.parent() == Some(dir);
         disk.durable_names.retain(|path, _| !inside(path));
         let now: Vec<_> = disk.names.iter().filter(|(path, _)| inside(path)).collect();
@@ -207,7 +277,9 @@ impl Files for FakeFiles {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
-        if !self.disk.lock().locks.insert(path.to_path_buf()) {
+        let mut disk = self.disk.lock();
+        fail_if_due(&mut disk.failures.opens, EMFILE)?;
+        if !disk.locks.insert(path.to_path_buf()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(Box::new(FakeLock { files: self.clone(), path: path.to_path_buf() }))
@@ -252,7 +324,8 @@ impl FileHandle for FakeHandle {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let disk = self.files.disk.lock();
+        let mut disk = self.files.disk.lock();
+        fail_if_due(&mut disk.failures.reads, EIO)?;
         let data = &disk.inodes[self.inode].data;
         let start = usize::try_from(offset).map_err(io::Error::other)?.min(data.len());
         let count = buffer.len().min(data.len() - start);
@@ -266,19 +339,25 @@ impl FileHandle for FakeHandle {
 
     fn set_size(&self, bytes: u64) -> io::Result<()> {
         let mut disk = self.files.disk.lock();
-        disk.inodes[self.inode].data.resize(usize::try_from(bytes).map_err(io::Error::other)?, 0);
+        let size = usize::try_from(bytes).map_err(io::Error::other)?;
+        let inode = &mut disk.inodes[self.inode];
+        inode.data.resize(size, 0);
+        // Pages that are cut off are gone; what is written there later is in new ones.
+        inode.dropped.retain_mut(|(from, to)| {
+            *to = (*to).min(size);
+            *from < *to
+        });
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.files.disk.lock();
         disk.syncs += 1;
-        let fails = disk.sync_failures > 0;
-        disk.sync_failures = disk.sync_failures.saturating_sub(1);
+        let outcome = fail_if_due(&mut disk.failures.syncs, EIO);
         let inode = &mut disk.inodes[self.inode];
-        if fails {
+        if outcome.is_err() {
             inode.dropped.push((inode.durable.len(), inode.data.len()));
-            return Err(io::Error::other("injected: input/output error"));
+            return outcome;
         }
         inode.durable = inode.data.clone();
         for &(from, to) in &inode.dropped {

@@ -141,6 +141,44 @@ fn a_sync_that_failed_once_does_not_make_the_record_durable_later() {
 }
 
 #[test]
+fn a_failed_read_leaves_the_reader_where_it_was() {
+    let files = disk();
+    let (_, offsets) = write(&files, 1, &[b"one".to_vec(), vec![7; 300_000], b"three".to_vec()]);
+    files.fail_opens(1);
+    assert_eq!(SegmentReader::open(&files, Path::new(DIR), 1).unwrap_err().raw_os_error(), Some(24));
+    files.fail_reads(1);
+    assert!(SegmentReader::open(&files, Path::new(DIR), 1).is_err());
+    let mut reader = SegmentReader::open(&files, Path::new(DIR), 1).unwrap();
+    for offset in offsets {
+        let before = reader.offset();
+        files.fail_reads(1);
+        // What lies in the reader's buffer needs no read, so the failure may be met later.
+        if reader.read(u64::MAX).is_err() {
+            assert_eq!(reader.offset(), before);
+            assert!(
+                matches!(reader.read(u64::MAX).unwrap(), Read::Record { offset: at, .. } if at == offset)
+            );
+        }
+    }
+    files.heal();
+    assert_eq!(reader.read(u64::MAX).unwrap(), Read::End);
+}
+
+#[test]
+fn opening_a_segment_that_cannot_be_read_changes_nothing() {
+    let files = disk();
+    write(&files, 1, &[b"one".to_vec(), b"two".to_vec()]);
+    for failures in 1..=2 {
+        files.fail_reads(failures);
+        for _ in 0..failures {
+            assert!(SegmentWriter::open(&files, Path::new(DIR), 1, |_, _| {}).is_err());
+        }
+        let (_, opened) = SegmentWriter::open(&files, Path::new(DIR), 1, |_, _| {}).unwrap();
+        assert_eq!(opened, Opened { records: 2, torn_bytes: 0 });
+    }
+}
+
+#[test]
 fn small_files_are_replaced_as_a_whole() {
     let files = disk();
     let path = Path::new(DIR).join("cursor");
