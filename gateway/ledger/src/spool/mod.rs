@@ -41,7 +41,7 @@ use tollgate_eventlog::segment::files::{Files, LockGuard};
 use tollgate_eventlog::segment::{SegmentWriter, segment_path, write_small};
 
 pub(crate) use self::cursor::Progress;
-pub(crate) use self::tail::{Span, Tail, read_record};
+pub(crate) use self::tail::{Rereader, Span, Tail};
 use self::writer::Writer;
 use super::error::LedgerError;
 use super::options::{FsyncPolicy, Recovered};

@@ -42,8 +42,9 @@ pub(crate) struct Writer {
     unsynced: Vec<u8>,
     /// How many bytes went through `unsynced` before its first.
     unsynced_from: u64,
-    /// Finished files that hold unsynced frames.
-    older: Vec<Arc<dyn FileHandle>>,
+    /// Finished files that hold unsynced frames, each with the end of its frames in the count of
+    /// `unsynced_from`: a sync that comes late must not take a file off that it has not seen.
+    older: Vec<(u64, Arc<dyn FileHandle>)>,
     pub(super) health: Health,
     deferred: VecDeque<Vec<u8>>,
     deferred_bytes: usize,
@@ -59,7 +60,6 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 pub(crate) struct SyncWork {
     pub(super) files: Vec<Arc<dyn FileHandle>>,
-    older: usize,
     upto: u64,
 }
 
@@ -147,7 +147,7 @@ impl Writer {
             self.closed_bytes += old.end();
             self.closed.insert(old.id(), old.end());
             if !self.unsynced.is_empty() {
-                self.older.push(Arc::clone(old.file()));
+                self.older.push((self.unsynced_end(), Arc::clone(old.file())));
             }
         }
     }
@@ -201,9 +201,21 @@ impl Writer {
     pub(super) fn sync_work(&self) -> Option<SyncWork> {
         let active =
             self.active.as_ref().filter(|_| !self.unsynced.is_empty() && self.health.error().is_none())?;
-        let files = self.older.iter().chain([active.file()]).map(Arc::clone).collect();
-        let upto = self.unsynced_from + self.unsynced.len() as u64;
-        Some(SyncWork { files, older: self.older.len(), upto })
+        let older = self.older.iter().map(|(_, file)| file);
+        let files = older.chain([active.file()]).map(Arc::clone).collect();
+        Some(SyncWork { files, upto: self.unsynced_end() })
+    }
+
+    /// Bytes that went through `unsynced` so far.
+    fn unsynced_end(&self) -> u64 {
+        self.unsynced_from + self.unsynced.len() as u64
+    }
+
+    /// Notes that everything is on the disk.
+    fn forget_unsynced(&mut self) {
+        self.unsynced_from = self.unsynced_end();
+        self.unsynced.clear();
+        self.older.clear();
     }
 
     pub(super) fn unsynced_bytes(&self) -> usize {
@@ -214,7 +226,7 @@ impl Writer {
         let done = usize::try_from(work.upto.saturating_sub(self.unsynced_from)).unwrap_or(0);
         self.unsynced.drain(..done.min(self.unsynced.len()));
         self.unsynced_from = self.unsynced_from.max(work.upto);
-        self.older.drain(..work.older.min(self.older.len()));
+        self.older.retain(|(end, _)| *end > work.upto);
     }
 
     /// Makes a fresh segment with everything that is not on the disk yet, and goes on in it.
@@ -222,20 +234,10 @@ impl Writer {
     /// # Errors
     /// When the disk still refuses; the next attempt is due later.
     pub(super) fn recover(&mut self, now: Instant) -> Result<(), Arc<io::Error>> {
-        if !self.health.sync_failed()
-            && let Some(active) = &self.active
-            && self.older.iter().chain([active.file()]).try_for_each(|file| file.sync()).is_ok()
-        {
-            // Only writing had failed: what was written is on the disk now and need not be repeated.
-            self.unsynced_from += self.unsynced.len() as u64;
-            self.unsynced.clear();
-            self.older.clear();
-        }
+        self.sync_written(now);
         match self.rewrite() {
             Ok(fresh) => {
-                self.older.clear();
-                self.unsynced_from += self.unsynced.len() as u64;
-                self.unsynced.clear();
+                self.forget_unsynced();
                 self.deferred.clear();
                 self.deferred_bytes = 0;
                 self.releases.clear();
@@ -249,6 +251,18 @@ impl Writer {
                 self.health.fail(Arc::clone(&error), false, now);
                 Err(error)
             }
+        }
+    }
+
+    /// Puts what was written on the disk if only writing had failed, so that it need not be repeated.
+    fn sync_written(&mut self, now: Instant) {
+        let Some(active) = self.active.as_ref().filter(|_| !self.health.sync_failed()) else { return };
+        let older = self.older.iter().map(|(_, file)| file);
+        let synced = older.chain([active.file()]).try_for_each(|file| file.sync());
+        match synced {
+            Ok(()) => self.forget_unsynced(),
+            // The kernel may have dropped the pages: the file must not be synced again.
+            Err(error) => self.health.fail(Arc::new(error), true, now),
         }
     }
 
