@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
+use tollgate_base::time::now_ms;
 use tollgate_eventlog::segment::files::{Files, OsFiles};
 use tollgate_eventlog::segment::frame::Frame;
 use tollgate_schemas::ids::BootId;
@@ -24,7 +25,7 @@ use super::content::ContentMessage;
 use super::error::LedgerError;
 use super::options::{FsyncPolicy, LedgerOptions, OnFull, Recovered};
 use super::record::{self, Event, Head, Kind};
-use super::spool::{Class, Spool, SpoolOptions, unix_ms};
+use super::spool::{Class, Spool, SpoolOptions, volume};
 use super::status::{LedgerStatus, count, get};
 
 /// The ledger of this process. Clones share it.
@@ -76,6 +77,8 @@ impl Ledger {
     /// # Errors
     /// When another process uses the folder or its files cannot be read.
     pub fn open(options: LedgerOptions) -> Result<(Self, Recovered), LedgerError> {
+        let max_bytes = volume::bounded(&options.dir, options.max_bytes);
+        let options = LedgerOptions { max_bytes, ..options };
         Self::open_with(Arc::new(OsFiles), options)
     }
 
@@ -189,7 +192,7 @@ impl Ledger {
             subject: message.subject.as_deref(),
             data: &message.payload,
         };
-        let head = Head { kind: Kind::Content, intent: 0, written_ms: unix_ms() };
+        let head = Head { kind: Kind::Content, intent: 0, written_ms: now_ms() };
         let written = FRAME.with_borrow_mut(|frame| {
             let sealed = seal(frame, head, Some(&event), |_| Ok(()))?;
             let written = self.inner.spool.write(Class::Content, Kind::Content, sealed);
@@ -209,7 +212,7 @@ impl Ledger {
         let gauge = spool.gauge();
         let progress = spool.progress();
         let counters = &spool.counters;
-        let oldest = progress.oldest_ms.map_or(0, |written| unix_ms().saturating_sub(written).max(0));
+        let oldest = progress.oldest_ms.map_or(0, |written| now_ms().saturating_sub(written).max(0));
         LedgerStatus {
             refusing: gauge.refusing,
             spool_bytes: gauge.used_bytes,
@@ -297,7 +300,7 @@ impl Inner {
 
     /// Has the intent's own event published.
     fn release(&self, intent: u64) {
-        let head = Head { kind: Kind::Release, intent, written_ms: unix_ms() };
+        let head = Head { kind: Kind::Release, intent, written_ms: now_ms() };
         let written = FRAME.with_borrow_mut(|frame| {
             let sealed = seal(frame, head, None, |_| Ok(()))?;
             self.spool.write(Class::Owed { intent }, Kind::Release, sealed)
@@ -331,7 +334,7 @@ impl Inner {
             subject: Some(&*event.payer.subscription).filter(|subject| !subject.is_empty()),
             data: &[],
         };
-        let head = Head { kind, intent, written_ms: unix_ms() };
+        let head = Head { kind, intent, written_ms: now_ms() };
         let sealed = seal(frame, head, Some(&envelope), |out| json(out, event))?;
         // The key is said twice in the log, once as a header.
         let bytes = sealed.len() + envelope.key.len() + self.gateway_id.len() + ENVELOPE_BYTES;
@@ -345,7 +348,7 @@ impl Inner {
     /// The frame that says what the last sequence number of this boot was.
     fn boot_closed<'f>(&self, frame: &'f mut Frame, last_seq: u64) -> Result<&'f mut [u8], LedgerError> {
         let data = BootClosed { gateway_id: Arc::clone(&self.gateway_id), boot_id: self.boot_id, last_seq };
-        let now_ms = unix_ms();
+        let now_ms = now_ms();
         let event = Event {
             topic: Topic::Usage,
             id: self.boot_id.0,

@@ -13,7 +13,7 @@ pub struct LedgerOptions {
     pub gateway_id: Arc<str>,
     /// When records are forced to the disk.
     pub fsync: FsyncPolicy,
-    /// How much may wait for the event log, bytes.
+    /// How much may wait for the event log, bytes. [`crate::Ledger::open`] lowers it to what the volume holds.
     pub max_bytes: u64,
     /// What happens to attempts that cannot be written down.
     pub on_full: OnFull,

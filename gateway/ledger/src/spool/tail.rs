@@ -49,7 +49,11 @@ impl Tail {
                 Look::Nothing => return Ok(None),
                 Look::Finished => match self.spool.next_after(self.at.segment) {
                     Some(segment) => self.seek(Lsn { segment, offset: 0 }),
-                    None => return Ok(None),
+                    None => {
+                        // A file that is kept open after its removal keeps its space on the disk.
+                        self.reader = None;
+                        return Ok(None);
+                    }
                 },
             }
         }
@@ -67,6 +71,9 @@ impl Tail {
 
     fn look(&mut self) -> io::Result<Look> {
         let Some((limit, finished)) = self.spool.readable(self.at.segment) else { return Ok(Look::Finished) };
+        if finished && self.at.offset >= limit {
+            return Ok(Look::Finished);
+        }
         let reader = match &mut self.reader {
             Some(reader) => reader,
             None => {

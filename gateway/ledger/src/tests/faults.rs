@@ -219,3 +219,110 @@ fn damage_in_an_old_segment_costs_only_what_stands_behind_it_there() {
     let kept = report(&sink).len();
     assert!((22..30).contains(&kept), "{kept}");
 }
+
+/// Attempts until the spool refuses; returns how many were taken.
+fn fill(ledger: &Ledger) -> usize {
+    let mut taken = 0;
+    while let Ok(()) = ledger.record(&mut ended(&begun()), None) {
+        taken += 1;
+    }
+    taken
+}
+
+#[test]
+fn a_volume_that_the_spool_itself_has_filled_recovers_when_the_log_is_back() {
+    for free in [100, 700, 5_000, 20_000, 40_000] {
+        let files = FakeFiles::new();
+        let (ledger, _) = open(&files);
+        let sink = Sink::default();
+        let mut written = fill_some(&ledger);
+        files.set_free_bytes(Some(free));
+        written += fill(&ledger);
+        assert!(ledger.status().refusing, "{free}");
+        drain(&ledger, &sink);
+        let mut now = Instant::now();
+        for _ in 0..3 {
+            now += LATER;
+            ledger.spool().maintain(now);
+        }
+        assert!(!ledger.status().refusing, "{free}");
+        assert!(fill(&ledger) > 0, "{free}");
+        drain(&ledger, &sink);
+        assert!(report(&sink).len() > written, "{free}");
+    }
+}
+
+fn fill_some(ledger: &Ledger) -> usize {
+    (0..3).for_each(|_| ledger.record(&mut ended(&begun()), None).unwrap());
+    3
+}
+
+#[test]
+fn a_full_volume_recovers_also_after_a_restart() {
+    let files = FakeFiles::new();
+    let (ledger, _) = open(&files);
+    fill_some(&ledger);
+    files.set_free_bytes(Some(12_000));
+    fill(&ledger);
+    let full = files.after_kill();
+    full.set_free_bytes(Some(0));
+    let (ledger, _) = open(&full);
+    assert!(ledger.status().refusing);
+    let sink = Sink::default();
+    drain(&ledger, &sink);
+    ledger.spool().maintain(Instant::now() + LATER);
+    ledger.spool().maintain(Instant::now() + 2 * LATER);
+    assert!(!ledger.status().refusing);
+    fill_some(&ledger);
+}
+
+#[test]
+fn a_record_that_did_not_fit_leaves_no_bytes_behind() {
+    let files = FakeFiles::new();
+    let (ledger, _) = open(&files);
+    fill_some(&ledger);
+    let end = ledger.status().spool_bytes;
+    files.set_free_bytes(Some(100));
+    fill(&ledger);
+    let mut size = 0;
+    files.damage(&newest_segment(&files), |bytes| size = bytes.len() as u64);
+    assert_eq!(size, end);
+}
+
+#[test]
+fn a_process_without_free_descriptors_goes_on_writing_and_publishing_frees_space() {
+    let files = FakeFiles::new();
+    let (ledger, _) = open(&files);
+    let sink = Sink::default();
+    fill_some(&ledger);
+    drain(&ledger, &sink);
+    ledger.spool().maintain(Instant::now());
+    files.fail_opens(u32::MAX);
+    let mut now = Instant::now();
+    for _ in 0..100 {
+        ledger.record(&mut ended(&begun()), None).unwrap();
+        now += LATER;
+        ledger.spool().maintain(now);
+    }
+    assert!(!ledger.status().refusing);
+    files.fail_opens(0);
+    now += LATER;
+    ledger.spool().maintain(now);
+    drain(&ledger, &sink);
+    fill_some(&ledger);
+    ledger.spool().persist_progress(now + LATER, true).unwrap();
+    assert!(ledger.status().spool_bytes < 9 << 10);
+    drain(&ledger, &sink);
+    assert_eq!(report(&sink).len(), 106);
+}
+
+#[test]
+fn a_segment_that_was_made_ahead_and_never_used_goes_at_the_next_start() {
+    let mut files = FakeFiles::new();
+    for _ in 0..5 {
+        let (ledger, _) = open(&files);
+        ledger.spool().maintain(Instant::now());
+        assert_eq!(segments(&files), 2);
+        files = files.after_kill();
+    }
+}
