@@ -86,6 +86,14 @@ pub struct LedgerPosition {
     pub seq: u64,
 }
 
+impl LedgerPosition {
+    /// What an event carries until the ledger takes it and fills its position in.
+    #[must_use]
+    pub fn unassigned() -> Self {
+        Self { gateway_id: Arc::default(), boot_id: BootId(uuid::Uuid::nil()), seq: 0 }
+    }
+}
+
 /// Who pays: a snapshot of the subscription at request time. Empty text where not configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Payer {

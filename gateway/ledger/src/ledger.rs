@@ -5,15 +5,16 @@
 //! * an intent is in the spool when [`Ledger::intent`] returns a ticket, and a ticket ends in exactly one
 //!   record: a settlement, or a release when it is dropped;
 //! * a call is one serialisation into a buffer that is used again and one write under a short lock: no
-//!   message to another thread, and no wait for the disk unless [`FsyncPolicy::Each`] asks for it.
+//!   message to another thread, and no wait for the disk unless [`FsyncPolicy::Each`] asks for it;
+//! * sequence numbers have no holes: an event gets its number under the spool's lock, and the number is used
+//!   up only when the spool has taken the event.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
+use tollgate_base::time::now_ms;
 use tollgate_eventlog::segment::files::{Files, OsFiles};
 use tollgate_eventlog::segment::frame::Frame;
 use tollgate_schemas::ids::BootId;
@@ -22,64 +23,10 @@ use tollgate_schemas::usage::{BOOT_CLOSED_TYPE, BootClosed, EVENT_TYPE, LedgerPo
 
 use super::content::ContentMessage;
 use super::error::LedgerError;
+use super::options::{FsyncPolicy, LedgerOptions, OnFull, Recovered};
 use super::record::{self, Event, Head, Kind};
-use super::spool::{Class, Spool, SpoolOptions, unix_ms};
+use super::spool::{Class, Spool, SpoolOptions, volume};
 use super::status::{LedgerStatus, count, get};
-
-/// Settings of a ledger.
-#[derive(Debug, Clone)]
-pub struct LedgerOptions {
-    /// Folder of the spool; made when it does not exist. One process at a time.
-    pub dir: PathBuf,
-    /// Configured name of the gateway replica.
-    pub gateway_id: Arc<str>,
-    /// When records are forced to the disk.
-    pub fsync: FsyncPolicy,
-    /// How much may wait for the event log, bytes.
-    pub max_bytes: u64,
-    /// What happens to attempts that cannot be written down.
-    pub on_full: OnFull,
-    /// Size at which a segment is closed, bytes.
-    pub segment_bytes: u64,
-}
-
-/// When records are forced to the disk. They survive the death of the process in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FsyncPolicy {
-    /// By the operating system alone.
-    None,
-    /// Together, this often: a loss of power may turn so much of the past into recovered attempts.
-    Group {
-        /// Longest wait.
-        every: Duration,
-    },
-    /// Each record before the call returns.
-    Each,
-}
-
-/// What happens to attempts that cannot be written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFull {
-    /// They are refused.
-    Reject,
-    /// They are served without a usage event, and counted.
-    AllowUnmetered,
-}
-
-/// What opening a ledger found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// Attempts that a dead process left open; their intents are published.
-    pub orphans: u64,
-    /// Records that wait to be published, without the orphans.
-    pub backlog_records: u64,
-    /// Segments left.
-    pub segments: u64,
-    /// Their size, bytes.
-    pub bytes: u64,
-    /// Bytes behind the last complete records.
-    pub torn_bytes: u64,
-}
 
 /// The ledger of this process. Clones share it.
 #[derive(Debug, Clone)]
@@ -93,9 +40,7 @@ struct Inner {
     gateway_id: Arc<str>,
     boot_id: BootId,
     on_full: OnFull,
-    seq: AtomicU64,
     next_intent: AtomicU64,
-    closed: AtomicBool,
 }
 
 /// An attempt that has begun. Dropped without [`Ledger::settle`], its intent's own event is published.
@@ -123,12 +68,17 @@ thread_local! {
 /// Memory that a thread keeps for its next record, bytes.
 const KEEP_FRAME_BYTES: usize = 256 << 10;
 
+/// Headers of a record in the log, names included, without the texts that differ in length.
+const ENVELOPE_BYTES: usize = 512;
+
 impl Ledger {
     /// Opens the spool and recovers what earlier processes left, before it returns.
     ///
     /// # Errors
     /// When another process uses the folder or its files cannot be read.
     pub fn open(options: LedgerOptions) -> Result<(Self, Recovered), LedgerError> {
+        let max_bytes = volume::bounded(&options.dir, options.max_bytes);
+        let options = LedgerOptions { max_bytes, ..options };
         Self::open_with(Arc::new(OsFiles), options)
     }
 
@@ -146,38 +96,28 @@ impl Ledger {
             gateway_id,
             boot_id: BootId::now(),
             on_full,
-            seq: AtomicU64::new(0),
             next_intent: AtomicU64::new(spool.first_intent),
-            closed: AtomicBool::new(false),
             spool: Arc::new(spool),
         };
         Ok((Self { inner: Arc::new(inner) }, recovered))
     }
 
-    /// The next place in this boot's gapless sequence. Each one must reach the ledger in an event: a hole
-    /// counts as a lost event.
-    #[must_use]
-    pub fn next_position(&self) -> LedgerPosition {
-        LedgerPosition {
-            gateway_id: Arc::clone(&self.inner.gateway_id),
-            boot_id: self.inner.boot_id,
-            seq: self.inner.seq.fetch_add(1, Ordering::Relaxed) + 1,
-        }
-    }
-
     /// Writes down that an attempt begins, before its upstream call. `event` is what will be published if
-    /// this process dies: version 0, outcome recovered, estimated usage.
+    /// this process dies: version 0, outcome recovered, estimated usage. Its [`UsageEvent::ledger`] is filled
+    /// in here; whatever the caller put there is overwritten.
     ///
     /// # Errors
-    /// When the attempt cannot be written down and [`OnFull::Reject`] says not to serve it then.
-    pub fn intent(&self, event: &UsageEvent, traceparent: Option<&str>) -> Result<IntentTicket, LedgerError> {
+    /// When the attempt cannot be written down and [`OnFull::Reject`] says not to serve it then. No sequence
+    /// number is used up.
+    pub fn intent(
+        &self,
+        event: &mut UsageEvent,
+        traceparent: Option<&str>,
+    ) -> Result<IntentTicket, LedgerError> {
         let inner = &self.inner;
-        if inner.closed.load(Ordering::Acquire) {
-            return Err(LedgerError::Closed);
-        }
         let intent = inner.next_intent.fetch_add(1, Ordering::Relaxed);
         let traceparent = Traceparent::new(traceparent);
-        let written = inner.usage(Class::Usage, Kind::Intent, intent, event, traceparent.as_str());
+        let written = inner.numbered(Kind::Intent, intent, event, traceparent.as_str());
         let intent = match (written, inner.on_full) {
             (Ok(()), _) => {
                 count(&inner.spool.counters.open_intents);
@@ -185,14 +125,18 @@ impl Ledger {
             }
             (Err(LedgerError::Full { .. } | LedgerError::Storage(_)), OnFull::AllowUnmetered) => None,
             (Err(error), _) => {
-                count(&inner.spool.counters.refused);
+                if !matches!(error, LedgerError::Closed) {
+                    count(&inner.spool.counters.refused);
+                }
                 return Err(error);
             }
         };
         Ok(IntentTicket { inner: Arc::clone(inner), intent, traceparent, settled: false })
     }
 
-    /// Writes down how an attempt ended, before the last byte goes to the client.
+    /// Writes down how an attempt ended, before the last byte goes to the client. `event` is the one that
+    /// [`Ledger::intent`] was given, changed to what is known now: its id, time and place in the sequence
+    /// stay.
     ///
     /// # Errors
     /// [`LedgerError::Deferred`] when the disk refuses: the ledger keeps the event and writes it as soon as
@@ -202,15 +146,15 @@ impl Ledger {
         let inner = &self.inner;
         let traceparent = ticket.traceparent.as_str();
         let Some(intent) = ticket.intent else {
-            // Perhaps there is room again.
-            let written = inner.usage(Class::Usage, Kind::Event, 0, event, traceparent);
+            // Perhaps there is room again. Without an intent the event has no number yet.
+            let written = inner.numbered(Kind::Event, 0, &mut event.clone(), traceparent);
             if written.is_err() {
                 count(&inner.spool.counters.unmetered);
             }
             return Ok(());
         };
         inner.spool.counters.open_intents.fetch_sub(1, Ordering::Relaxed);
-        let written = inner.usage(Class::Owed { intent }, Kind::Settle, intent, event, traceparent);
+        let written = inner.settlement(intent, event, traceparent);
         if let Err(LedgerError::Unwritable(reason)) = &written {
             tracing::error!(reason, event_id = %event.event_id, "settlement replaced by the intent's event");
             inner.release(intent);
@@ -218,13 +162,15 @@ impl Ledger {
         written
     }
 
-    /// Writes down an event without an attempt: an answer from the cache, a refusal.
+    /// Writes down an event without an attempt: an answer from the cache, a refusal. Its
+    /// [`UsageEvent::ledger`] is filled in here.
     ///
     /// # Errors
-    /// When the spool is full or the disk refuses; the event is not recorded then.
-    pub fn record(&self, event: &UsageEvent, traceparent: Option<&str>) -> Result<(), LedgerError> {
-        let written = self.inner.usage(Class::Usage, Kind::Event, 0, event, traceparent);
-        if written.is_err() {
+    /// When the spool is full or the disk refuses; the event is not recorded then, and no sequence number is
+    /// used up.
+    pub fn record(&self, event: &mut UsageEvent, traceparent: Option<&str>) -> Result<(), LedgerError> {
+        let written = self.inner.numbered(Kind::Event, 0, event, traceparent);
+        if matches!(&written, Err(error) if !matches!(error, LedgerError::Closed)) {
             count(&self.inner.spool.counters.refused);
         }
         written
@@ -246,8 +192,13 @@ impl Ledger {
             subject: message.subject.as_deref(),
             data: &message.payload,
         };
-        let head = Head { kind: Kind::Content, intent: 0, written_ms: unix_ms() };
-        let written = self.inner.write(Class::Content, head, Some(&event), |_| Ok(()));
+        let head = Head { kind: Kind::Content, intent: 0, written_ms: now_ms() };
+        let written = FRAME.with_borrow_mut(|frame| {
+            let sealed = seal(frame, head, Some(&event), |_| Ok(()))?;
+            let written = self.inner.spool.write(Class::Content, Kind::Content, sealed);
+            frame.shrink_to(KEEP_FRAME_BYTES);
+            written
+        });
         if written.is_err() {
             count(&self.inner.spool.counters.shed);
         }
@@ -261,7 +212,7 @@ impl Ledger {
         let gauge = spool.gauge();
         let progress = spool.progress();
         let counters = &spool.counters;
-        let oldest = progress.oldest_ms.map_or(0, |written| unix_ms().saturating_sub(written).max(0));
+        let oldest = progress.oldest_ms.map_or(0, |written| now_ms().saturating_sub(written).max(0));
         LedgerStatus {
             refusing: gauge.refusing,
             spool_bytes: gauge.used_bytes,
@@ -279,7 +230,7 @@ impl Ledger {
             failed_fsync: get(&counters.failed_fsync),
             damaged_bytes: get(&counters.damaged_bytes),
             actor_restarts: get(&counters.actor_restarts),
-            seq: self.inner.seq.load(Ordering::Relaxed),
+            seq: gauge.last_seq,
         }
     }
 
@@ -290,26 +241,8 @@ impl Ledger {
     /// When the disk refuses; what could not be written is kept in memory.
     pub fn close(&self) -> Result<(), LedgerError> {
         let inner = &self.inner;
-        if inner.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let last_seq = inner.seq.load(Ordering::Relaxed);
-        let closed =
-            BootClosed { gateway_id: Arc::clone(&inner.gateway_id), boot_id: inner.boot_id, last_seq };
-        let now_ms = unix_ms();
-        let event = Event {
-            topic: Topic::Usage,
-            id: inner.boot_id.0,
-            time_ms: now_ms,
-            sequence: Some(last_seq).filter(|seq| *seq > 0),
-            kind: BOOT_CLOSED_TYPE,
-            traceparent: None,
-            key: inner.gateway_id.as_bytes(),
-            subject: None,
-            data: &[],
-        };
-        let head = Head { kind: Kind::Event, intent: 0, written_ms: now_ms };
-        inner.write(Class::Owed { intent: 0 }, head, Some(&event), |out| json(out, &closed))?;
+        FRAME
+            .with_borrow_mut(|frame| inner.spool.write_last(|last_seq| inner.boot_closed(frame, last_seq)))?;
         inner.spool.sync().map_err(LedgerError::Storage)
     }
 
@@ -327,14 +260,69 @@ impl Ledger {
 }
 
 impl Inner {
-    fn usage(
+    /// Writes an event with the next sequence number, which is used up only if the spool takes it.
+    fn numbered(
         &self,
-        class: Class,
         kind: Kind,
+        intent: u64,
+        event: &mut UsageEvent,
+        traceparent: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        let written = FRAME.with_borrow_mut(|frame| {
+            let written = self.spool.write_numbered(kind, |seq| {
+                event.ledger =
+                    LedgerPosition { gateway_id: Arc::clone(&self.gateway_id), boot_id: self.boot_id, seq };
+                self.usage(frame, kind, intent, event, traceparent)
+            });
+            frame.shrink_to(KEEP_FRAME_BYTES);
+            written
+        });
+        if written.is_err() {
+            event.ledger = LedgerPosition::unassigned();
+        }
+        written
+    }
+
+    /// Writes how an attempt ended; the event has the number of its intent.
+    fn settlement(
+        &self,
         intent: u64,
         event: &UsageEvent,
         traceparent: Option<&str>,
     ) -> Result<(), LedgerError> {
+        FRAME.with_borrow_mut(|frame| {
+            let sealed = self.usage(frame, Kind::Settle, intent, event, traceparent);
+            let written = self.spool.write(Class::Owed { intent }, Kind::Settle, sealed?);
+            frame.shrink_to(KEEP_FRAME_BYTES);
+            written
+        })
+    }
+
+    /// Has the intent's own event published.
+    fn release(&self, intent: u64) {
+        let head = Head { kind: Kind::Release, intent, written_ms: now_ms() };
+        let written = FRAME.with_borrow_mut(|frame| {
+            let sealed = seal(frame, head, None, |_| Ok(()))?;
+            self.spool.write(Class::Owed { intent }, Kind::Release, sealed)
+        });
+        if let Err(error) = written {
+            tracing::warn!(%error, "a release waits in memory");
+        }
+    }
+
+    /// The frame of a usage event.
+    ///
+    /// # Errors
+    /// When the event log would refuse it for its size: it must not get a number then, because it would
+    /// count as lost.
+    fn usage<'f>(
+        &self,
+        frame: &'f mut Frame,
+        kind: Kind,
+        intent: u64,
+        event: &UsageEvent,
+        traceparent: Option<&str>,
+    ) -> Result<&'f mut [u8], LedgerError> {
         let envelope = Event {
             topic: Topic::Usage,
             id: event.event_id.0,
@@ -346,43 +334,51 @@ impl Inner {
             subject: Some(&*event.payer.subscription).filter(|subject| !subject.is_empty()),
             data: &[],
         };
-        let head = Head { kind, intent, written_ms: unix_ms() };
-        self.write(class, head, Some(&envelope), |out| json(out, event))
-    }
-
-    /// Has the intent's own event published.
-    fn release(&self, intent: u64) {
-        let head = Head { kind: Kind::Release, intent, written_ms: unix_ms() };
-        if let Err(error) = self.write(Class::Owed { intent }, head, None, |_| Ok(())) {
-            tracing::warn!(%error, "a release waits in memory");
+        let head = Head { kind, intent, written_ms: now_ms() };
+        let sealed = seal(frame, head, Some(&envelope), |out| json(out, event))?;
+        // The key is said twice in the log, once as a header.
+        let bytes = sealed.len() + envelope.key.len() + self.gateway_id.len() + ENVELOPE_BYTES;
+        let limit = Topic::Usage.spec().max_record_bytes as usize;
+        if bytes > limit {
+            return Err(LedgerError::Unwritable(format!("{bytes} bytes, and the topic takes {limit}")));
         }
+        Ok(sealed)
     }
 
-    /// Encodes a record, its data appended by `data`, and writes it down.
-    fn write(
-        &self,
-        class: Class,
-        head: Head,
-        event: Option<&Event<'_>>,
-        data: impl FnOnce(&mut Vec<u8>) -> Result<(), LedgerError>,
-    ) -> Result<(), LedgerError> {
-        FRAME.with_borrow_mut(|frame| {
-            let mut encoded = Ok(());
-            let sealed = frame
-                .build(|out| {
-                    record::encode(out, head, event);
-                    encoded = data(out);
-                })
-                .map_err(|error| LedgerError::Unwritable(error.to_string()));
-            encoded?;
-            let written = self.spool.write(class, sealed?);
-            if head.kind.publishes() && matches!(written, Ok(()) | Err(LedgerError::Deferred(_))) {
-                count(&self.spool.counters.publishable);
-            }
-            frame.shrink_to(KEEP_FRAME_BYTES);
-            written
-        })
+    /// The frame that says what the last sequence number of this boot was.
+    fn boot_closed<'f>(&self, frame: &'f mut Frame, last_seq: u64) -> Result<&'f mut [u8], LedgerError> {
+        let data = BootClosed { gateway_id: Arc::clone(&self.gateway_id), boot_id: self.boot_id, last_seq };
+        let now_ms = now_ms();
+        let event = Event {
+            topic: Topic::Usage,
+            id: self.boot_id.0,
+            time_ms: now_ms,
+            sequence: Some(last_seq).filter(|seq| *seq > 0),
+            kind: BOOT_CLOSED_TYPE,
+            traceparent: None,
+            key: self.gateway_id.as_bytes(),
+            subject: None,
+            data: &[],
+        };
+        let head = Head { kind: Kind::Event, intent: 0, written_ms: now_ms };
+        seal(frame, head, Some(&event), |out| json(out, &data))
     }
+}
+
+/// Encodes a record, its data appended by `data`, and seals its frame.
+fn seal<'f>(
+    frame: &'f mut Frame,
+    head: Head,
+    event: Option<&Event<'_>>,
+    data: impl FnOnce(&mut Vec<u8>) -> Result<(), LedgerError>,
+) -> Result<&'f mut [u8], LedgerError> {
+    let mut encoded = Ok(());
+    let sealed = frame.build(|out| {
+        record::encode(out, head, event);
+        encoded = data(out);
+    });
+    encoded?;
+    sealed.map_err(|error| LedgerError::Unwritable(error.to_string()))
 }
 
 fn json(out: &mut Vec<u8>, data: &impl Serialize) -> Result<(), LedgerError> {

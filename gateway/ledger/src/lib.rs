@@ -15,7 +15,7 @@
 //! * usage is never shed; content is, and is counted;
 //! * an event leaves the spool only after the event log has reported that it has it.
 //!
-//! Modules in reading order: [`Ledger`] (`ledger`), `content`, `record` (what a spool record says), `spool`,
+//! Modules in reading order: `options`, [`Ledger`] (`ledger`), `content`, `record` (what a spool record says), `spool`,
 //! `publish`, `actors`, `status`, `error`.
 
 mod actors;
@@ -23,6 +23,7 @@ mod content;
 mod error;
 mod ledger;
 mod lsn;
+mod options;
 mod publish;
 mod record;
 mod spool;
@@ -33,5 +34,6 @@ mod tests;
 pub use self::actors::{ShutdownReport, UsageHandle, start};
 pub use self::content::ContentMessage;
 pub use self::error::LedgerError;
-pub use self::ledger::{FsyncPolicy, IntentTicket, Ledger, LedgerOptions, OnFull, Recovered};
+pub use self::ledger::{IntentTicket, Ledger};
+pub use self::options::{FsyncPolicy, LedgerOptions, OnFull, Recovered};
 pub use self::status::LedgerStatus;

@@ -46,13 +46,13 @@ impl Attempt {
     /// When the ledger cannot take the intent; nothing may be called then.
     pub fn open(
         gateway: Arc<Gateway>,
-        event: UsageEvent,
+        mut event: UsageEvent,
         basis: Basis,
         in_flight: InFlight,
         reserved: Reserved,
         traceparent: Option<&str>,
     ) -> Result<Self, LedgerError> {
-        let ticket = gateway.ledger.intent(&event, traceparent)?;
+        let ticket = gateway.ledger.intent(&mut event, traceparent)?;
         let open = Open { ticket, in_flight, reserved, permit: None };
         Ok(Self {
             gateway,

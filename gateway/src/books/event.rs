@@ -46,7 +46,6 @@ pub fn intent(
     context: EventContext<'_>,
     callee: Callee<'_>,
     attempt: u8,
-    ledger: LedgerPosition,
     line: Option<UsageLine>,
 ) -> UsageEvent {
     let call = Call {
@@ -63,19 +62,14 @@ pub fn intent(
         usage_source: if line.is_some() { UsageSource::Estimated } else { UsageSource::None },
         lines: line.into_iter().collect(),
         outcome: Outcome::Recovered,
-        ..empty(context, call, ledger)
+        ..empty(context, call)
     }
 }
 
 /// The event of a request for which no backend was called.
 #[must_use]
-pub fn without_attempt(
-    context: EventContext<'_>,
-    ledger: LedgerPosition,
-    outcome: Outcome,
-    http_status: u16,
-) -> UsageEvent {
-    UsageEvent { outcome, http_status, ..empty(context, uncalled(context), ledger) }
+pub fn without_attempt(context: EventContext<'_>, outcome: Outcome, http_status: u16) -> UsageEvent {
+    UsageEvent { outcome, http_status, ..empty(context, uncalled(context)) }
 }
 
 /// The call as far as it is known before a backend is.
@@ -93,14 +87,14 @@ fn uncalled(context: EventContext<'_>) -> Call {
     }
 }
 
-fn empty(context: EventContext<'_>, call: Call, ledger: LedgerPosition) -> UsageEvent {
+fn empty(context: EventContext<'_>, call: Call) -> UsageEvent {
     let event_time_ms = now_ms();
     UsageEvent {
         event_id: EventId::at_ms(event_time_ms),
         request_id: context.request_id,
         attempt: 0,
         version: VERSION_FINAL,
-        ledger,
+        ledger: LedgerPosition::unassigned(),
         payer: context.payer.clone(),
         call,
         lines: Vec::new(),

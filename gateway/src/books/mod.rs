@@ -20,9 +20,9 @@ pub mod traffic;
 
 /// An answer from the cache is a row.
 pub fn answered_from_cache(gateway: &Gateway, context: EventContext<'_>, hit: &CacheHit) {
-    let mut event = event::without_attempt(context, gateway.ledger.next_position(), Outcome::CacheHit, 200);
+    let mut event = event::without_attempt(context, Outcome::CacheHit, 200);
     event.cached_from = Some(hit.event_id);
-    write(gateway, &event);
+    write(gateway, event);
 }
 
 /// A refusal by the gateway itself is a row too, so that callers can see what was refused and why. Failures of
@@ -36,15 +36,14 @@ pub fn refused(gateway: &Gateway, context: EventContext<'_>, error: &GatewayErro
 /// The same for a call that got no further than the door, whoever has to act on it.
 pub fn refused_at_the_door(gateway: &Gateway, context: EventContext<'_>, error: &GatewayError) {
     let class = error.class();
-    let position = gateway.ledger.next_position();
-    let mut event = event::without_attempt(context, position, Outcome::Rejected, class.status);
+    let mut event = event::without_attempt(context, Outcome::Rejected, class.status);
     event.error_code = Some(class.code.into());
-    write(gateway, &event);
+    write(gateway, event);
 }
 
-fn write(gateway: &Gateway, event: &UsageEvent) {
-    if let Err(error) = gateway.ledger.record(event, None) {
+fn write(gateway: &Gateway, mut event: UsageEvent) {
+    if let Err(error) = gateway.ledger.record(&mut event, None) {
         tracing::error!(error = %error, outcome = ?event.outcome, "a row without an attempt could not be recorded");
     }
-    gateway.metrics.attempt_ended(event);
+    gateway.metrics.attempt_ended(&event);
 }

@@ -106,7 +106,7 @@ async fn open(
     })?;
     let permit = super::place_at(&plan.backend, &call.queue_key).await?;
     let callee = event::Callee { backend: &plan.backend, model: &model, variant: None };
-    let event = event::intent(events, callee, 1, worker.gateway.ledger.next_position(), None);
+    let event = event::intent(events, callee, 1, None);
     let (gateway, trace) = (Arc::clone(&worker.gateway), context.trace.header());
     context.attempts.set(1);
     let mut attempt =

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tollgate_eventlog::{EventLog, Topic};
 
 use super::super::ledger::Ledger;
-use super::super::status::count;
+use super::super::status::{Counters, count};
 use super::publisher_actor::{Drain, PublisherActor};
 use super::spool_actor::{Finish, SpoolActor};
 
@@ -30,7 +30,7 @@ const LAST_TOPICS_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct UsageHandle {
     ledger: Ledger,
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<OwnerCommand>,
     owner: Option<JoinHandle<()>>,
     stopping: Arc<AtomicBool>,
 }
@@ -44,7 +44,7 @@ pub struct ShutdownReport {
     pub left_records: u64,
 }
 
-enum Order {
+enum OwnerCommand {
     Shutdown {
         deadline: Instant,
         done: std::sync::mpsc::Sender<bool>,
@@ -61,11 +61,7 @@ pub fn start(ledger: Ledger, log: Arc<dyn EventLog>) -> UsageHandle {
     create_topics(Arc::clone(&log), Arc::clone(&stopping));
     let parts = Parts { ledger: ledger.clone(), log };
     let owner = std::thread::Builder::new().name("ledger-owner".to_owned()).spawn(move || {
-        System::new().block_on(async move {
-            if let Err(error) = own(parts, received).await {
-                tracing::error!(%error, "the ledger's actors cannot be started; events stay in the spool");
-            }
-        });
+        System::new().block_on(own(parts, received));
     });
     if let Err(error) = &owner {
         tracing::error!(%error, "the ledger's thread cannot be started; events stay in the spool");
@@ -81,7 +77,7 @@ impl UsageHandle {
             tracing::error!(%error, "the end of the boot could not be written down");
         }
         let (done, answer) = std::sync::mpsc::channel();
-        let order = Order::Shutdown { deadline: Instant::now() + deadline, done };
+        let order = OwnerCommand::Shutdown { deadline: Instant::now() + deadline, done };
         let sent = self.orders.send(order).is_ok();
         let drained = sent && answer.recv_timeout(deadline + 3 * GRACE).unwrap_or(false);
         self.stop();
@@ -102,7 +98,7 @@ impl UsageHandle {
 
     #[cfg(test)]
     pub(super) fn crash_actors(&self) {
-        let _ = self.orders.send(Order::CrashBoth);
+        let _ = self.orders.send(OwnerCommand::CrashBoth);
     }
 }
 
@@ -118,76 +114,95 @@ struct Parts {
     log: Arc<dyn EventLog>,
 }
 
-/// The living actors and their threads.
+/// The actors; `None` while one could not be started.
 struct Actors {
     parts: Parts,
-    spool: Addr<SpoolActor>,
-    spool_thread: Arbiter,
-    publisher: Addr<PublisherActor>,
-    publisher_thread: Arbiter,
+    spool: Option<Running<SpoolActor>>,
+    publisher: Option<Running<PublisherActor>>,
 }
 
-async fn own(parts: Parts, mut orders: mpsc::UnboundedReceiver<Order>) -> io::Result<()> {
-    let mut actors = Actors::start(parts)?;
+/// An actor and its thread.
+struct Running<A: Actor> {
+    actor: Addr<A>,
+    thread: Arbiter,
+}
+
+async fn own(parts: Parts, mut orders: mpsc::UnboundedReceiver<OwnerCommand>) {
+    let mut actors = Actors { parts, spool: None, publisher: None };
+    actors.replace_dead();
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
-            _ = look.tick() => actors.replace_dead()?,
+            _ = look.tick() => actors.replace_dead(),
             order = orders.recv() => match order {
-                Some(Order::Shutdown { deadline, done }) => {
+                Some(OwnerCommand::Shutdown { deadline, done }) => {
                     let drained = actors.drain(deadline).await;
                     // The handle may have stopped waiting.
                     let _ = done.send(drained);
                     break;
                 }
                 #[cfg(test)]
-                Some(Order::CrashBoth) => actors.crash(),
+                Some(OwnerCommand::CrashBoth) => actors.crash(),
                 None => break,
             },
         }
     }
     actors.stop();
-    Ok(())
+}
+
+impl<A: Actor<Context = Context<A>>> Running<A> {
+    /// Starts the actor if there is none or it died, on its old thread if that lives.
+    ///
+    /// # Errors
+    /// When no thread can be made now, for lack of memory or descriptors.
+    fn keep(
+        running: &mut Option<Self>,
+        counters: &Counters,
+        start: impl FnOnce(&ArbiterHandle) -> Addr<A>,
+    ) -> io::Result<()> {
+        let thread = match running.take() {
+            Some(alive) if alive.actor.connected() => {
+                *running = Some(alive);
+                return Ok(());
+            }
+            Some(dead) => {
+                count(&counters.actor_restarts);
+                tracing::error!(actor = std::any::type_name::<A>(), "an actor of the ledger died");
+                Some(dead.thread).filter(|thread| thread.handle().alive())
+            }
+            None => None,
+        };
+        let thread = match thread {
+            Some(thread) => thread,
+            None => Arbiter::try_new()?,
+        };
+        *running = Some(Self { actor: start(&thread.handle()), thread });
+        Ok(())
+    }
 }
 
 impl Actors {
-    fn start(parts: Parts) -> io::Result<Self> {
-        let (spool_thread, publisher_thread) = (Arbiter::try_new()?, Arbiter::try_new()?);
-        let spool = start_spool(&parts, &spool_thread);
-        let publisher = start_publisher(&parts, &publisher_thread);
-        Ok(Self { parts, spool, spool_thread, publisher, publisher_thread })
-    }
-
-    fn replace_dead(&mut self) -> io::Result<()> {
-        if !self.spool.connected() {
-            self.note_restart("spool");
-            if !self.spool_thread.handle().alive() {
-                self.spool_thread = Arbiter::try_new()?;
-            }
-            self.spool = start_spool(&self.parts, &self.spool_thread);
+    /// Starts what does not run. What cannot be started now is tried again at the next look: the spool keeps
+    /// everything until then.
+    fn replace_dead(&mut self) {
+        let Self { parts, spool, publisher } = self;
+        let counters = &parts.ledger.spool().counters;
+        let started = Running::keep(spool, counters, |thread| start_spool(parts, thread))
+            .and_then(|()| Running::keep(publisher, counters, |thread| start_publisher(parts, thread)));
+        if let Err(error) = started {
+            tracing::error!(%error, "an actor of the ledger cannot be started now; events stay in the spool");
         }
-        if !self.publisher.connected() {
-            self.note_restart("publisher");
-            if !self.publisher_thread.handle().alive() {
-                self.publisher_thread = Arbiter::try_new()?;
-            }
-            self.publisher = start_publisher(&self.parts, &self.publisher_thread);
-        }
-        Ok(())
-    }
-
-    fn note_restart(&self, actor: &str) {
-        count(&self.parts.ledger.spool().counters.actor_restarts);
-        tracing::error!(actor, "an actor of the ledger died and is replaced");
     }
 
     /// Publishes until the deadline, then makes the spool durable; true when everything was published.
     async fn drain(&mut self, deadline: Instant) -> bool {
+        self.replace_dead();
+        let (Some(publisher), Some(spool)) = (&self.publisher, &self.spool) else { return false };
         let (drained, answer) = oneshot::channel();
-        self.publisher.do_send(Drain { deadline, drained });
+        publisher.actor.do_send(Drain { deadline, drained });
         let limit = deadline + GRACE;
         let drained = matches!(tokio::time::timeout_at(limit.into(), answer).await, Ok(Ok(true)));
-        let finish = tokio::time::timeout(GRACE, self.spool.send(Finish)).await;
+        let finish = tokio::time::timeout(GRACE, spool.actor.send(Finish)).await;
         if !matches!(finish, Ok(Ok(()))) {
             tracing::warn!("the spool actor did not finish in time");
         }
@@ -195,7 +210,9 @@ impl Actors {
     }
 
     fn stop(self) {
-        for thread in [self.publisher_thread, self.spool_thread] {
+        let threads =
+            [self.publisher.map(|running| running.thread), self.spool.map(|running| running.thread)];
+        for thread in threads.into_iter().flatten() {
             thread.stop();
             let _ = thread.join();
         }
@@ -203,20 +220,22 @@ impl Actors {
 
     #[cfg(test)]
     fn crash(&self) {
-        self.spool.do_send(super::spool_actor::Crash);
-        self.publisher.do_send(super::publisher_actor::Crash);
+        if let (Some(spool), Some(publisher)) = (&self.spool, &self.publisher) {
+            spool.actor.do_send(super::spool_actor::Crash);
+            publisher.actor.do_send(super::publisher_actor::Crash);
+        }
     }
 }
 
-fn start_spool(parts: &Parts, thread: &Arbiter) -> Addr<SpoolActor> {
+fn start_spool(parts: &Parts, thread: &ArbiterHandle) -> Addr<SpoolActor> {
     let (spool, fsync) = (Arc::clone(parts.ledger.spool()), parts.ledger.fsync());
-    SpoolActor::start_in_arbiter(&thread.handle(), move |_| SpoolActor::new(spool, fsync))
+    SpoolActor::start_in_arbiter(thread, move |_| SpoolActor::new(spool, fsync))
 }
 
-fn start_publisher(parts: &Parts, thread: &Arbiter) -> Addr<PublisherActor> {
+fn start_publisher(parts: &Parts, thread: &ArbiterHandle) -> Addr<PublisherActor> {
     let (spool, log) = (Arc::clone(parts.ledger.spool()), Arc::clone(&parts.log));
     let gateway_id = Arc::clone(parts.ledger.gateway_id());
-    PublisherActor::start_in_arbiter(&thread.handle(), move |_| PublisherActor::new(spool, log, gateway_id))
+    PublisherActor::start_in_arbiter(thread, move |_| PublisherActor::new(spool, log, gateway_id))
 }
 
 /// Creates missing topics beside everything else: the log may take long to answer, or be away.

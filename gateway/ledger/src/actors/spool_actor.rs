@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
-use super::super::ledger::FsyncPolicy;
+use super::super::options::FsyncPolicy;
 use super::super::spool::Spool;
 
 /// How often segments and cursor are looked after.

@@ -26,8 +26,8 @@ fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 fn attempt(ledger: &Ledger) -> UsageEvent {
-    let event = begun(ledger.next_position());
-    let ticket = ledger.intent(&event, None).unwrap();
+    let mut event = begun();
+    let ticket = ledger.intent(&mut event, None).unwrap();
     ledger.settle(ticket, &ended(&event)).unwrap();
     event
 }

@@ -8,7 +8,7 @@ use tollgate_eventlog::segment::{SegmentWriter, list_segments};
 use tollgate_eventlog::{Delivery, DeliveryError, Topic};
 
 use super::super::lsn::Lsn;
-use super::super::spool::{dead_letter_dir, read_record};
+use super::super::spool::dead_letter_dir;
 use super::super::status::count;
 use super::{Publisher, wrap};
 
@@ -52,7 +52,7 @@ impl Publisher {
 
     fn delivered(&mut self, token: u64) {
         self.retries.remove(&token);
-        if self.window.finish(token) && self.dying.remove(&token).is_some() {
+        if self.window.finish(token) && self.dead_lettering.remove(&token).is_some() {
             count(&self.spool.counters.dead_letters);
         }
     }
@@ -70,7 +70,7 @@ impl Publisher {
                 return;
             }
         }
-        self.resend.push_back(token);
+        self.send_later(token);
     }
 
     /// The log will never take this record as it is.
@@ -81,7 +81,7 @@ impl Publisher {
             Ok(None) => return self.give_up(token),
             Err(error) => {
                 tracing::error!(%error, "the spool cannot be read");
-                self.resend.push_back(token);
+                self.send_later(token);
                 return;
             }
         };
@@ -90,32 +90,31 @@ impl Publisher {
             tracing::warn!(topic = record.topic.name(), reason, "content event refused by the event log");
             return self.give_up(token);
         }
-        if self.dying.insert(token, reason.to_owned()).is_none() {
+        if self.dead_lettering.insert(token, reason.to_owned()).is_none() {
             tracing::error!(reason, "usage event refused by the event log; it goes to the dead letters");
             self.send(now, wrap::dead_letter(record, reason), token);
             return;
         }
         match self.keep_locally(slot.source) {
-            Ok(()) => {
-                self.dying.remove(&token);
-                self.give_up(token);
-            }
+            Ok(()) => self.give_up(token),
             Err(error) => {
                 tracing::error!(%error, "a dead letter cannot be kept");
-                self.resend.push_back(token);
+                self.send_later(token);
                 self.pace.failed(now);
             }
         }
     }
 
     pub(super) fn give_up(&mut self, token: u64) {
+        self.dead_lettering.remove(&token);
+        self.retries.remove(&token);
         count(&self.spool.counters.dead_letters);
         self.window.finish(token);
     }
 
     /// Writes a record into a file of its own among the dead letters.
-    fn keep_locally(&self, source: Lsn) -> io::Result<()> {
-        let Some(payload) = read_record(&self.spool, source)? else { return Ok(()) };
+    fn keep_locally(&mut self, source: Lsn) -> io::Result<()> {
+        let Some(payload) = self.rereader.read(source)?.map(<[u8]>::to_vec) else { return Ok(()) };
         let files = &*self.spool.files;
         let dir = dead_letter_dir(&self.spool.dir);
         files.create_dir(&dir)?;
@@ -135,7 +134,7 @@ impl Publisher {
         self.progress.published += advance.published;
         self.window.clear();
         self.resend.clear();
-        self.dying.clear();
+        self.dead_lettering.clear();
         self.retries.clear();
         self.ahead = self.progress.open.iter().map(|(intent, at)| (*intent, *at)).collect();
         self.tail.seek(self.progress.cursor);

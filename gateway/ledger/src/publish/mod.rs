@@ -5,6 +5,8 @@
 //! * the cursor moves over records that the log has reported as taken (or that are dead letters) and over
 //!   nothing else;
 //! * only positions are kept in memory, never records: what must be sent again is read again;
+//! * nothing moves before a read that can fail: a record that cannot be read now keeps its place in the spool
+//!   or in the queue, and is read again later;
 //! * no record blocks the others: one that the log refuses goes to the dead-letter topic, and if that
 //!   refuses it too, into a local file;
 //! * a publisher can be dropped at any moment; a new one starts at the last reported cursor, and what was
@@ -31,7 +33,7 @@ use self::pace::Pace;
 use self::window::{Effect, Slot, Window};
 use super::lsn::Lsn;
 use super::record::{self, Kind};
-use super::spool::{Progress, Spool, Tail, read_record};
+use super::spool::{Progress, Rereader, Spool, Tail};
 
 /// Records in flight at most.
 const MAX_IN_FLIGHT: usize = 4_096;
@@ -66,10 +68,12 @@ pub(crate) struct Publisher {
     reported: (Lsn, Option<Instant>),
     /// Intents that are open as of the reading end.
     ahead: HashMap<u64, Lsn>,
-    /// Tokens to send again, or for the first time if the producer had no room.
+    rereader: Rereader,
+    /// Tokens to send again, or for the first time if the producer had no room: exactly those of the window
+    /// that wait to be sent.
     resend: VecDeque<u64>,
-    /// Tokens on their way to the dead-letter topic, and why.
-    dying: BTreeMap<u64, String>,
+    /// Why the log refused the events that go to the dead-letter topic, by token.
+    dead_lettering: BTreeMap<u64, String>,
     /// How often content was tried.
     retries: BTreeMap<u64, u8>,
     done: Vec<Delivery>,
@@ -89,8 +93,9 @@ impl Publisher {
             reported: (progress.cursor, None),
             ahead: progress.open.iter().map(|(intent, at)| (*intent, *at)).collect(),
             progress,
+            rereader: Rereader::new(Arc::clone(&spool)),
             resend: VecDeque::new(),
-            dying: BTreeMap::new(),
+            dead_lettering: BTreeMap::new(),
             retries: BTreeMap::new(),
             done: Vec::new(),
             pace: Pace::default(),
@@ -116,6 +121,8 @@ impl Publisher {
         self.progress.cursor = advance.cursor.unwrap_or(self.progress.cursor);
         self.progress.published += advance.published;
         self.report(now, false);
+        debug_assert_eq!(self.window.to_send(), self.resend.len(), "an unfinished record is in no queue");
+        debug_assert!(self.producer.is_some() || self.window.sent() == 0, "nobody will report");
         let waiting = self.producer.as_ref().is_some_and(|producer| producer.in_flight() > 0);
         if more || waiting { Step::Busy } else { Step::Idle }
     }
@@ -124,7 +131,7 @@ impl Publisher {
     pub(crate) fn report(&mut self, now: Instant, at_once: bool) {
         let (cursor, at) = self.reported;
         let recent = at.is_some_and(|at| now.saturating_duration_since(at) < REPORT_EVERY);
-        if at_once || !recent || self.window.in_flight() == 0 && cursor != self.progress.cursor {
+        if at_once || !recent || self.window.unfinished() == 0 && cursor != self.progress.cursor {
             self.progress.oldest_ms =
                 self.window.oldest_ms().or_else(|| self.next_written_ms().unwrap_or_default());
             self.spool.set_progress(self.progress.clone());
@@ -134,7 +141,7 @@ impl Publisher {
 
     /// Whether everything in the spool is published.
     pub(crate) fn is_drained(&mut self) -> bool {
-        self.window.in_flight() == 0 && matches!(self.next_written_ms(), Ok(None))
+        self.window.unfinished() == 0 && matches!(self.next_written_ms(), Ok(None))
     }
 
     /// When the next record to read was written; none at the end of the spool.
@@ -157,16 +164,47 @@ impl Publisher {
     }
 
     /// Sends until the window or the producer is full, or the spool is read; true when there is more.
+    ///
+    /// # Errors
+    /// When a record could not be read. It keeps its place, and holds up no other one.
     fn fill(&mut self, now: Instant) -> io::Result<bool> {
-        while let Some(token) = self.resend.pop_front() {
-            let Some(slot) = self.window.get(token) else { continue };
-            let record = self.read_again(slot.source)?;
+        let unread = match self.send_again(now) {
+            Ok(true) => None,
+            Ok(false) => return Ok(false),
+            Err(error) => Some(error),
+        };
+        self.rereader.close();
+        let more = self.send_new(now)?;
+        unread.map_or(Ok(more), Err)
+    }
+
+    /// Sends what waits to be sent again; false when the producer has no room for all of it.
+    fn send_again(&mut self, now: Instant) -> io::Result<bool> {
+        while let Some(&token) = self.resend.front() {
+            let Some(slot) = self.window.get_to_send(token) else {
+                self.resend.pop_front();
+                continue;
+            };
+            let record = match self.read_again(slot.source) {
+                Ok(record) => record,
+                Err(error) => {
+                    // The others have their turn before this one comes again.
+                    self.resend.rotate_left(1);
+                    return Err(error);
+                }
+            };
+            self.resend.pop_front();
             if !self.send_or_finish(now, record, token) {
                 return Ok(false);
             }
         }
+        Ok(true)
+    }
+
+    /// Sends records of the spool that were not read yet; true when there may be more.
+    fn send_new(&mut self, now: Instant) -> io::Result<bool> {
         for _ in 0..MAX_READ {
-            let full = self.window.in_flight() >= MAX_IN_FLIGHT
+            let full = self.window.unfinished() >= MAX_IN_FLIGHT
                 || self.window.bytes() >= MAX_BYTES
                 || self.window.len() >= MAX_SLOTS;
             if full || self.producer.is_none() {
@@ -199,7 +237,13 @@ impl Publisher {
                 (span.start, record.event.map(|event| wrap::wrap(&event, &self.gateway_id)))
             }
             Kind::Release => match self.ahead.get(&intent).copied() {
-                Some(source) => (source, self.read_again(source)?),
+                Some(source) => match self.read_again(source) {
+                    Ok(record) => (source, record),
+                    Err(error) => {
+                        self.tail.seek(span.start);
+                        return Err(error);
+                    }
+                },
                 None => {
                     // Written twice after a failed sync, or its intent is damaged.
                     tracing::warn!(intent, "nothing is known of a released intent");
@@ -217,7 +261,7 @@ impl Publisher {
 
     /// Sends a record; one that cannot be read any more is given up. False when there is no room.
     fn send_or_finish(&mut self, now: Instant, record: Option<OutRecord>, token: u64) -> bool {
-        match (record, self.dying.get(&token)) {
+        match (record, self.dead_lettering.get(&token)) {
             (Some(record), Some(reason)) => self.send(now, wrap::dead_letter(record, reason), token),
             (Some(record), None) => self.send(now, record, token),
             (None, _) => {
@@ -235,8 +279,12 @@ impl Publisher {
             None => Err(SendError::Full(record)),
         };
         match sent {
-            Ok(()) => true,
+            Ok(()) => {
+                self.window.mark_sent(token);
+                true
+            }
             Err(SendError::Full(_)) => {
+                self.window.mark_to_send(token);
                 self.resend.push_front(token);
                 false
             }
@@ -247,13 +295,15 @@ impl Publisher {
         }
     }
 
-    /// Reads the event of a record that was read before.
-    fn read_again(&self, source: Lsn) -> io::Result<Option<OutRecord>> {
-        let payload = match read_record(&self.spool, source) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            payload => payload?,
-        };
-        let event = payload.as_deref().and_then(record::decode).and_then(|record| record.event);
+    /// Has a record sent again after all others that wait for it.
+    fn send_later(&mut self, token: u64) {
+        self.window.mark_to_send(token);
+        self.resend.push_back(token);
+    }
+
+    /// Reads the event of a record that was read before, `None` if it cannot be read any more.
+    fn read_again(&mut self, source: Lsn) -> io::Result<Option<OutRecord>> {
+        let event = self.rereader.read(source)?.and_then(record::decode).and_then(|record| record.event);
         Ok(event.map(|event| wrap::wrap(&event, &self.gateway_id)))
     }
 }

@@ -20,7 +20,7 @@ fn ledger_with(count: usize) -> (FakeFiles, Ledger) {
 
 fn write(ledger: &Ledger, count: usize) {
     for _ in 0..count {
-        ledger.record(&ended(&begun(ledger.next_position())), None).unwrap();
+        ledger.record(&mut ended(&begun()), None).unwrap();
     }
 }
 
@@ -81,8 +81,8 @@ fn a_broken_producer_is_replaced_and_everything_behind_the_cursor_is_sent_again(
 fn a_broken_producer_loses_no_intent_that_is_open() {
     let files = FakeFiles::new();
     let (ledger, _) = open(&files);
-    let event = begun(ledger.next_position());
-    let ticket = ledger.intent(&event, None).unwrap();
+    let mut event = begun();
+    let ticket = ledger.intent(&mut event, None).unwrap();
     write(&ledger, 2);
     let sink = Sink::default();
     sink.script([Behaviour::Fatal]);
@@ -257,4 +257,86 @@ fn the_oldest_waiting_record_is_known() {
     publisher.step(now, Duration::ZERO);
     publisher.report(now, true);
     assert_eq!(ledger.status().oldest_unpublished_ms, 0);
+}
+
+/// Steps until everything is published; the steps are far enough apart for every pause.
+fn finish(publisher: &mut Publisher, ledger: &Ledger) {
+    let mut now = Instant::now();
+    for _ in 0..100 {
+        now += 10 * SECOND;
+        publisher.step(now, Duration::ZERO);
+        if publisher.is_drained() {
+            publisher.report(now, true);
+            assert_eq!(ledger.status().backlog_records, 0);
+            return;
+        }
+    }
+    panic!("the cursor stands still");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_when_it_is_sent_again_keeps_its_place() {
+    for fault in [FakeFiles::fail_opens, FakeFiles::fail_reads] {
+        let (files, ledger) = ledger_with(5);
+        let sink = Sink::default();
+        sink.script([Behaviour::Retry; 5]);
+        let mut publisher = publisher(&ledger, &sink);
+        publisher.step(Instant::now(), Duration::ZERO);
+        fault(&files, 3);
+        finish(&mut publisher, &ledger);
+        assert_eq!((report(&sink).len(), ledger.status().published), (5, 5));
+        assert_eq!(ledger.status().dead_letters, 0);
+    }
+}
+
+#[test]
+fn a_release_whose_intent_cannot_be_read_now_is_published_later() {
+    for fault in [FakeFiles::fail_opens, FakeFiles::fail_reads] {
+        let files = FakeFiles::new();
+        let (ledger, _) = open(&files);
+        let mut event = begun();
+        let ticket = ledger.intent(&mut event, None).unwrap();
+        let sink = Sink::default();
+        let mut publisher = publisher(&ledger, &sink);
+        publisher.step(Instant::now(), Duration::ZERO);
+        drop(ticket);
+        // The reading end has the release in its buffer, so the fault meets the intent.
+        assert!(!publisher.is_drained());
+        fault(&files, 2);
+        finish(&mut publisher, &ledger);
+        assert_eq!(sink.usage(), [event]);
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_now_does_not_hold_up_new_ones() {
+    let (files, ledger) = ledger_with(1);
+    let sink = Sink::default();
+    sink.script([Behaviour::Retry]);
+    let mut publisher = publisher(&ledger, &sink);
+    publisher.step(Instant::now(), Duration::ZERO);
+    write(&ledger, 3);
+    files.fail_opens(1);
+    publisher.step(Instant::now() + 10 * SECOND, Duration::ZERO);
+    assert_eq!(sink.usage().len(), 3);
+    finish(&mut publisher, &ledger);
+    assert_eq!(report(&sink).len(), 4);
+}
+
+#[test]
+fn a_refused_event_that_cannot_be_read_now_becomes_a_dead_letter_later() {
+    let (files, ledger) = ledger_with(2);
+    let sink = Sink::default();
+    sink.script([Behaviour::Refuse, Behaviour::Take]);
+    sink.hold(true);
+    let mut publisher = publisher(&ledger, &sink);
+    publisher.step(Instant::now(), Duration::ZERO);
+    sink.hold(false);
+    files.fail_opens(1);
+    publisher.step(Instant::now(), Duration::ZERO);
+    sink.script([Behaviour::Refuse]);
+    finish(&mut publisher, &ledger);
+    let topics: Vec<Topic> = sink.taken().iter().map(|record| record.topic).collect();
+    assert_eq!(topics.iter().filter(|topic| **topic == Topic::UsageDeadLetter).count(), 1);
+    assert_eq!(ledger.status().dead_letters, 1);
 }

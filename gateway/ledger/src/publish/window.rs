@@ -1,7 +1,8 @@
 //! Records between the cursor and the reading end. Pure: decides how far the cursor may move.
 //!
 //! Invariants: slots stand in the order of the spool; the cursor moves over a contiguous prefix of finished
-//! slots only; a slot is finished once.
+//! slots only; a slot is finished once; a slot that is not finished is either with the producer or waits to be
+//! handed to it, so that none can be forgotten.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -64,10 +65,24 @@ pub(crate) enum Effect {
 /// The slots behind the cursor.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
-    slots: VecDeque<(Slot, bool)>,
+    slots: VecDeque<(Slot, State)>,
     first_token: u64,
-    in_flight: usize,
+    /// Slots that wait to be handed to the producer.
+    to_send: usize,
+    /// Slots that the producer has.
+    sent: usize,
     bytes: usize,
+}
+
+/// What has become of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It waits to be handed to the producer, for the first time or again.
+    ToSend,
+    /// The producer has it and will report.
+    Sent,
+    /// It holds the cursor no longer.
+    Finished,
 }
 
 /// How far the cursor moved.
@@ -82,36 +97,68 @@ pub(crate) struct Advance {
 impl Window {
     /// Appends a record and returns its token. One that publishes nothing is finished at once.
     pub(crate) fn push(&mut self, slot: Slot) -> u64 {
-        let waits = slot.publishes.is_some();
-        self.in_flight += usize::from(waits);
+        let state = if slot.publishes.is_some() { State::ToSend } else { State::Finished };
+        self.to_send += usize::from(state == State::ToSend);
         self.bytes += slot.bytes;
-        self.slots.push_back((slot, !waits));
+        self.slots.push_back((slot, state));
         self.first_token + (self.slots.len() - 1) as u64
+    }
+
+    /// Notes that the producer has taken a record over.
+    pub(crate) fn mark_sent(&mut self, token: u64) {
+        self.change(token, State::Sent);
+    }
+
+    /// Notes that a record must be sent again.
+    pub(crate) fn mark_to_send(&mut self, token: u64) {
+        self.change(token, State::ToSend);
     }
 
     /// Marks a record as finished; false when it was already, or is not known.
     pub(crate) fn finish(&mut self, token: u64) -> bool {
-        let Some(index) = self.index(token) else { return false };
-        match self.slots.get_mut(index) {
-            Some((slot, finished)) if !*finished => {
-                *finished = true;
-                self.in_flight -= 1;
-                self.bytes -= slot.bytes;
-                true
-            }
-            _ => false,
+        let bytes = self.get(token).map_or(0, |slot| slot.bytes);
+        let finishes = self.change(token, State::Finished);
+        self.bytes -= bytes;
+        finishes
+    }
+
+    /// Changes the state of an unfinished record; false when there is none of that token.
+    fn change(&mut self, token: u64, to: State) -> bool {
+        let Some((_, state)) = self.index(token).and_then(|index| self.slots.get_mut(index)) else {
+            return false;
+        };
+        let from = std::mem::replace(state, if *state == State::Finished { State::Finished } else { to });
+        match from {
+            State::Finished => return false,
+            State::ToSend => self.to_send -= 1,
+            State::Sent => self.sent -= 1,
         }
+        match to {
+            State::Finished => {}
+            State::ToSend => self.to_send += 1,
+            State::Sent => self.sent += 1,
+        }
+        true
     }
 
     /// The record of an unfinished token.
     pub(crate) fn get(&self, token: u64) -> Option<Slot> {
-        self.slots.get(self.index(token)?).filter(|(_, finished)| !finished).map(|(slot, _)| *slot)
+        self.find(token, |state| state != State::Finished)
+    }
+
+    /// The record of a token that waits to be sent.
+    pub(crate) fn get_to_send(&self, token: u64) -> Option<Slot> {
+        self.find(token, |state| state == State::ToSend)
+    }
+
+    fn find(&self, token: u64, wanted: impl Fn(State) -> bool) -> Option<Slot> {
+        self.slots.get(self.index(token)?).filter(|(_, state)| wanted(*state)).map(|(slot, _)| *slot)
     }
 
     /// Moves the cursor over the finished prefix and keeps the books of open intents as of the cursor.
     pub(crate) fn advance(&mut self, open: &mut BTreeMap<u64, Lsn>) -> Advance {
         let mut advance = Advance::default();
-        while let Some((slot, _)) = self.slots.pop_front_if(|(_, finished)| *finished) {
+        while let Some((slot, _)) = self.slots.pop_front_if(|(_, state)| *state == State::Finished) {
             self.first_token += 1;
             advance.cursor = Some(slot.end);
             advance.published += u64::from(slot.publishes.is_some());
@@ -137,12 +184,22 @@ impl Window {
 
     /// When the oldest unpublished record was written, ms since the Unix epoch.
     pub(crate) fn oldest_ms(&self) -> Option<i64> {
-        self.slots.iter().find(|(_, finished)| !finished).and_then(|(slot, _)| slot.publishes)
+        self.slots.iter().find(|(_, state)| *state != State::Finished).and_then(|(slot, _)| slot.publishes)
     }
 
     /// Records that are not finished.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight
+    pub(crate) fn unfinished(&self) -> usize {
+        self.to_send + self.sent
+    }
+
+    /// Records that wait to be handed to the producer.
+    pub(crate) fn to_send(&self) -> usize {
+        self.to_send
+    }
+
+    /// Records that the producer has.
+    pub(crate) fn sent(&self) -> usize {
+        self.sent
     }
 
     /// Slots, finished or not.
@@ -190,7 +247,7 @@ mod tests {
         assert!(window.finish(tokens[0]) && !window.finish(tokens[0]));
         let advance = window.advance(&mut BTreeMap::new());
         assert_eq!(advance, Advance { cursor: Some(at(2)), published: 2 });
-        assert_eq!((window.in_flight(), window.oldest_ms()), (1, Some(2)));
+        assert_eq!((window.unfinished(), window.oldest_ms()), (1, Some(2)));
     }
 
     #[test]
@@ -212,6 +269,21 @@ mod tests {
         window.finish(settle);
         window.advance(&mut open);
         assert!(open.is_empty());
+    }
+
+    #[test]
+    fn a_record_is_with_the_producer_or_waits_for_it_until_it_is_finished() {
+        let mut window = Window::default();
+        let token = window.push(slot(0, true));
+        assert_eq!((window.to_send(), window.sent()), (1, 0));
+        window.mark_sent(token);
+        assert!(window.get_to_send(token).is_none());
+        assert_eq!((window.to_send(), window.sent()), (0, 1));
+        window.mark_to_send(token);
+        assert!(window.get_to_send(token).is_some());
+        window.finish(token);
+        window.mark_to_send(token);
+        assert_eq!((window.to_send(), window.sent(), window.unfinished()), (0, 0, 0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //! DIR/lock                held by the one process that uses the folder
 //! DIR/NNN.seg             records, see `record`; every process starts a segment of its own
-//! DIR/cursor              how far publishing has come
+//! DIR/progress            how far publishing has come
 //! DIR/dead-letters/       events that nobody took
 //! ```
 //!
@@ -14,19 +14,24 @@
 //!   that is still open;
 //! * an intent of a dead process gets a release record at the next start, so its own event is published
 //!   unchanged; a crash during recovery only leaves fewer intents to recover;
-//! * whatever fails, the spool goes on by itself in a fresh segment when the disk takes records again.
+//! * whatever fails, the spool goes on by itself in a fresh segment when the disk takes records again;
+//! * to free space needs no space and no file descriptor, so a volume that the spool itself has filled recovers
+//!   when the event log takes records again.
 //!
 //! One limit is known: records whose sync failed, whose process was then killed before it could write them
 //! again, and which then meet a power cut, are lost: the next process sees them in the page cache and cannot
 //! know that the disk has not got them.
 //!
-//! Modules in reading order: `writer` (appends), `health` (when to try again), `cursor`, `recover` (start),
+//! Modules in reading order: `writer` (appends), `health` (when to try again), `cursor`, `cursor_file`, `recover` (start), `maintain`,
 //! `tail` (the publisher's reading end).
 
 mod cursor;
+mod cursor_file;
 mod health;
+mod maintain;
 mod recover;
 mod tail;
+pub(crate) mod volume;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -34,17 +39,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tollgate_eventlog::segment::files::{Files, LockGuard};
-use tollgate_eventlog::segment::{SegmentWriter, segment_path, write_small};
+use tollgate_eventlog::segment::segment_path;
 
 pub(crate) use self::cursor::Progress;
-pub(crate) use self::tail::{Span, Tail, read_record};
+use self::maintain::Persisted;
+pub(crate) use self::tail::{Rereader, Span, Tail};
 use self::writer::Writer;
 use super::error::LedgerError;
-use super::ledger::{FsyncPolicy, Recovered};
+use super::options::{FsyncPolicy, Recovered};
+use super::record::Kind;
 use super::status::{Counters, count};
 
 /// Content is shed when the spool is this full, in quarters of its bound.
@@ -52,9 +59,6 @@ const CONTENT_QUARTERS: u64 = 3;
 
 /// Unsynced bytes at which a writer syncs by itself, because nobody else seems to.
 const SYNC_AT_BYTES: usize = 8 << 20;
-
-/// Cursors are made durable at most this often.
-const PERSIST_EVERY: Duration = Duration::from_millis(250);
 
 /// How important a record is when room runs short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,13 +90,6 @@ pub(crate) struct Spool {
     /// Numbers of this process's intents are above this.
     pub(crate) first_intent: u64,
     _lock: Box<dyn LockGuard>,
-}
-
-/// What the cursor file says.
-#[derive(Debug)]
-struct Persisted {
-    progress: Progress,
-    at: Option<Instant>,
 }
 
 /// Settings of a spool.
@@ -142,11 +139,15 @@ impl Spool {
         counters.recovered.store(recovered.orphans, Ordering::Relaxed);
         counters.damaged_bytes.store(recovered.torn_bytes, Ordering::Relaxed);
         counters.publishable.store(found.backlog + recovered.orphans, Ordering::Relaxed);
+        for id in found.empty {
+            // Made ahead by a process that ended. One that stays is met again by the next start.
+            let _ = files.remove(&segment_path(&dir, id));
+        }
+        let persisted = Mutex::new(Persisted::new(&*files, found.cursor_file, found.progress.clone()));
         if let Err(error) = writer.recover(Instant::now()) {
             // A full disk is no reason not to start: nothing is accepted until it takes records.
             tracing::error!(%error, dir = %dir.display(), "the spool cannot be written");
         }
-        let persisted = Mutex::new(Persisted { progress: found.progress.clone(), at: None });
         let spool = Self {
             files,
             dir: dir.clone(),
@@ -163,34 +164,99 @@ impl Spool {
         Ok((spool, recovered))
     }
 
-    /// Writes a sealed frame down.
+    /// Writes down a sealed frame that needs no number of its own.
     ///
     /// # Errors
     /// As the class says: full, shed, or the disk refuses. An owed record is kept in memory then.
-    pub(crate) fn write(&self, class: Class, sealed: &mut [u8]) -> Result<(), LedgerError> {
+    pub(crate) fn write(&self, class: Class, kind: Kind, sealed: &mut [u8]) -> Result<(), LedgerError> {
+        let unsynced_bytes = self.append(&mut self.revived(), class, kind, sealed)?;
+        self.sync_if_due(unsynced_bytes);
+        Ok(())
+    }
+
+    /// Writes down the frame that `encode` makes of the next sequence number. The number is used up only if
+    /// the frame is taken, so the sequence has no holes; that is why encoding happens under the lock.
+    ///
+    /// # Errors
+    /// When the spool was ended or is full, the disk refuses, or `encode` fails.
+    pub(crate) fn write_numbered<'f>(
+        &self,
+        kind: Kind,
+        encode: impl FnOnce(u64) -> Result<&'f mut [u8], LedgerError>,
+    ) -> Result<(), LedgerError> {
         let unsynced_bytes = {
-            let mut writer = self.writer.lock();
-            if writer.health.error().is_some() && writer.health.retry_is_due(Instant::now()) {
-                // Also without the spool actor the ledger comes back by itself.
-                let _ = writer.recover(Instant::now());
+            let mut writer = self.revived();
+            if writer.is_ended {
+                return Err(LedgerError::Closed);
             }
-            self.admit(class, writer.used_bytes(), sealed.len() as u64)?;
-            if let Err(error) = writer.append(sealed) {
-                return Err(match class {
-                    Class::Owed { intent } => {
-                        writer.defer(sealed, intent);
-                        LedgerError::Deferred(error)
-                    }
-                    Class::Content | Class::Usage => LedgerError::Storage(error),
-                });
+            // Nothing is encoded in vain while everything is refused.
+            if let Some(error) = writer.health.error() {
+                return Err(LedgerError::Storage(Arc::clone(error)));
             }
-            writer.unsynced_bytes()
+            self.admit(Class::Usage, writer.used_bytes(), 1)?;
+            let seq = writer.last_seq + 1;
+            let unsynced_bytes = self.append(&mut writer, Class::Usage, kind, encode(seq)?)?;
+            writer.last_seq = seq;
+            unsynced_bytes
         };
+        self.sync_if_due(unsynced_bytes);
+        Ok(())
+    }
+
+    /// Writes down the frame that `encode` makes of the last sequence number, and gives no further ones. Does
+    /// nothing the second time.
+    ///
+    /// # Errors
+    /// When the disk refuses; the frame is kept in memory then.
+    pub(crate) fn write_last<'f>(
+        &self,
+        encode: impl FnOnce(u64) -> Result<&'f mut [u8], LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let mut writer = self.revived();
+        if std::mem::replace(&mut writer.is_ended, true) {
+            return Ok(());
+        }
+        let sealed = encode(writer.last_seq)?;
+        self.append(&mut writer, Class::Owed { intent: 0 }, Kind::Event, sealed).map(|_| ())
+    }
+
+    /// The writer, after an attempt to go on in a fresh segment if that is due: also without the spool actor
+    /// the ledger comes back by itself.
+    fn revived(&self) -> MutexGuard<'_, Writer> {
+        let mut writer = self.writer.lock();
+        if writer.health.error().is_some() && writer.health.retry_is_due(Instant::now()) {
+            let _ = writer.recover(Instant::now());
+        }
+        writer
+    }
+
+    /// Appends a frame and returns how many bytes wait for a sync.
+    fn append(
+        &self,
+        writer: &mut Writer,
+        class: Class,
+        kind: Kind,
+        sealed: &mut [u8],
+    ) -> Result<usize, LedgerError> {
+        self.admit(class, writer.used_bytes(), sealed.len() as u64)?;
+        let written = writer.append(sealed).map_err(|error| match class {
+            Class::Owed { intent } => {
+                writer.defer(sealed, intent);
+                LedgerError::Deferred(error)
+            }
+            Class::Content | Class::Usage => LedgerError::Storage(error),
+        });
+        if kind.publishes() && matches!(written, Ok(_) | Err(LedgerError::Deferred(_))) {
+            count(&self.counters.publishable);
+        }
+        written.map(|_| writer.unsynced_bytes())
+    }
+
+    fn sync_if_due(&self, unsynced_bytes: usize) {
         if self.fsync == FsyncPolicy::Each || unsynced_bytes > SYNC_AT_BYTES {
-            // A failure is no failure of this record: it is kept and written again.
+            // A failure is no failure of the record: it is kept and written again.
             let _ = self.sync();
         }
-        Ok(())
     }
 
     fn admit(&self, class: Class, used_bytes: u64, more: u64) -> Result<(), LedgerError> {
@@ -236,57 +302,6 @@ impl Spool {
         }
     }
 
-    /// Everything that is not on the request path: recovery, the next segment, the cursor, deletions.
-    pub(crate) fn maintain(&self, now: Instant) {
-        {
-            let mut writer = self.writer.lock();
-            if writer.health.retry_is_due(now) {
-                let _ = writer.recover(now);
-            }
-        }
-        self.prepare_segment();
-        if let Err(error) = self.persist_progress(now, false) {
-            tracing::warn!(%error, dir = %self.dir.display(), "the cursor cannot be made durable");
-        }
-    }
-
-    fn prepare_segment(&self) {
-        let Some(id) = self.writer.lock().wants_prepared() else { return };
-        match SegmentWriter::create(&*self.files, &self.dir, id) {
-            Ok(segment) => self.writer.lock().set_prepared(segment),
-            Err(error) => tracing::warn!(%error, dir = %self.dir.display(), "no segment could be made ahead"),
-        }
-    }
-
-    /// Makes the cursor durable, then removes segments that it has left behind.
-    ///
-    /// # Errors
-    /// When the cursor file cannot be replaced; nothing is removed then.
-    pub(crate) fn persist_progress(&self, now: Instant, at_once: bool) -> io::Result<()> {
-        let mut persisted = self.persisted.lock();
-        let recent = persisted.at.is_some_and(|at| now.saturating_duration_since(at) < PERSIST_EVERY);
-        if recent && !at_once {
-            return Ok(());
-        }
-        let progress = self.progress();
-        if (progress.cursor, &progress.open) != (persisted.progress.cursor, &persisted.progress.open) {
-            write_small(&*self.files, &self.dir.join(recover::CURSOR_FILE), &progress.encode())?;
-        }
-        *persisted = Persisted { progress, at: Some(now) };
-        self.remove_published(&persisted.progress)
-    }
-
-    fn remove_published(&self, durable: &Progress) -> io::Result<()> {
-        let closed = self.writer.lock().closed_segments();
-        for id in closed.into_iter().filter(|id| durable.is_done_with(*id)) {
-            match self.files.remove(&segment_path(&self.dir, id)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => self.writer.lock().forget(id),
-            }
-        }
-        Ok(())
-    }
-
     /// When records are forced to the disk.
     pub(crate) fn fsync_policy(&self) -> FsyncPolicy {
         self.fsync
@@ -321,6 +336,7 @@ impl Spool {
             backlog_bytes: writer.bytes_behind(cursor),
             deferred: writer.deferred(),
             refusing: writer.health.error().is_some() || writer.used_bytes() >= self.max_bytes,
+            last_seq: writer.last_seq,
         }
     }
 }
@@ -337,15 +353,10 @@ pub(crate) struct Gauge {
     pub(crate) backlog_bytes: u64,
     pub(crate) deferred: u64,
     pub(crate) refusing: bool,
+    pub(crate) last_seq: u64,
 }
 
 /// Where events go that neither their topic nor the dead-letter topic takes.
 pub(crate) fn dead_letter_dir(dir: &Path) -> PathBuf {
     dir.join("dead-letters")
-}
-
-/// Wall clock, ms since the Unix epoch.
-pub(crate) fn unix_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -5,23 +5,22 @@ use std::io;
 use std::path::Path;
 
 use tollgate_eventlog::segment::files::Files;
-use tollgate_eventlog::segment::{
-    HEADER_BYTES, Read, SegmentReader, list_segments, read_small, segment_path,
-};
+use tollgate_eventlog::segment::{HEADER_BYTES, Read, SegmentReader, list_segments, segment_path};
 
 use super::super::lsn::Lsn;
 use super::super::record::{self, Kind};
 use super::cursor::Progress;
-
-/// Name of the file with the published position.
-pub(super) const CURSOR_FILE: &str = "cursor";
+use super::cursor_file::CursorFile;
 
 /// What was found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Found {
     pub(super) progress: Progress,
+    pub(super) cursor_file: CursorFile,
     /// Segments and the end of their last complete record.
     pub(super) segments: BTreeMap<u64, u64>,
+    /// Segments without a record, which no cursor would ever come past.
+    pub(super) empty: Vec<u64>,
     /// Intents of which nothing more was heard.
     pub(super) orphans: Vec<u64>,
     /// Records that wait to be published.
@@ -33,13 +32,17 @@ pub(super) struct Found {
 
 /// Reads the spool's folder. Nothing is changed, so a crash in here costs nothing.
 pub(super) fn scan(files: &dyn Files, dir: &Path) -> io::Result<Found> {
-    let mut found = Found::default();
-    if let Some(bytes) = read_small(files, &dir.join(CURSOR_FILE))? {
-        found.progress = Progress::decode(&bytes).unwrap_or_else(|| {
-            tracing::warn!(dir = %dir.display(), "the cursor cannot be read; everything is published again");
-            Progress::default()
-        });
-    }
+    let (cursor_file, progress) = CursorFile::load(files, dir)?;
+    let mut found = Found {
+        progress: progress.unwrap_or_default(),
+        cursor_file,
+        segments: BTreeMap::new(),
+        empty: Vec::new(),
+        orphans: Vec::new(),
+        backlog: 0,
+        torn_bytes: 0,
+        next_segment: 0,
+    };
     let cursor = found.progress.cursor;
     let mut open = found.progress.open.clone();
     for id in list_segments(files, dir)? {
@@ -51,7 +54,10 @@ pub(super) fn scan(files: &dyn Files, dir: &Path) -> io::Result<Found> {
         }
     }
     found.orphans = open.into_keys().collect();
-    let used = found.segments.keys().copied();
+    if found.progress == Progress::default() && !found.segments.is_empty() {
+        tracing::warn!(dir = %dir.display(), "no cursor can be read; everything in the spool is published");
+    }
+    let used = found.segments.keys().chain(&found.empty).copied();
     let named = found.progress.open.values().map(|at| at.segment).chain([cursor.segment]);
     found.next_segment = used.chain(named).max().unwrap_or(0) + 1;
     Ok(found)
@@ -84,6 +90,10 @@ fn scan_segment(
         found.backlog += u64::from(head.kind.publishes());
     }
     let end = reader.offset();
+    if size == 0 || size == HEADER_BYTES && end == HEADER_BYTES {
+        found.empty.push(id);
+        return Ok(());
+    }
     found.torn_bytes += size.saturating_sub(end);
     found.segments.insert(id, end.max(HEADER_BYTES));
     Ok(())

@@ -49,7 +49,11 @@ impl Tail {
                 Look::Nothing => return Ok(None),
                 Look::Finished => match self.spool.next_after(self.at.segment) {
                     Some(segment) => self.seek(Lsn { segment, offset: 0 }),
-                    None => return Ok(None),
+                    None => {
+                        // A file that is kept open after its removal keeps its space on the disk.
+                        self.reader = None;
+                        return Ok(None);
+                    }
                 },
             }
         }
@@ -67,6 +71,9 @@ impl Tail {
 
     fn look(&mut self) -> io::Result<Look> {
         let Some((limit, finished)) = self.spool.readable(self.at.segment) else { return Ok(Look::Finished) };
+        if finished && self.at.offset >= limit {
+            return Ok(Look::Finished);
+        }
         let reader = match &mut self.reader {
             Some(reader) => reader,
             None => {
@@ -96,12 +103,42 @@ impl Tail {
     }
 }
 
-/// The record at a known place; none when it cannot be read any more.
-pub(crate) fn read_record(spool: &Spool, at: Lsn) -> io::Result<Option<Vec<u8>>> {
-    let mut reader = SegmentReader::open(&*spool.files, &spool.dir, at.segment)?;
-    reader.seek(at.offset);
-    Ok(match reader.read(u64::MAX)? {
-        Read::Record { payload, .. } => Some(payload.to_vec()),
-        Read::End | Read::Torn => None,
-    })
+/// Reads records again whose place is known. Keeps the segment of the last one open, because records that are
+/// sent again mostly stand side by side.
+#[derive(Debug)]
+pub(crate) struct Rereader {
+    spool: Arc<Spool>,
+    reader: Option<SegmentReader>,
+}
+
+impl Rereader {
+    pub(crate) fn new(spool: Arc<Spool>) -> Self {
+        Self { spool, reader: None }
+    }
+
+    /// The record at a known place, `None` if its segment is gone or it is damaged.
+    ///
+    /// # Errors
+    /// When the segment cannot be opened or read now.
+    pub(crate) fn read(&mut self, at: Lsn) -> io::Result<Option<&[u8]>> {
+        let Some((limit, _)) = self.spool.readable(at.segment) else { return Ok(None) };
+        if self.reader.as_ref().is_none_or(|reader| reader.id() != at.segment) {
+            self.reader = match SegmentReader::open(&*self.spool.files, &self.spool.dir, at.segment) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                reader => Some(reader?),
+            };
+        }
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        reader.seek(at.offset);
+        // Bytes behind the limit may be half written now and whole when they are asked for.
+        Ok(match reader.read(limit)? {
+            Read::Record { payload, .. } => Some(payload),
+            Read::End | Read::Torn => None,
+        })
+    }
+
+    /// Closes the file: one that is kept open after its removal keeps its space on the disk.
+    pub(crate) fn close(&mut self) {
+        self.reader = None;
+    }
 }

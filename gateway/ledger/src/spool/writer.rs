@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tollgate_base::time::now_ms;
 use tollgate_eventlog::segment::files::{FileHandle, Files};
 use tollgate_eventlog::segment::frame::{Frame, sealed_length};
 use tollgate_eventlog::segment::{HEADER_BYTES, SegmentWriter, segment_path};
@@ -32,30 +33,36 @@ pub(crate) struct Writer {
     segment_bytes: u64,
     keep_unsynced: bool,
     active: Option<SegmentWriter>,
-    /// The next segment, made ahead so that rotation costs no sync.
+    /// The next segment, made ahead so that rotation costs neither a sync nor a file descriptor.
     prepared: Option<SegmentWriter>,
     /// Finished segments and their ends.
     closed: BTreeMap<u64, u64>,
     closed_bytes: u64,
     next_segment: u64,
+    /// Whether the active segment had to grow because no next one could be made.
+    lacks_next: bool,
     /// Sealed frames that are not known to be on the disk, oldest first.
     unsynced: Vec<u8>,
     /// How many bytes went through `unsynced` before its first.
     unsynced_from: u64,
-    /// Finished files that hold unsynced frames.
-    older: Vec<Arc<dyn FileHandle>>,
+    /// Finished files that hold unsynced frames, each with the end of its frames in the count of
+    /// `unsynced_from`: a sync that comes late must not take a file off that it has not seen.
+    older: Vec<(u64, Arc<dyn FileHandle>)>,
     pub(super) health: Health,
     deferred: VecDeque<Vec<u8>>,
     deferred_bytes: usize,
     /// Intents whose settlement did not fit into memory either, and orphans not yet released.
     releases: Vec<u64>,
+    /// The last sequence number that was used up.
+    pub(super) last_seq: u64,
+    /// Whether the record with the last sequence number was written: no number is given after it.
+    pub(super) is_ended: bool,
 }
 
 /// What a sync has to do, taken under the lock and done outside it.
 #[derive(Debug)]
 pub(crate) struct SyncWork {
     pub(super) files: Vec<Arc<dyn FileHandle>>,
-    older: usize,
     upto: u64,
 }
 
@@ -79,6 +86,7 @@ impl Writer {
             closed,
             closed_bytes,
             next_segment,
+            lacks_next: false,
             unsynced: Vec::new(),
             unsynced_from: 0,
             older: Vec::new(),
@@ -86,6 +94,8 @@ impl Writer {
             deferred: VecDeque::new(),
             deferred_bytes: 0,
             releases: Vec::new(),
+            last_seq: 0,
+            is_ended: false,
         }
     }
 
@@ -109,6 +119,10 @@ impl Writer {
                 Ok(at)
             }
             Err(error) => {
+                if let Some(active) = &self.active {
+                    // Blocks of a record that did not fit are missing elsewhere.
+                    let _ = active.file().set_size(active.end());
+                }
                 let error = Arc::new(error);
                 self.health.fail(Arc::clone(&error), false, Instant::now());
                 tracing::error!(%error, dir = %self.dir.display(), "the spool cannot be written");
@@ -117,18 +131,26 @@ impl Writer {
         }
     }
 
-    /// Rotates when the active segment is full or missing.
+    /// Goes on in the next segment when the active one is full. If none can be made now, for lack of a file
+    /// descriptor for example, the active one grows beyond its size: that is no reason to refuse anybody.
     fn make_room(&mut self, bytes: u64) -> io::Result<()> {
         let full =
             |active: &SegmentWriter| active.end() > HEADER_BYTES && active.end() + bytes > self.segment_bytes;
         if !self.active.as_ref().is_none_or(full) {
             return Ok(());
         }
-        let next = match self.prepared.take() {
-            Some(prepared) => prepared,
-            None => self.create()?,
-        };
-        self.replace_active(next);
+        if let Some(prepared) = self.prepared.take() {
+            self.replace_active(prepared);
+        } else if self.active.is_none() || !self.lacks_next {
+            match self.create() {
+                Ok(next) => self.replace_active(next),
+                Err(error) if self.active.is_none() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, dir = %self.dir.display(), "no next segment; this one grows");
+                    self.lacks_next = true;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -137,12 +159,21 @@ impl Writer {
         if let Some(overtaken) = self.prepared.take_if(|prepared| prepared.id() < next.id()) {
             let _ = self.files.remove(&segment_path(&self.dir, overtaken.id()));
         }
-        if let Some(old) = self.active.replace(next) {
-            self.closed_bytes += old.end();
-            self.closed.insert(old.id(), old.end());
-            if !self.unsynced.is_empty() {
-                self.older.push(Arc::clone(old.file()));
-            }
+        self.close_active();
+        self.active = Some(next);
+        self.lacks_next = false;
+    }
+
+    fn close_active(&mut self) {
+        let Some(old) = self.active.take() else { return };
+        if old.end() == HEADER_BYTES && self.files.remove(&segment_path(&self.dir, old.id())).is_ok() {
+            // Nobody would ever come past an empty segment and have it removed.
+            return;
+        }
+        self.closed_bytes += old.end();
+        self.closed.insert(old.id(), old.end());
+        if !self.unsynced.is_empty() {
+            self.older.push((self.unsynced_end(), Arc::clone(old.file())));
         }
     }
 
@@ -152,10 +183,10 @@ impl Writer {
         SegmentWriter::create(&*self.files, &self.dir, id)
     }
 
-    /// The id for a segment that is made ahead, when it is time to make one.
+    /// The id for the segment that is made ahead, `None` if there is one. It is made long before it is needed,
+    /// so that rotation works without a free descriptor.
     pub(super) fn wants_prepared(&mut self) -> Option<u64> {
-        let half_full = self.active.as_ref().is_some_and(|active| active.end() > self.segment_bytes / 2);
-        if self.prepared.is_some() || !half_full || self.health.error().is_some() {
+        if self.prepared.is_some() || self.health.error().is_some() {
             return None;
         }
         let id = self.next_segment;
@@ -165,7 +196,8 @@ impl Writer {
 
     pub(super) fn set_prepared(&mut self, segment: SegmentWriter) {
         // A rotation may have happened meanwhile: ids must ascend, so an overtaken segment is not used.
-        if self.active.as_ref().is_none_or(|active| active.id() < segment.id()) {
+        let newest = self.active.as_ref().map(SegmentWriter::id).max(self.closed.keys().next_back().copied());
+        if self.prepared.is_none() && newest < Some(segment.id()) {
             self.prepared = Some(segment);
         } else {
             let _ = self.files.remove(&segment_path(&self.dir, segment.id()));
@@ -195,9 +227,21 @@ impl Writer {
     pub(super) fn sync_work(&self) -> Option<SyncWork> {
         let active =
             self.active.as_ref().filter(|_| !self.unsynced.is_empty() && self.health.error().is_none())?;
-        let files = self.older.iter().chain([active.file()]).map(Arc::clone).collect();
-        let upto = self.unsynced_from + self.unsynced.len() as u64;
-        Some(SyncWork { files, older: self.older.len(), upto })
+        let older = self.older.iter().map(|(_, file)| file);
+        let files = older.chain([active.file()]).map(Arc::clone).collect();
+        Some(SyncWork { files, upto: self.unsynced_end() })
+    }
+
+    /// Bytes that went through `unsynced` so far.
+    fn unsynced_end(&self) -> u64 {
+        self.unsynced_from + self.unsynced.len() as u64
+    }
+
+    /// Notes that everything is on the disk.
+    fn forget_unsynced(&mut self) {
+        self.unsynced_from = self.unsynced_end();
+        self.unsynced.clear();
+        self.older.clear();
     }
 
     pub(super) fn unsynced_bytes(&self) -> usize {
@@ -208,7 +252,7 @@ impl Writer {
         let done = usize::try_from(work.upto.saturating_sub(self.unsynced_from)).unwrap_or(0);
         self.unsynced.drain(..done.min(self.unsynced.len()));
         self.unsynced_from = self.unsynced_from.max(work.upto);
-        self.older.drain(..work.older.min(self.older.len()));
+        self.older.retain(|(end, _)| *end > work.upto);
     }
 
     /// Makes a fresh segment with everything that is not on the disk yet, and goes on in it.
@@ -216,20 +260,10 @@ impl Writer {
     /// # Errors
     /// When the disk still refuses; the next attempt is due later.
     pub(super) fn recover(&mut self, now: Instant) -> Result<(), Arc<io::Error>> {
-        if !self.health.sync_failed()
-            && let Some(active) = &self.active
-            && self.older.iter().chain([active.file()]).try_for_each(|file| file.sync()).is_ok()
-        {
-            // Only writing had failed: what was written is on the disk now and need not be repeated.
-            self.unsynced_from += self.unsynced.len() as u64;
-            self.unsynced.clear();
-            self.older.clear();
-        }
+        self.finish_active(now);
         match self.rewrite() {
             Ok(fresh) => {
-                self.older.clear();
-                self.unsynced_from += self.unsynced.len() as u64;
-                self.unsynced.clear();
+                self.forget_unsynced();
                 self.deferred.clear();
                 self.deferred_bytes = 0;
                 self.releases.clear();
@@ -246,9 +280,33 @@ impl Writer {
         }
     }
 
+    /// Closes a segment that refused a record or a sync: nothing goes into it any more, and when it is
+    /// published it can be removed.
+    pub(super) fn finish_active(&mut self, now: Instant) {
+        if !self.health.sync_failed() {
+            // What was written before need not be repeated if it is on the disk.
+            let older = self.older.iter().map(|(_, file)| file);
+            let active = self.active.as_ref().map(SegmentWriter::file);
+            let synced = older.chain(active).try_for_each(|file| file.sync());
+            match synced {
+                Ok(()) => self.forget_unsynced(),
+                // The kernel may have dropped the pages: the file must not be synced again.
+                Err(error) => self.health.fail(Arc::new(error), true, now),
+            }
+        }
+        self.close_active();
+        if self.health.sync_failed() {
+            // These are never synced again, and an open file keeps its space after its removal.
+            self.older.clear();
+        }
+    }
+
     /// A fresh, durable segment with the frames that are in memory only.
     fn rewrite(&mut self) -> io::Result<SegmentWriter> {
-        let mut fresh = self.create()?;
+        let mut fresh = match self.prepared.take() {
+            Some(prepared) => prepared,
+            None => self.create()?,
+        };
         let result = self.copy_into(&mut fresh).and_then(|()| fresh.file().sync());
         if let Err(error) = result {
             // Should it stay, its records are published twice, which harms nothing.
@@ -270,7 +328,7 @@ impl Writer {
         }
         let mut frame = Frame::new();
         for intent in &self.releases {
-            let head = Head { kind: Kind::Release, intent: *intent, written_ms: super::unix_ms() };
+            let head = Head { kind: Kind::Release, intent: *intent, written_ms: now_ms() };
             let sealed = frame.build(|out| record::encode(out, head, None)).map_err(io::Error::other)?;
             fresh.append(sealed)?;
         }
@@ -291,8 +349,9 @@ impl Writer {
         closed.or_else(|| self.active.as_ref().map(SegmentWriter::id).filter(|active| *active > id))
     }
 
-    pub(super) fn closed_segments(&self) -> Vec<u64> {
-        self.closed.keys().copied().collect()
+    /// Segments that are finished, and their ends.
+    pub(super) fn finished_segments(&self) -> Vec<(u64, u64)> {
+        self.closed.iter().map(|(id, end)| (*id, *end)).collect()
     }
 
     pub(super) fn forget(&mut self, id: u64) {

@@ -3,6 +3,7 @@
 mod crash;
 mod faults;
 mod schedules;
+mod sequence;
 mod sink;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,8 @@ use tollgate_schemas::usage::{
 };
 
 pub(super) use self::sink::{Behaviour, Sink};
-use super::ledger::{FsyncPolicy, Ledger, LedgerOptions, OnFull, Recovered};
+use super::ledger::Ledger;
+use super::options::{FsyncPolicy, LedgerOptions, OnFull, Recovered};
 use super::publish::{Publisher, Step};
 
 pub(super) const DIR: &str = "/spool";
@@ -44,14 +46,14 @@ pub(super) fn open_with(files: &FakeFiles, options: LedgerOptions) -> (Ledger, R
 }
 
 /// The event that stands for an attempt whose gateway died.
-pub(super) fn begun(position: LedgerPosition) -> UsageEvent {
+pub(super) fn begun() -> UsageEvent {
     let event_id = EventId::now();
     UsageEvent {
         event_id,
         request_id: RequestId::now(),
         attempt: 1,
         version: VERSION_RECOVERED,
-        ledger: position,
+        ledger: LedgerPosition::unassigned(),
         payer: Payer {
             tenant: "acme".into(),
             subscription: "checkout-team".into(),

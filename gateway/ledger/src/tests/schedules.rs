@@ -7,9 +7,10 @@
 //! * after kills alone, every begun attempt has a row, and a settlement that was written wins;
 //! * after a power cut the same holds for what had been synced before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_eventlog::segment::fake::Dice;
+use tollgate_schemas::ids::BootId;
 
 use super::*;
 use crate::{IntentTicket, LedgerError};
@@ -48,6 +49,8 @@ struct World {
     sink: Sink,
     attempts: Vec<Attempt>,
     now: Instant,
+    /// Boots whose end was a power cut: numbers of what was not synced are gone with it.
+    cut_boots: BTreeSet<BootId>,
 }
 
 impl World {
@@ -56,7 +59,16 @@ impl World {
         let sink = Sink::default();
         let (ledger, _) = open_with(&files, options_for(seed));
         let publisher = publisher(&ledger, &sink);
-        Self { dice: Dice(seed), files, ledger, publisher, sink, attempts: Vec::new(), now: Instant::now() }
+        Self {
+            dice: Dice(seed),
+            files,
+            ledger,
+            publisher,
+            sink,
+            attempts: Vec::new(),
+            now: Instant::now(),
+            cut_boots: BTreeSet::new(),
+        }
     }
 
     fn step(&mut self) {
@@ -75,8 +87,8 @@ impl World {
     }
 
     fn begin(&mut self) {
-        let begun = begun(self.ledger.next_position());
-        let ticket = match self.ledger.intent(&begun, None) {
+        let mut begun = begun();
+        let ticket = match self.ledger.intent(&mut begun, None) {
             Ok(ticket) => Some(ticket),
             Err(LedgerError::Storage(_)) => None,
             Err(error) => panic!("{error}"),
@@ -159,6 +171,8 @@ impl World {
 
     fn power_cut(&mut self) {
         let files = self.files.after_power_cut(self.dice.next_bits());
+        // What earlier boots left in the page cache may be gone too.
+        self.cut_boots.extend(self.attempts.iter().map(|attempt| attempt.begun.ledger.boot_id));
         for attempt in &mut self.attempts {
             attempt.written = attempt.durable;
         }
@@ -191,6 +205,18 @@ impl World {
         for attempt in &self.attempts {
             let row = version(rows.get(&attempt.begun.event_id));
             assert!(row >= attempt.written, "seed {seed}: {row:?} of {:?}", attempt.written);
+        }
+        self.check_sequences(seed, rows.values());
+    }
+
+    /// Boots that only died have numbers without holes, however much was refused.
+    fn check_sequences<'a>(&self, seed: u64, rows: impl Iterator<Item = &'a UsageEvent>) {
+        let mut boots: BTreeMap<BootId, BTreeSet<u64>> = BTreeMap::new();
+        for row in rows.filter(|row| !self.cut_boots.contains(&row.ledger.boot_id)) {
+            boots.entry(row.ledger.boot_id).or_default().insert(row.ledger.seq);
+        }
+        for seqs in boots.values() {
+            assert_eq!(seqs.last().copied(), Some(seqs.len() as u64), "seed {seed}: {seqs:?}");
         }
     }
 }

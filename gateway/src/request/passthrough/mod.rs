@@ -240,7 +240,7 @@ fn open(
     let gateway = Arc::clone(&worker.gateway);
     let basis = Basis::Traffic(Arc::clone(traffic));
     let callee = event::Callee { backend: &api.backend, model, variant: None };
-    let event = event::intent(events, callee, 1, gateway.ledger.next_position(), basis.at_least());
+    let event = event::intent(events, callee, 1, basis.at_least());
     let trace = context.trace.header();
     let mut attempt = Attempt::open(gateway, event, basis, in_flight, reserved, Some(&trace))
         .map_err(GatewayError::Ledger)?;

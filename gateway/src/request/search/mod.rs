@@ -256,10 +256,9 @@ impl<'a> Search<'a> {
             expect_counts(callee.target.encoding);
         }
         let basis = Basis::of(format, request.body);
-        let position = worker.gateway.ledger.next_position();
         let Target { backend, model, variant, .. } = callee.target;
         let called = event::Callee { backend, model, variant: variant.as_ref() };
-        let event = event::intent(request.events, called, self.calls, position, basis.at_least());
+        let event = event::intent(request.events, called, self.calls, basis.at_least());
         let trace = request.context.trace.header();
         let gateway = Arc::clone(&worker.gateway);
         let mut attempt = Attempt::open(gateway, event, basis, in_flight, reserved, Some(&trace))
