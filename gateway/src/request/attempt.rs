@@ -11,6 +11,7 @@ use tollgate_admission::Permit;
 use tollgate_backends::retry_after::RateHeaders;
 use tollgate_backends::{AttemptClass, AttemptOutcome, FailureKind, InFlight};
 use tollgate_ledger::{IntentTicket, LedgerError};
+use tollgate_limits::Consumed;
 use tollgate_schemas::ids::EventId;
 use tollgate_schemas::usage::{Outcome, UsageEvent, VERSION_FINAL};
 
@@ -205,15 +206,15 @@ impl Attempt {
 
     /// Ends the attempt; later calls do nothing.
     pub fn end(&mut self, ending: Ending<'_>) {
-        if let Some((reserved, charged)) = self.close(ending) {
-            reserved.settle(charged);
+        if let Some((reserved, consumed)) = self.close(ending) {
+            reserved.settle(&consumed);
         }
     }
 
-    fn close(&mut self, ending: Ending<'_>) -> Option<(Reserved, u64)> {
+    fn close(&mut self, ending: Ending<'_>) -> Option<(Reserved, Consumed)> {
         let Open { ticket, in_flight, reserved, permit: _permit } = self.open.take()?;
         let measured = measure(&self.prompt, &self.event.call.model, ending.produced);
-        let charged = measured.total();
+        let consumed = measured.consumed();
         let latency = self.started.elapsed();
         self.write_ending(&ending, measured, latency);
         if let Err(error) = self.gateway.ledger.settle(ticket, &self.event) {
@@ -225,10 +226,10 @@ impl Attempt {
             latency,
             first_byte: self.first_byte,
             retry_after: ending.retry_after,
-            tokens: Some(charged),
+            tokens: Some(consumed.tokens()),
         });
         self.gateway.metrics.attempt_ended(&self.event);
-        Some((reserved, charged))
+        Some((reserved, consumed))
     }
 
     fn write_ending(&mut self, ending: &Ending<'_>, measured: Measure, latency: Duration) {
