@@ -102,11 +102,15 @@ impl Caller {
         self.product.apis.contains(api)
     }
 
-    /// The owner of cached answers under a scope, within the tenant.
+    /// The owner of cached answers under a scope, within the tenant. Two owners never have the same text: a kind with
+    /// two names puts the length of the first one in front of it.
     #[must_use]
     pub fn cache_scope(&self, scope: CacheScope) -> Arc<str> {
         match scope {
-            CacheScope::Key => format!("key:{}", self.payer.key_id).into(),
+            CacheScope::Key => {
+                let (subscription, key_id) = (&self.payer.subscription, &self.payer.key_id);
+                format!("key:{}:{subscription}:{key_id}", subscription.len()).into()
+            }
             CacheScope::Subscription => format!("subscription:{}", self.payer.subscription).into(),
             CacheScope::Team => format!("team:{}", self.payer.team).into(),
             CacheScope::Tenant => "tenant".into(),
@@ -175,5 +179,26 @@ mod tests {
     #[test]
     fn an_unknown_key_leads_nowhere() {
         assert!(table().find(&[7; 32]).is_none());
+    }
+
+    #[test]
+    fn two_callers_never_own_the_same_cached_answers_unless_their_scope_is_the_same() {
+        let table = table();
+        let hash: [u8; 32] = Sha256::digest("one").into();
+        let owner = |subscription: &str, key_id: &str, scope| {
+            let found = table.find(&hash).unwrap();
+            let (subscription, key_id) = (subscription.into(), key_id.into());
+            let payer = Payer { subscription, key_id, ..found.payer.clone() };
+            Caller { product: Arc::clone(&found.product), payer, limits: Box::default() }.cache_scope(scope)
+        };
+        let names = ["", "a", "b", "a:b", "a:1", "1:a", "1:a:b", ":", "team:t", "tenant"];
+        let pairs = names.iter().flat_map(|one| names.iter().map(move |other| (*one, *other)));
+        let owners = |scope| pairs.clone().map(move |(one, other)| (one, other, scope));
+        let keys: HashSet<_> =
+            owners(CacheScope::Key).map(|(one, other, scope)| owner(one, other, scope)).collect();
+        assert_eq!(keys.len(), names.len() * names.len());
+        for scope in [CacheScope::Subscription, CacheScope::Team, CacheScope::Tenant] {
+            assert!(owners(scope).all(|(one, other, scope)| !keys.contains(&owner(one, other, scope))));
+        }
     }
 }
