@@ -28,6 +28,7 @@ mod lease;
 mod limit;
 mod limiter_actor;
 mod meter;
+mod metrics;
 mod outstanding;
 #[cfg(test)]
 mod properties;
@@ -40,6 +41,7 @@ pub use bucket::MAX_AMOUNT;
 pub use key::{CounterKey, Subject};
 pub use limit::{KeySource, Limit};
 pub use meter::{Consumed, Meter};
+pub use metrics::LimiterMetrics;
 pub use registry::{LimiterOptions, LimiterStats, Limiters};
 pub use reservation::{Input, Reservation};
 pub use rule::{LimitRule, Scope};
