@@ -11,7 +11,7 @@ use tollgate_base::headers::Headers;
 use tollgate_expressions::KEY_HEADERS;
 
 mod limits;
-pub mod subscription;
+mod subscription;
 
 pub use subscription::{Caller, KeyTable, Product};
 

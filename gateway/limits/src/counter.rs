@@ -1,5 +1,6 @@
 //! One counter key: what outlives its actors, and what requests hold of it.
 
+use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,11 +10,26 @@ use parking_lot::Mutex;
 use tollgate_base::clock::{Clock, millis};
 
 use super::lease::LeaseCell;
-use super::limiter_actor::{LimiterActor, Wake};
+use super::options::LimiterOptions;
 use super::outstanding::{PERIODS, Period};
-use super::registry::{LimiterOptions, Registry};
 use super::window::WindowState;
 use super::{Balance, Consumed, CounterKey, LimitExceeded, LimitRule, LimiterSnapshot, MAX_AMOUNT};
+
+use limiter_actor::{LimiterActor, Wake};
+
+pub(super) mod limiter_actor;
+
+/// Whoever finds counters by their keys.
+pub(super) trait Keeper: fmt::Debug + Send + Sync {
+    /// The counter is out of use.
+    fn forget(&self, counter: &Counter);
+
+    /// The counter's actor died and is replaced.
+    fn note_respawn(&self);
+
+    /// So many units came back that nobody had settled.
+    fn note_expired(&self, units: u64);
+}
 
 /// Level, checkpoint and actor of one key.
 #[derive(Debug)]
@@ -23,7 +39,7 @@ pub(super) struct Counter {
     /// The window as its actor last knew it. Written by the actor, read when there is a new one.
     checkpoint: Mutex<WindowState>,
     actor: Mutex<Option<Addr<LimiterActor>>>,
-    registry: Weak<Registry>,
+    keeper: Weak<dyn Keeper>,
     arbiter: ArbiterHandle,
     clock: Clock,
     period: Duration,
@@ -34,7 +50,7 @@ impl Counter {
     pub(super) fn new(
         key: CounterKey,
         amount: u64,
-        registry: Weak<Registry>,
+        keeper: Weak<dyn Keeper>,
         options: &LimiterOptions,
         arbiter: &ArbiterHandle,
     ) -> Self {
@@ -46,7 +62,7 @@ impl Counter {
             cell: LeaseCell::full(meter, window, amount, now_ms / millis(period)),
             checkpoint: Mutex::new(WindowState::full(window, amount, now_ms)),
             actor: Mutex::new(None),
-            registry,
+            keeper,
             arbiter: arbiter.clone(),
             clock: options.clock.clone(),
             period,
@@ -89,16 +105,16 @@ impl Counter {
             return;
         }
         tracing::warn!(counter = %self.key, tokens = units, "reservations were never settled and have expired");
-        if let Some(registry) = self.registry.upgrade() {
-            registry.note_expired(units);
+        if let Some(keeper) = self.keeper.upgrade() {
+            keeper.note_expired(units);
         }
     }
 
     /// Takes the counter out of use if nothing distinguishes it from a new one.
     pub(super) fn retire(&self) -> bool {
         let sealed = self.cell.try_seal();
-        if sealed && let Some(registry) = self.registry.upgrade() {
-            registry.forget(self);
+        if sealed && let Some(keeper) = self.keeper.upgrade() {
+            keeper.forget(self);
         }
         sealed
     }
@@ -110,8 +126,8 @@ impl Counter {
             if actor.connected() {
                 return actor.clone();
             }
-            if let Some(registry) = self.registry.upgrade() {
-                registry.note_respawn();
+            if let Some(keeper) = self.keeper.upgrade() {
+                keeper.note_respawn();
             }
             tracing::error!(counter = %self.key, "the limiter died and is replaced");
         }
@@ -195,14 +211,34 @@ impl Hold {
     }
 }
 
+/// Keeps nothing.
+#[cfg(test)]
+#[derive(Debug)]
+struct Nobody;
+
+#[cfg(test)]
+impl Keeper for Nobody {
+    fn forget(&self, _: &Counter) {}
+
+    fn note_respawn(&self) {}
+
+    fn note_expired(&self, _: u64) {}
+}
+
 #[cfg(test)]
 impl Counter {
-    /// A counter of no registry, whose actor a test plays itself.
+    /// A counter that nobody keeps, whose actor a test plays itself.
     pub(super) fn for_test(limit: &super::Limit, clock: &Clock, reservation_expiry: Duration) -> Arc<Self> {
         let options =
             LimiterOptions { clock: clock.clone(), reservation_expiry, ..LimiterOptions::default() };
         let key = limit.key.key().into_owned();
-        Arc::new(Self::new(key, limit.rule.amount, Weak::new(), &options, &actix_rt::Arbiter::current()))
+        Arc::new(Self::new(
+            key,
+            limit.rule.amount,
+            Weak::<Nobody>::new(),
+            &options,
+            &actix_rt::Arbiter::current(),
+        ))
     }
 
     pub(super) fn try_reserve(self: &Arc<Self>, ask: super::Ask) -> Option<Hold> {

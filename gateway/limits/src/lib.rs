@@ -5,9 +5,9 @@
 //!
 //! Modules in reading order: `meter`, `window`, `rule`, `key` and `limit` say what a limit is; `bucket` is the arithmetic of a
 //! sliding window, pure; `outstanding` keeps the reserved amounts so that lost reservations expire; `lease` is the
-//! atomic cell that requests take units from; `limiter_actor` is the only one to put units into a cell; `counter` is
-//! what outlives the actor and replaces one that died; `registry` finds the counter of a key; `reservation` is what a
-//! request holds.
+//! atomic cell that requests take units from; `counter` is what outlives its actor and replaces one that died, and
+//! `counter::limiter_actor` the only one to put units into a cell; `registry` finds the counter of a key; `reservation`
+//! is what a request holds.
 //!
 //! Invariants:
 //! * a request waits for an actor only when the lease does not cover what it asks for;
@@ -26,9 +26,9 @@ mod counter;
 mod key;
 mod lease;
 mod limit;
-mod limiter_actor;
 mod meter;
 mod metrics;
+mod options;
 mod outstanding;
 #[cfg(test)]
 mod properties;
@@ -42,7 +42,7 @@ pub use key::{CounterKey, Subject};
 pub use limit::{KeySource, Limit};
 pub use meter::{Consumed, Meter};
 pub use metrics::LimiterMetrics;
-pub use registry::{LimiterOptions, LimiterStats, Limiters};
+pub use registry::{LimiterStats, Limiters};
 pub use reservation::{Input, Reservation};
 pub use rule::{LimitRule, Scope};
 pub use window::{Span, Window};

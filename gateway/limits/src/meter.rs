@@ -15,8 +15,7 @@ pub enum Meter {
 
 impl Meter {
     /// Its name in configuration, counter keys and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::InputTokens => "input_tokens",
             Self::OutputTokens => "output_tokens",

@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tollgate_base::clock::Clock;
 
+use super::counter::limiter_actor::refill_lease;
 use super::counter::{Counter, Hold};
-use super::limiter_actor::refill_lease;
 use super::window::WindowState;
 use super::{Ask, Consumed, Limit, Meter};
 

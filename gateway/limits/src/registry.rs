@@ -6,18 +6,18 @@
 
 use std::array;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use ahash::RandomState;
 use parking_lot::RwLock;
 use serde::Serialize;
-use tollgate_base::clock::Clock;
 
-use super::counter::{Counter, Hold};
-use super::limiter_actor::{Answer, Reserve};
+use super::counter::limiter_actor::{Answer, Reserve};
+use super::counter::{Counter, Hold, Keeper};
+use super::options::LimiterOptions;
 use super::{Ask, CounterKey, Limit, LimitExceeded, LimitRule, LimiterSnapshot, MAX_AMOUNT};
 
 const SHARDS: usize = 16;
@@ -30,30 +30,6 @@ const UNAVAILABLE: Duration = Duration::from_secs(1);
 
 /// Shortest time between two sweeps for idle counters, ms.
 const SWEEP_EVERY_MS: u64 = 100;
-
-/// How limiters treat their counters.
-#[derive(Debug, Clone)]
-pub struct LimiterOptions {
-    /// After this a reservation that nobody settled comes back (up to a fifteenth later).
-    pub reservation_expiry: Duration,
-    /// A full and unused counter leaves after this.
-    pub idle_after: Duration,
-    /// Counter keys at the same time.
-    pub max_keys: usize,
-    /// Time for refill and expiry.
-    pub clock: Clock,
-}
-
-impl Default for LimiterOptions {
-    fn default() -> Self {
-        Self {
-            reservation_expiry: Duration::from_secs(15 * 60),
-            idle_after: Duration::from_secs(5 * 60),
-            max_keys: 1_000_000,
-            clock: Clock::system(),
-        }
-    }
-}
 
 /// The limiters of this process; clones are the same limiters.
 #[derive(Clone, Debug)]
@@ -94,8 +70,7 @@ impl Limiters {
     }
 
     /// Starts limiters whose actors live in `arbiter`.
-    #[must_use]
-    pub fn start_in(arbiter: &ArbiterHandle, options: LimiterOptions) -> Self {
+    pub(super) fn start_in(arbiter: &ArbiterHandle, options: LimiterOptions) -> Self {
         Self(Arc::new(Registry {
             shards: array::from_fn(|_| Shard::default()),
             keys: AtomicUsize::new(0),
@@ -193,28 +168,10 @@ impl Registry {
         let mut shard = self.shard(key).write();
         let counter = shard.entry(key.clone()).or_insert_with(|| {
             self.keys.fetch_add(1, Ordering::Relaxed);
-            Arc::new(Counter::new(key.clone(), amount, Arc::downgrade(self), &self.options, &self.arbiter))
+            let keeper: Weak<Self> = Arc::downgrade(self);
+            Arc::new(Counter::new(key.clone(), amount, keeper, &self.options, &self.arbiter))
         });
         Some(Arc::clone(counter))
-    }
-
-    /// Removes a sealed counter from the map, unless its key has a new one already.
-    pub(super) fn forget(&self, counter: &Counter) {
-        let mut shard = self.shard(counter.key()).write();
-        if shard.get(counter.key()).is_some_and(|found| std::ptr::eq(Arc::as_ptr(found), counter)) {
-            shard.remove(counter.key());
-            self.keys.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// A counter's actor died and is replaced.
-    pub(super) fn note_respawn(&self) {
-        self.respawned.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Units came back that nobody had settled.
-    pub(super) fn note_expired(&self, units: u64) {
-        self.expired_tokens.fetch_add(units, Ordering::Relaxed);
     }
 
     /// Makes room by letting all counters go that are full and unused; false when there were none.
@@ -238,6 +195,25 @@ impl Registry {
             });
         }
         found
+    }
+}
+
+impl Keeper for Registry {
+    /// Removes it from the map, unless its key has a new one already.
+    fn forget(&self, counter: &Counter) {
+        let mut shard = self.shard(counter.key()).write();
+        if shard.get(counter.key()).is_some_and(|found| std::ptr::eq(Arc::as_ptr(found), counter)) {
+            shard.remove(counter.key());
+            self.keys.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn note_respawn(&self) {
+        self.respawned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note_expired(&self, units: u64) {
+        self.expired_tokens.fetch_add(units, Ordering::Relaxed);
     }
 }
 

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use tollgate_base::clock::Clock;
 
-use super::super::limiter_actor::Crash;
+use super::super::counter::limiter_actor::Crash;
 use super::super::{Consumed, Meter};
 use super::*;
 

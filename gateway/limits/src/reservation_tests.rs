@@ -5,7 +5,7 @@ use std::cell::Cell;
 use actix_rt::Arbiter;
 use tollgate_base::clock::Clock;
 
-use super::super::LimiterOptions;
+use super::super::options::LimiterOptions;
 use super::*;
 
 fn limiters() -> Limiters {

@@ -25,8 +25,7 @@ pub enum Scope {
 
 impl Scope {
     /// Its name in configuration, counter keys and sentences.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Key => "key",
             Self::Subscription => "subscription",

@@ -24,8 +24,7 @@ pub enum Span {
 
 impl Window {
     /// Its name in configuration, counter keys and sentences.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Sliding(Span::Second) => "second",
             Self::Sliding(Span::Minute) => "minute",

@@ -14,10 +14,10 @@ use std::time::Duration;
 use actix::prelude::*;
 use tollgate_base::clock::millis;
 
-use super::Ask;
-use super::counter::{Counter, Hold};
-use super::lease::NotTaken;
-use super::window::WindowState;
+use super::{Counter, Hold};
+use crate::Ask;
+use crate::lease::NotTaken;
+use crate::window::WindowState;
 
 /// Shortest and longest time between two looks at a lease that is in use.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
@@ -28,14 +28,14 @@ const MAILBOX: usize = 256;
 /// Reserve after a refill: the lease did not cover it, or the amount is another one.
 #[derive(Message)]
 #[rtype(result = "Answer")]
-pub(super) struct Reserve {
-    pub(super) amount: u64,
-    pub(super) ask: Ask,
+pub(crate) struct Reserve {
+    pub(crate) amount: u64,
+    pub(crate) ask: Ask,
 }
 
 /// Answer to [`Reserve`]. A hold whose asker has gone away releases itself.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Granted(Hold),
     Refused {
         retry_after: Duration,
@@ -50,7 +50,7 @@ pub(super) enum Answer {
 pub(super) struct Wake;
 
 /// The owner of one counter.
-pub(super) struct LimiterActor {
+pub(crate) struct LimiterActor {
     counter: Arc<Counter>,
     state: WindowState,
     /// Since when the counter has been full and unused, clock ms.
@@ -124,7 +124,7 @@ impl LimiterActor {
 }
 
 /// Credits the lease with the time since the last refill, and forgives debt beyond the most that is kept.
-pub(super) fn refill_lease(state: &mut WindowState, counter: &Counter, now_ms: u64) {
+pub(crate) fn refill_lease(state: &mut WindowState, counter: &Counter, now_ms: u64) {
     let cell = counter.cell();
     let credit = state.refill(now_ms, cell.drain_given_back());
     counter.save(*state);
@@ -189,7 +189,7 @@ impl Handler<Wake> for LimiterActor {
 #[cfg(test)]
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Crash;
+pub(crate) struct Crash;
 
 #[cfg(test)]
 impl Handler<Crash> for LimiterActor {
