@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tollgate_crossing::{ClientFormat, prompt};
 use tollgate_formats::Usage;
 use tollgate_limits::Consumed;
-use tollgate_schemas::tokens::{TokenClass, UsageLine};
+use tollgate_schemas::tokens::{TokenClass, UsageLine, input_tokens, output_tokens};
 use tollgate_schemas::usage::UsageSource;
 use tollgate_tokens::{Budget, Count, count_text_within};
 
@@ -53,13 +53,10 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// What limits are charged. Sums saturate: a backend may report anything.
+    /// What limits are charged.
     #[must_use]
     pub fn consumed(&self) -> Consumed {
-        self.lines.iter().fold(Consumed::default(), |sum, line| Consumed {
-            input: sum.input.saturating_add(if line.class.is_input() { line.qty } else { 0 }),
-            output: sum.output.saturating_add(if line.class.is_output() { line.qty } else { 0 }),
-        })
+        Consumed { input: input_tokens(&self.lines), output: output_tokens(&self.lines) }
     }
 }
 
