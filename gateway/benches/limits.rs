@@ -4,26 +4,41 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to measure")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use tollgate_backends::circuit::CircuitRules;
 use tollgate_backends::{AttemptClass, AttemptOutcome, Backends, DeploymentId, DeploymentSpec};
-use tollgate_limits::{Ask, CounterKey, Limiters, TokenRule};
+use tollgate_limits::{
+    Consumed, CounterKey, KeySource, Limit, LimitRule, Limiters, Meter, Scope, Span, Subject, Window,
+};
+
+fn limit() -> Limit {
+    let rule = LimitRule {
+        name: "tokens_per_minute".into(),
+        scope: Scope::Subscription,
+        meter: Meter::Tokens,
+        window: Window::Sliding(Span::Minute),
+        amount: 1_000_000_000,
+    };
+    let subject = Subject::Subscription { subscription: "bench".into() };
+    let key = KeySource::Fixed(CounterKey::new(&"product".into(), &rule, subject));
+    Limit { rule: Arc::new(rule), key }
+}
 
 fn limits(c: &mut Criterion) {
     let system = actix_rt::System::new();
     let limiters = system.block_on(async { Limiters::start() });
-    let key = CounterKey("subscription:bench".into());
-    let rule = TokenRule { tokens_per_minute: 1_000_000_000 };
-    let ask = Ask { tokens: 500, keep_free: 0 };
+    let limits = [limit()];
+    let consumed = Consumed { input: 1, output: 0 };
     // The first request of a key waits for its actor; the measured ones do not.
-    let _ = system.block_on(limiters.reserve(&key, rule, ask)).unwrap().settle(1);
+    system.block_on(limiters.reserve(&limits, &500, 0)).unwrap().settle(&consumed);
     c.bench_function("reserve and settle from the lease", |b| {
         b.iter(|| {
-            let reservation = limiters.reserve(black_box(&key), rule, ask).now_or_never();
-            reservation.unwrap().unwrap().settle(black_box(1))
+            let reservation = limiters.reserve(black_box(&limits), &500, 0).now_or_never();
+            reservation.unwrap().unwrap().settle(black_box(&consumed));
         });
     });
 }

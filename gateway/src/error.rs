@@ -11,6 +11,7 @@ use tollgate_credentials::CredentialError;
 use tollgate_formats::FormatError;
 use tollgate_identity::IdentityError;
 use tollgate_ledger::LedgerError;
+use tollgate_limits::{LimitExceeded, LimitRule};
 use tollgate_runtime::snapshot::UnknownModel;
 
 /// Who has to act on an error.
@@ -112,29 +113,23 @@ pub enum GatewayError {
         /// Names the caller may use that are alike.
         near: Vec<Arc<str>>,
     },
-    /// A token limit is reached.
-    #[error("token limit of {limit} tokens per minute for this {scope} is exceeded; try again in {} s", seconds_up(*retry_after))]
-    TokenLimit {
-        /// The counter key's scope.
-        scope: &'static str,
-        /// Tokens per minute.
-        limit: u64,
-        /// Tokens left now.
+    /// A limit is reached.
+    #[error("{} {limit} is exceeded; try again in {} s", limit.meter.unit(), seconds_up(*retry_after))]
+    LimitReached {
+        /// Which.
+        limit: Arc<LimitRule>,
+        /// Units of its meter left now.
         remaining: u64,
         /// When the request would fit.
         retry_after: Duration,
     },
     /// The request can never fit the limit.
-    #[error(
-        "the request needs about {tokens} tokens, more than the limit of {limit} tokens per minute for this {scope} ever allows"
-    )]
+    #[error("the request needs about {needed} {}, more than the {limit} ever allows", limit.meter.units())]
     LargerThanLimit {
-        /// The counter key's scope.
-        scope: &'static str,
-        /// Tokens per minute.
-        limit: u64,
-        /// What the request needs.
-        tokens: u64,
+        /// Which.
+        limit: Arc<LimitRule>,
+        /// Units of its meter that the request needs.
+        needed: u64,
     },
     /// More is asked than can be served.
     #[error("the gateway is overloaded; try again in {} s", seconds_up(*retry_after))]
@@ -245,7 +240,7 @@ impl GatewayError {
             Self::BodyTooLarge { .. } => (413, "body_too_large", "invalid_request_error", Client),
             Self::BodyTimeout { .. } => (408, "body_timeout", "invalid_request_error", Client),
             Self::UnknownModel { .. } => (404, "model_not_found", "invalid_request_error", Client),
-            Self::TokenLimit { .. } => (429, "rate_limit_exceeded", "rate_limit_error", Client),
+            Self::LimitReached { .. } => (429, "rate_limit_exceeded", "rate_limit_error", Client),
             Self::LargerThanLimit { .. } => (429, "request_exceeds_limit", "rate_limit_error", Client),
             Self::Overloaded { .. } => (503, "overloaded", "server_error", Gateway),
             Self::UnknownResponse { .. } => (404, "response_not_found", "invalid_request_error", Client),
@@ -274,7 +269,7 @@ impl GatewayError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TokenLimit { retry_after, .. }
+            Self::LimitReached { retry_after, .. }
             | Self::NoBackend { retry_after, .. }
             | Self::Overloaded { retry_after }
             | Self::RateLimited { retry_after, .. }
@@ -307,6 +302,17 @@ impl From<IdentityError> for GatewayError {
         match error {
             IdentityError::MissingKey => Self::MissingKey,
             IdentityError::InvalidKey => Self::InvalidKey,
+        }
+    }
+}
+
+impl From<LimitExceeded> for GatewayError {
+    fn from(refusal: LimitExceeded) -> Self {
+        match refusal {
+            LimitExceeded::UsedUp { rule: limit, remaining, retry_after } => {
+                Self::LimitReached { limit, remaining, retry_after }
+            }
+            LimitExceeded::TooLarge { rule: limit, needed } => Self::LargerThanLimit { limit, needed },
         }
     }
 }
@@ -344,6 +350,8 @@ fn near_names(near: &[Arc<str>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tollgate_limits::{Meter, Scope, Span, Window};
+
     use super::*;
 
     #[test]
@@ -351,6 +359,30 @@ mod tests {
         assert_eq!(seconds_up(Duration::from_millis(1)), 1);
         assert_eq!(seconds_up(Duration::from_millis(1001)), 2);
         assert_eq!(seconds_up(Duration::ZERO), 1);
+    }
+
+    #[test]
+    fn a_refusal_by_a_limit_names_its_scope_meter_and_window() {
+        let rule = Arc::new(LimitRule {
+            name: "tokens_per_minute".into(),
+            scope: Scope::Subscription,
+            meter: Meter::Tokens,
+            window: Window::Sliding(Span::Minute),
+            amount: 100,
+        });
+        let used_up = LimitExceeded::UsedUp {
+            rule: Arc::clone(&rule),
+            remaining: 3,
+            retry_after: Duration::from_millis(1500),
+        };
+        assert_eq!(
+            GatewayError::from(used_up).to_string(),
+            "token limit of 100 tokens per minute for this subscription is exceeded; try again in 2 s"
+        );
+        assert_eq!(
+            GatewayError::from(LimitExceeded::TooLarge { rule, needed: 101 }).to_string(),
+            "the request needs about 101 tokens, more than the limit of 100 tokens per minute for this subscription ever allows"
+        );
     }
 
     #[test]

@@ -130,13 +130,19 @@ pub struct UsageLine {
 /// Tokens towards the model over all lines.
 #[must_use]
 pub fn input_tokens(lines: &[UsageLine]) -> u64 {
-    lines.iter().filter(|line| line.class.is_input()).map(|line| line.qty).sum()
+    sum(lines, TokenClass::is_input)
 }
 
 /// Tokens from the model over all lines.
 #[must_use]
 pub fn output_tokens(lines: &[UsageLine]) -> u64 {
-    lines.iter().filter(|line| line.class.is_output()).map(|line| line.qty).sum()
+    sum(lines, TokenClass::is_output)
+}
+
+/// Saturates: backends may report anything.
+fn sum(lines: &[UsageLine], counts: fn(TokenClass) -> bool) -> u64 {
+    let counted = lines.iter().filter(|line| counts(line.class));
+    counted.fold(0, |sum, line| sum.saturating_add(line.qty))
 }
 
 #[cfg(test)]
@@ -148,6 +154,13 @@ mod tests {
         for class in TokenClass::ALL {
             assert_eq!(serde_json::to_string(&class).unwrap(), format!("\"{}\"", class.as_str()));
         }
+    }
+
+    #[test]
+    fn an_absurd_report_is_no_small_sum() {
+        let line = |class| UsageLine { class, qty: 1 << 63 };
+        let lines = [TokenClass::Input, TokenClass::Output, TokenClass::OutputReasoning].map(line);
+        assert_eq!((input_tokens(&lines), output_tokens(&lines)), (1 << 63, u64::MAX));
     }
 
     #[test]

@@ -47,17 +47,3 @@ pub enum CounterScope {
     /// All subscriptions of the product together.
     Product,
 }
-
-impl CounterScope {
-    /// Its name in counter keys and errors.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Key => "key",
-            Self::Subscription => "subscription",
-            Self::Team => "team",
-            Self::Tenant => "tenant",
-            Self::Product => "product",
-        }
-    }
-}

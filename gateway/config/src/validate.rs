@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tollgate_settings::load::nearest;
 use tollgate_settings::{Mistakes, SecretTemplate};
 
-use super::{BackendConfig, CacheConfig, Config, KeyConfig, ModelConfig, SubscriptionConfig};
+use super::{
+    BackendConfig, CacheConfig, Config, CounterScope, KeyConfig, LimitConfig, ModelConfig, SubscriptionConfig,
+};
 
 /// Most tags of a subscription, and their longest keys and values in bytes (they travel in every event).
 const MAX_TAGS: usize = 32;
@@ -42,12 +44,7 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
                 config.models.keys(),
             );
         }
-        for (index, limit) in product.limits.iter().enumerate() {
-            if limit.tokens_per_minute.0 == 0 {
-                let path = format!("products.{name}.limits[{index}].tokens_per_minute");
-                mistakes.add(path, "must be above 0; leave the model out of the product to forbid it");
-            }
-        }
+        check_limits(name, &product.limits, &mut mistakes);
     }
     super::apis::check(config, &mut mistakes);
     if let Some(cache_service) = &config.cache_service {
@@ -123,21 +120,41 @@ fn check_model(config: &Config, alias: &str, model: &ModelConfig, mistakes: &mut
     }
 }
 
+fn check_limits(product: &str, limits: &[LimitConfig], mistakes: &mut Mistakes) {
+    let mut scopes: HashMap<CounterScope, usize> = HashMap::new();
+    for (index, limit) in limits.iter().enumerate() {
+        let path = format!("products.{product}.limits[{index}]");
+        if limit.tokens_per_minute.0 == 0 {
+            let message = "must be above 0; leave the model out of the product to forbid it";
+            mistakes.add(format!("{path}.tokens_per_minute"), message);
+        }
+        // Both would count on one counter, and each request twice.
+        if let Some(other) = scopes.insert(limit.per, index) {
+            let message = format!("has a limit already: products.{product}.limits[{other}]");
+            mistakes.add(format!("{path}.per"), message);
+        }
+    }
+}
+
 fn check_subscriptions(config: &Config, mistakes: &mut Mistakes) {
     let mut owners: HashMap<[u8; 32], String> = HashMap::new();
     for (name, subscription) in &config.subscriptions {
         let path = format!("subscriptions.{name}");
         refer(mistakes, format!("{path}.product"), "product", &subscription.product, config.products.keys());
         check_tags(&path, subscription, mistakes);
+        let mut ids: HashMap<Arc<str>, usize> = HashMap::new();
         for (index, key) in subscription.keys.iter().enumerate() {
-            let path = format!("{path}.keys[{index}].sha256");
-            match key_hash(key) {
-                None => mistakes.add(path, "must be 64 hexadecimal digits: printf %s KEY | sha256sum"),
-                Some(hash) => {
-                    if let Some(other) = owners.insert(hash, path.clone()) {
-                        mistakes.add(path, format!("is the same key as {other}"));
-                    }
-                }
+            let hash_path = format!("{path}.keys[{index}].sha256");
+            let Some(hash) = key_hash(key) else {
+                mistakes.add(hash_path, "must be 64 hexadecimal digits: printf %s KEY | sha256sum");
+                continue;
+            };
+            if let Some(other) = owners.insert(hash, hash_path.clone()) {
+                mistakes.add(hash_path, format!("is the same key as {other}"));
+            } else if let Some(other) = ids.insert(key_id(key, &hash), index) {
+                // Limits and cached answers of one key are told from another's by this id.
+                let same = format!("is the same id as that of {path}.keys[{other}]");
+                mistakes.add(format!("{path}.keys[{index}].id"), same);
             }
         }
     }
@@ -156,11 +173,17 @@ fn check_tags(path: &str, subscription: &SubscriptionConfig, mistakes: &mut Mist
     }
 }
 
-/// The hash of a configured key; none when it is not 64 hexadecimal digits.
+/// The hash of a configured key; `None` when it is not 64 hexadecimal digits.
 #[must_use]
 pub fn key_hash(key: &KeyConfig) -> Option<[u8; 32]> {
     let mut hash = [0; 32];
     hex::decode_to_slice(key.sha256.trim(), &mut hash).ok().map(|()| hash)
+}
+
+/// The public name of a key: its id, or one made from its hash.
+#[must_use]
+pub fn key_id(key: &KeyConfig, hash: &[u8; 32]) -> Arc<str> {
+    key.id.clone().unwrap_or_else(|| hex::encode(&hash[..6]).into())
 }
 
 /// Notes a name that leads nowhere.
@@ -221,6 +244,38 @@ mod tests {
         ));
         assert_eq!(found.len(), 1);
         assert!(found[0].contains("is the same key as subscriptions.a.keys[0].sha256"));
+    }
+
+    #[test]
+    fn a_key_id_is_unique_within_its_subscription_also_one_made_from_a_hash() {
+        let hash = |digit: &str| digit.repeat(64);
+        let (a, b, c, d) = (hash("a"), hash("b"), hash("c"), hash("d"));
+        let found = mistakes(&format!(
+            "products: {{ p: {{ models: [] }} }}\n\
+             subscriptions:\n  \
+             s: {{ product: p, keys: [ {{ id: primary, sha256: {a} }}, {{ id: primary, sha256: {b} }}, {{ sha256: {c} }}, {{ id: cccccccccccc, sha256: {d} }} ] }}\n"
+        ));
+        assert_eq!(
+            found,
+            [
+                "subscriptions.s.keys[1].id: is the same id as that of subscriptions.s.keys[0]",
+                "subscriptions.s.keys[3].id: is the same id as that of subscriptions.s.keys[2]",
+            ]
+        );
+        let of_two = mistakes(&format!(
+            "products: {{ p: {{ models: [] }} }}\n\
+             subscriptions:\n  s: {{ product: p, keys: [ {{ id: primary, sha256: {a} }} ] }}\n  \
+             t: {{ product: p, keys: [ {{ id: primary, sha256: {b} }} ] }}\n"
+        ));
+        assert_eq!(of_two, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_product_cannot_limit_the_same_scope_twice() {
+        let found = mistakes(
+            "products: { p: { models: [], limits: [ { per: team, tokens_per_minute: 5 }, { per: key, tokens_per_minute: 5 }, { per: team, tokens_per_minute: 9 } ] } }",
+        );
+        assert_eq!(found, ["products.p.limits[2].per: has a limit already: products.p.limits[0]"]);
     }
 
     #[test]

@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 use tollgate_base::headers::Headers;
 use tollgate_expressions::KEY_HEADERS;
 
-pub mod subscription;
+mod limits;
+mod subscription;
 
-pub use subscription::{Caller, CallerLimit, KeyTable, Product};
+pub use subscription::{Caller, KeyTable, Product};
 
 /// Longest key that is looked at, bytes.
 const MAX_KEY_BYTES: usize = 512;

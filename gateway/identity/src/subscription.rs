@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
-use tollgate_config::validate::key_hash;
-use tollgate_config::{CacheScope, Config, CounterScope, SubscriptionConfig};
-use tollgate_limits::{CounterKey, TokenRule};
+use tollgate_config::validate::{key_hash, key_id};
+use tollgate_config::{CacheScope, Config, SubscriptionConfig};
+use tollgate_limits::{Limit, LimitRule};
 use tollgate_schemas::usage::Payer;
+
+use super::limits;
 
 /// Tags that are columns of their own in events and reports.
 const COST_CENTER: &str = "cost_center";
@@ -22,7 +24,7 @@ pub struct Caller {
     /// Who pays; copied into every event.
     pub payer: Payer,
     /// The limits on its use, with their counter keys worked out.
-    pub limits: Box<[CallerLimit]>,
+    pub limits: Box<[Limit]>,
 }
 
 /// A bundle of models.
@@ -34,17 +36,6 @@ pub struct Product {
     pub apis: HashSet<Arc<str>>,
     /// Who goes first when capacity is short.
     pub tier: u8,
-}
-
-/// One limit as it applies to one caller.
-#[derive(Debug)]
-pub struct CallerLimit {
-    /// What is counted together.
-    pub key: CounterKey,
-    /// How much.
-    pub rule: TokenRule,
-    /// What the counter key is made of, for messages.
-    pub scope: CounterScope,
 }
 
 /// Gateway keys by hash.
@@ -76,27 +67,27 @@ impl KeyTable {
     /// The keys of a validated configuration.
     #[must_use]
     pub fn build(config: &Config) -> Self {
-        let products: HashMap<&str, Arc<Product>> = config
+        let products: HashMap<&str, (Arc<Product>, Arc<[Arc<LimitRule>]>)> = config
             .products
             .iter()
             .map(|(name, product)| {
-                (
-                    &**name,
-                    Arc::new(Product {
-                        models: product.models.iter().cloned().collect(),
-                        apis: product.apis.iter().cloned().collect(),
-                        tier: product.tier,
-                    }),
-                )
+                let rules = limits::rules(&product.limits);
+                let product = Product {
+                    models: product.models.iter().cloned().collect(),
+                    apis: product.apis.iter().cloned().collect(),
+                    tier: product.tier,
+                };
+                (&**name, (Arc::new(product), rules))
             })
             .collect();
         let mut table = Self::default();
         for (name, subscription) in &config.subscriptions {
-            let Some(product) = products.get(&*subscription.product) else { continue };
+            let Some((product, rules)) = products.get(&*subscription.product) else { continue };
             for key in &subscription.keys {
                 let Some(hash) = key_hash(key) else { continue };
-                let key_id = key.id.clone().unwrap_or_else(|| hex::encode(&hash[..6]).into());
-                let caller = resolve(config, name, subscription, Arc::clone(product), key_id);
+                let payer = payer(name, subscription, key_id(key, &hash));
+                let limits = limits::of_payer(rules, &payer);
+                let caller = Caller { product: Arc::clone(product), payer, limits };
                 table.callers.insert(hash, Arc::new(caller));
             }
         }
@@ -111,11 +102,15 @@ impl Caller {
         self.product.apis.contains(api)
     }
 
-    /// The owner of cached answers under a scope, within the tenant.
+    /// The owner of cached answers under a scope, within the tenant. Two owners never have the same text: a kind with
+    /// two names puts the length of the first one in front of it.
     #[must_use]
     pub fn cache_scope(&self, scope: CacheScope) -> Arc<str> {
         match scope {
-            CacheScope::Key => format!("key:{}", self.payer.key_id).into(),
+            CacheScope::Key => {
+                let (subscription, key_id) = (&self.payer.subscription, &self.payer.key_id);
+                format!("key:{}:{subscription}:{key_id}", subscription.len()).into()
+            }
             CacheScope::Subscription => format!("subscription:{}", self.payer.subscription).into(),
             CacheScope::Team => format!("team:{}", self.payer.team).into(),
             CacheScope::Tenant => "tenant".into(),
@@ -123,13 +118,7 @@ impl Caller {
     }
 }
 
-fn resolve(
-    config: &Config,
-    name: &Arc<str>,
-    subscription: &SubscriptionConfig,
-    product: Arc<Product>,
-    key_id: Arc<str>,
-) -> Caller {
+fn payer(name: &Arc<str>, subscription: &SubscriptionConfig, key_id: Arc<str>) -> Payer {
     let tag = |key: &str| subscription.tags.get(key).cloned().unwrap_or_default();
     let columns = [COST_CENTER, TEAM, APP];
     let other_tags: BTreeMap<Arc<str>, Arc<str>> = subscription
@@ -138,7 +127,7 @@ fn resolve(
         .filter(|(key, _)| !columns.contains(&&***key))
         .map(|(key, value)| (Arc::clone(key), Arc::clone(value)))
         .collect();
-    let payer = Payer {
+    Payer {
         tenant: Arc::clone(&subscription.tenant),
         cost_center: tag(COST_CENTER),
         team: tag(TEAM),
@@ -148,30 +137,7 @@ fn resolve(
         key_id,
         subject: None,
         tags: other_tags,
-    };
-    let limits = config.products.get(&subscription.product).map(|p| p.limits.as_slice()).unwrap_or_default();
-    let limits = limits
-        .iter()
-        .map(|limit| CallerLimit {
-            key: counter_key(limit.per, &payer),
-            rule: TokenRule { tokens_per_minute: limit.tokens_per_minute.0 },
-            scope: limit.per,
-        })
-        .collect();
-    Caller { product, payer, limits }
-}
-
-/// Two products' limits never share a counter, whatever their scope.
-fn counter_key(scope: CounterScope, payer: &Payer) -> CounterKey {
-    let Payer { product, tenant, team, subscription, key_id, .. } = payer;
-    let name = scope.as_str();
-    CounterKey(match scope {
-        CounterScope::Key => format!("{product}/{name}/{key_id}").into(),
-        CounterScope::Subscription => format!("{product}/{name}/{subscription}").into(),
-        CounterScope::Team => format!("{product}/{name}/{tenant}/{team}").into(),
-        CounterScope::Tenant => format!("{product}/{name}/{tenant}").into(),
-        CounterScope::Product => format!("{product}/{name}").into(),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -201,7 +167,7 @@ mod tests {
             ("4711", "t", "k")
         );
         assert_eq!(caller.payer.tags.len(), 1);
-        assert_eq!(&*caller.limits[0].key.0, "gold/team/acme/t");
+        assert_eq!(caller.limits[0].rule.to_string(), "limit of 10 tokens per minute for this team");
     }
 
     #[test]
@@ -213,5 +179,26 @@ mod tests {
     #[test]
     fn an_unknown_key_leads_nowhere() {
         assert!(table().find(&[7; 32]).is_none());
+    }
+
+    #[test]
+    fn two_callers_never_own_the_same_cached_answers_unless_their_scope_is_the_same() {
+        let table = table();
+        let hash: [u8; 32] = Sha256::digest("one").into();
+        let owner = |subscription: &str, key_id: &str, scope| {
+            let found = table.find(&hash).unwrap();
+            let (subscription, key_id) = (subscription.into(), key_id.into());
+            let payer = Payer { subscription, key_id, ..found.payer.clone() };
+            Caller { product: Arc::clone(&found.product), payer, limits: Box::default() }.cache_scope(scope)
+        };
+        let names = ["", "a", "b", "a:b", "a:1", "1:a", "1:a:b", ":", "team:t", "tenant"];
+        let pairs = names.iter().flat_map(|one| names.iter().map(move |other| (*one, *other)));
+        let owners = |scope| pairs.clone().map(move |(one, other)| (one, other, scope));
+        let keys: HashSet<_> =
+            owners(CacheScope::Key).map(|(one, other, scope)| owner(one, other, scope)).collect();
+        assert_eq!(keys.len(), names.len() * names.len());
+        for scope in [CacheScope::Subscription, CacheScope::Team, CacheScope::Tenant] {
+            assert!(owners(scope).all(|(one, other, scope)| !keys.contains(&owner(one, other, scope))));
+        }
     }
 }

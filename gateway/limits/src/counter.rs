@@ -1,5 +1,6 @@
 //! One counter key: what outlives its actors, and what requests hold of it.
 
+use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,21 +10,36 @@ use parking_lot::Mutex;
 use tollgate_base::clock::{Clock, millis};
 
 use super::lease::LeaseCell;
-use super::limiter_actor::{LimiterActor, Wake};
+use super::options::LimiterOptions;
 use super::outstanding::{PERIODS, Period};
-use super::registry::{LimiterOptions, Registry};
-use super::token_bucket::{MAX_TOKENS, TokenBucket};
-use super::{Balance, CounterKey, LimitExceeded, LimiterSnapshot, TokenRule};
+use super::window::WindowState;
+use super::{Balance, Consumed, CounterKey, LimitExceeded, LimitRule, LimiterSnapshot, MAX_AMOUNT};
+
+use limiter_actor::{LimiterActor, Wake};
+
+pub(super) mod limiter_actor;
+
+/// Whoever finds counters by their keys.
+pub(super) trait Keeper: fmt::Debug + Send + Sync {
+    /// The counter is out of use.
+    fn forget(&self, counter: &Counter);
+
+    /// The counter's actor died and is replaced.
+    fn note_respawn(&self);
+
+    /// So many units came back that nobody had settled.
+    fn note_expired(&self, units: u64);
+}
 
 /// Level, checkpoint and actor of one key.
 #[derive(Debug)]
 pub(super) struct Counter {
     key: CounterKey,
     cell: LeaseCell,
-    /// The bucket as its actor last knew it. Written by the actor, read when there is a new one.
-    checkpoint: Mutex<TokenBucket>,
+    /// The window as its actor last knew it. Written by the actor, read when there is a new one.
+    checkpoint: Mutex<WindowState>,
     actor: Mutex<Option<Addr<LimiterActor>>>,
-    registry: Weak<Registry>,
+    keeper: Weak<dyn Keeper>,
     arbiter: ArbiterHandle,
     clock: Clock,
     period: Duration,
@@ -33,19 +49,20 @@ pub(super) struct Counter {
 impl Counter {
     pub(super) fn new(
         key: CounterKey,
-        rule: TokenRule,
-        registry: Weak<Registry>,
+        amount: u64,
+        keeper: Weak<dyn Keeper>,
         options: &LimiterOptions,
         arbiter: &ArbiterHandle,
     ) -> Self {
         let period = (options.reservation_expiry / (PERIODS as u32 - 1)).max(Duration::from_millis(1));
         let now_ms = options.clock.now_ms();
+        let (meter, window) = (key.meter(), key.window());
         Self {
             key,
-            cell: LeaseCell::full(rule.tokens_per_minute, now_ms / millis(period)),
-            checkpoint: Mutex::new(TokenBucket::full(rule, now_ms)),
+            cell: LeaseCell::full(meter, window, amount, now_ms / millis(period)),
+            checkpoint: Mutex::new(WindowState::full(window, amount, now_ms)),
             actor: Mutex::new(None),
-            registry,
+            keeper,
             arbiter: arbiter.clone(),
             clock: options.clock.clone(),
             period,
@@ -61,12 +78,12 @@ impl Counter {
         &self.cell
     }
 
-    pub(super) fn checkpoint(&self) -> TokenBucket {
+    pub(super) fn checkpoint(&self) -> WindowState {
         *self.checkpoint.lock()
     }
 
-    pub(super) fn save(&self, bucket: TokenBucket) {
-        *self.checkpoint.lock() = bucket;
+    pub(super) fn save(&self, state: WindowState) {
+        *self.checkpoint.lock() = state;
     }
 
     pub(super) fn now_ms(&self) -> u64 {
@@ -83,21 +100,21 @@ impl Counter {
 
     /// Gives back what was reserved too long ago.
     pub(super) fn expire(&self, now_ms: u64) {
-        let tokens = self.cell.expire(now_ms / millis(self.period));
-        if tokens == 0 {
+        let units = self.cell.expire(now_ms / millis(self.period));
+        if units == 0 {
             return;
         }
-        tracing::warn!(counter = %self.key, tokens, "reservations were never settled and have expired");
-        if let Some(registry) = self.registry.upgrade() {
-            registry.note_expired(tokens);
+        tracing::warn!(counter = %self.key, tokens = units, "reservations were never settled and have expired");
+        if let Some(keeper) = self.keeper.upgrade() {
+            keeper.note_expired(units);
         }
     }
 
     /// Takes the counter out of use if nothing distinguishes it from a new one.
     pub(super) fn retire(&self) -> bool {
         let sealed = self.cell.try_seal();
-        if sealed && let Some(registry) = self.registry.upgrade() {
-            registry.forget(self);
+        if sealed && let Some(keeper) = self.keeper.upgrade() {
+            keeper.forget(self);
         }
         sealed
     }
@@ -109,8 +126,8 @@ impl Counter {
             if actor.connected() {
                 return actor.clone();
             }
-            if let Some(registry) = self.registry.upgrade() {
-                registry.note_respawn();
+            if let Some(keeper) = self.keeper.upgrade() {
+                keeper.note_respawn();
             }
             tracing::error!(counter = %self.key, "the limiter died and is replaced");
         }
@@ -131,14 +148,13 @@ impl Counter {
         self.cell.balance()
     }
 
-    pub(super) fn refusal(&self, rule: TokenRule, retry_after: Duration, too_large: bool) -> LimitExceeded {
-        let remaining = self.balance().remaining;
-        LimitExceeded { limit: rule.tokens_per_minute, remaining, retry_after, too_large }
+    pub(super) fn refusal(&self, rule: &Arc<LimitRule>, retry_after: Duration) -> LimitExceeded {
+        LimitExceeded::UsedUp { rule: Arc::clone(rule), remaining: self.balance().remaining, retry_after }
     }
 
     pub(super) fn snapshot(&self) -> LimiterSnapshot {
         LimiterSnapshot {
-            key: Arc::clone(&self.key.0),
+            key: self.key.to_string(),
             limit: self.cell.limit(),
             balance: self.cell.free(),
             reserved: self.cell.reserved(),
@@ -149,69 +165,83 @@ impl Counter {
     }
 }
 
-/// Tokens taken and not accounted for yet. Dropped unsettled, it gives all of them back.
+/// Units taken from one counter and not accounted for yet. Dropped unsettled, it gives all of them back.
 #[derive(Debug)]
-#[must_use = "a reservation that is dropped is released"]
-pub struct Reservation {
+#[must_use = "a hold that is dropped is released"]
+pub(super) struct Hold {
     counter: Arc<Counter>,
-    tokens: u64,
+    units: u64,
     period: Period,
     settled: bool,
 }
 
-impl Reservation {
-    pub(super) fn new(counter: Arc<Counter>, tokens: u64, period: Period) -> Self {
-        Self { counter, tokens, period, settled: false }
+impl Hold {
+    pub(super) fn new(counter: Arc<Counter>, units: u64, period: Period) -> Self {
+        Self { counter, units, period, settled: false }
     }
 
-    /// Tokens reserved.
-    #[must_use]
-    pub fn tokens(&self) -> u64 {
-        self.tokens
-    }
-
-    /// What the counter holds now.
-    #[must_use]
-    pub fn balance(&self) -> Balance {
+    pub(super) fn balance(&self) -> Balance {
         self.counter.balance()
     }
 
-    /// Charges what was used, which may be more than was reserved, and answers the balance after it.
-    pub fn settle(mut self, actual_tokens: u64) -> Balance {
-        self.end(actual_tokens.min(MAX_TOKENS));
-        self.counter.balance()
+    /// Charges what was consumed, which may be more than is held.
+    pub(super) fn settle(mut self, consumed: &Consumed) {
+        let actual = self.counter.key.meter().reading(consumed);
+        self.end(actual.min(MAX_AMOUNT));
     }
 
-    fn end(&mut self, actual_tokens: u64) {
+    fn end(&mut self, actual: u64) {
         if !std::mem::replace(&mut self.settled, true) {
-            self.counter.cell.settle(self.period, self.tokens, actual_tokens);
+            self.counter.cell.settle(self.period, self.units, actual);
             self.counter.wake_if_asleep();
         }
     }
 }
 
-impl Drop for Reservation {
+impl Drop for Hold {
     fn drop(&mut self) {
         self.end(0);
     }
 }
 
 #[cfg(test)]
+impl Hold {
+    pub(super) fn units(&self) -> u64 {
+        self.units
+    }
+}
+
+/// Keeps nothing.
+#[cfg(test)]
+#[derive(Debug)]
+struct Nobody;
+
+#[cfg(test)]
+impl Keeper for Nobody {
+    fn forget(&self, _: &Counter) {}
+
+    fn note_respawn(&self) {}
+
+    fn note_expired(&self, _: u64) {}
+}
+
+#[cfg(test)]
 impl Counter {
-    /// A counter of no registry, whose actor a test plays itself.
-    pub(super) fn for_test(rule: TokenRule, clock: &Clock, reservation_expiry: Duration) -> Arc<Self> {
+    /// A counter that nobody keeps, whose actor a test plays itself.
+    pub(super) fn for_test(limit: &super::Limit, clock: &Clock, reservation_expiry: Duration) -> Arc<Self> {
         let options =
             LimiterOptions { clock: clock.clone(), reservation_expiry, ..LimiterOptions::default() };
+        let key = limit.key.key().into_owned();
         Arc::new(Self::new(
-            CounterKey("test".into()),
-            rule,
-            Weak::new(),
+            key,
+            limit.rule.amount,
+            Weak::<Nobody>::new(),
             &options,
             &actix_rt::Arbiter::current(),
         ))
     }
 
-    pub(super) fn try_reserve(self: &Arc<Self>, ask: super::Ask) -> Option<Reservation> {
-        self.cell.take(ask).ok().map(|period| Reservation::new(Arc::clone(self), ask.tokens, period))
+    pub(super) fn try_reserve(self: &Arc<Self>, ask: super::Ask) -> Option<Hold> {
+        self.cell.take(ask).ok().map(|period| Hold::new(Arc::clone(self), ask.amount, period))
     }
 }

@@ -1,6 +1,6 @@
-//! The cell that requests take tokens from, with a few atomic steps and without a message.
+//! The cell that requests take units from, with a few atomic steps and without a message.
 //!
-//! All tokens of a counter that nobody holds are on lease to this cell. Requests lower the level when
+//! All units of a counter that nobody holds are on lease to this cell. Requests lower the level when
 //! they reserve and correct it when they settle; only the counter's actor raises it for time passed
 //! (`credit`) and for reservations that were lost (`expire`).
 //!
@@ -14,21 +14,23 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use super::outstanding::{Outstanding, Period};
-use super::{Ask, Balance, token_bucket};
+use super::{Ask, Balance, MAX_AMOUNT, Meter, Window, bucket};
 
-/// Level of a cell that is out of use: its key starts again with a full bucket in a new cell.
+/// Level of a cell that is out of use: its key starts again in a new cell that is full.
 const SEALED: i64 = i64::MIN;
 
 /// The shared state of one counter key.
 #[derive(Debug)]
 pub(super) struct LeaseCell {
-    /// Tokens that can be taken; negative is debt.
+    meter: Meter,
+    window: Window,
+    /// Units that can be taken; negative is debt.
     free: AtomicI64,
-    /// Tokens per minute.
+    /// Units per window.
     limit: AtomicU64,
     /// Reservations made and not settled, plus requests that are just trying.
     live: AtomicU64,
-    /// Tokens given back since the actor last looked.
+    /// Units given back since the actor last looked.
     given_back: AtomicU64,
     /// Whether the actor wants a message when the level changes.
     sleeping: AtomicBool,
@@ -46,9 +48,11 @@ pub(super) enum NotTaken {
 
 impl LeaseCell {
     /// A full cell.
-    pub(super) fn full(limit: u64, period: u64) -> Self {
-        let limit = limit.min(token_bucket::MAX_TOKENS);
+    pub(super) fn full(meter: Meter, window: Window, limit: u64, period: u64) -> Self {
+        let limit = limit.min(MAX_AMOUNT);
         Self {
+            meter,
+            window,
             free: AtomicI64::new(limit.cast_signed()),
             limit: AtomicU64::new(limit),
             live: AtomicU64::new(0),
@@ -61,8 +65,8 @@ impl LeaseCell {
     /// Takes what is asked for; the period goes back with [`Self::settle`].
     pub(super) fn take(&self, ask: Ask) -> Result<Period, NotTaken> {
         self.live.fetch_add(1, Ordering::SeqCst);
-        match self.change(|free| token_bucket::reserve(free, ask)) {
-            Ok(_) => Ok(self.outstanding.add(ask.tokens)),
+        match self.change(|free| bucket::reserve(free, ask)) {
+            Ok(_) => Ok(self.outstanding.add(ask.amount)),
             Err(free) => {
                 self.live.fetch_sub(1, Ordering::SeqCst);
                 Err(if free == SEALED { NotTaken::Sealed } else { NotTaken::Short })
@@ -70,7 +74,7 @@ impl LeaseCell {
         }
     }
 
-    /// Ends a reservation that used `actual` tokens. One that has expired is charged in full.
+    /// Ends a reservation that used `actual` units. One that has expired is charged in full.
     pub(super) fn settle(&self, period: Period, reserved: u64, actual: u64) {
         let reserved = if self.outstanding.remove(period, reserved) { reserved } else { 0 };
         if reserved > actual {
@@ -78,26 +82,31 @@ impl LeaseCell {
         }
         if reserved != actual {
             let limit = self.limit();
-            let _ = self.change(|free| Some(token_bucket::settle(free, limit, reserved, actual)));
+            let _ = self.change(|free| Some(bucket::settle(free, limit, reserved, actual)));
         }
         self.live.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Puts refilled tokens in, up to the limit, and answers the level. For the actor alone.
-    pub(super) fn credit(&self, tokens: u64) -> i64 {
+    /// Puts refilled units in, up to the limit, and answers the level. For the actor alone.
+    pub(super) fn credit(&self, units: u64) -> i64 {
         let limit = self.limit();
-        let tokens = tokens.cast_signed();
-        match self.change(|free| Some(token_bucket::give(free, limit, tokens).min(limit.cast_signed()))) {
+        let units = units.cast_signed();
+        match self.change(|free| Some(bucket::give(free, limit, units).min(limit.cast_signed()))) {
             Ok(level) | Err(level) => level,
         }
     }
 
-    /// Tokens given back since the last call. For the actor alone.
+    /// Raises the level to `lowest`; false when it is not below. For the actor alone.
+    pub(super) fn forgive(&self, lowest: i64) -> bool {
+        self.change(|free| (free < lowest).then_some(lowest)).is_ok()
+    }
+
+    /// Units given back since the last call. For the actor alone.
     pub(super) fn drain_given_back(&self) -> u64 {
         self.given_back.swap(0, Ordering::SeqCst)
     }
 
-    /// Gives back what was reserved too long ago; answers how many tokens. For the actor alone.
+    /// Gives back what was reserved too long ago; answers how many units. For the actor alone.
     pub(super) fn expire(&self, period: u64) -> u64 {
         let expired = self.outstanding.roll(period);
         if expired > 0 {
@@ -109,7 +118,7 @@ impl LeaseCell {
 
     /// Changes the limit; the level moves by `moved`, so that consumption stays. For the actor alone.
     pub(super) fn set_limit(&self, limit: u64, moved: i64) {
-        self.limit.store(limit.min(token_bucket::MAX_TOKENS), Ordering::SeqCst);
+        self.limit.store(limit.min(MAX_AMOUNT), Ordering::SeqCst);
         let _ = self.change(|free| Some(free.saturating_add(moved)));
     }
 
@@ -133,7 +142,7 @@ impl LeaseCell {
         self.free.load(Ordering::SeqCst) == SEALED
     }
 
-    /// Whether all tokens are there.
+    /// Whether nothing is missing.
     pub(super) fn is_full(&self) -> bool {
         let free = self.free.load(Ordering::SeqCst);
         free != SEALED && free >= self.limit().cast_signed()
@@ -144,17 +153,17 @@ impl LeaseCell {
         self.live.load(Ordering::SeqCst)
     }
 
-    /// Tokens reserved and not settled.
+    /// Units reserved and not settled.
     pub(super) fn reserved(&self) -> u64 {
         self.outstanding.total()
     }
 
-    /// Tokens per minute.
+    /// Units per window.
     pub(super) fn limit(&self) -> u64 {
         self.limit.load(Ordering::SeqCst)
     }
 
-    /// Tokens that can be taken, negative in debt.
+    /// Units that can be taken, negative in debt.
     pub(super) fn free(&self) -> i64 {
         match self.free.load(Ordering::SeqCst) {
             SEALED => self.limit().cast_signed(),
@@ -166,7 +175,13 @@ impl LeaseCell {
     pub(super) fn balance(&self) -> Balance {
         let (free, limit) = (self.free(), self.limit());
         let remaining = u64::try_from(free).unwrap_or(0).min(limit);
-        Balance { limit, remaining, reset: token_bucket::time_to_fill(free, limit) }
+        Balance {
+            meter: self.meter,
+            window: self.window,
+            limit,
+            remaining,
+            reset: self.window.time_to_fill(free, limit),
+        }
     }
 
     /// The actor will not look at the cell by itself for a while.
@@ -195,15 +210,20 @@ impl LeaseCell {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Span;
     use super::*;
 
-    const fn ask(tokens: u64) -> Ask {
-        Ask { tokens, keep_free: 0 }
+    const fn ask(amount: u64) -> Ask {
+        Ask { amount, keep_free: 0 }
+    }
+
+    fn cell() -> LeaseCell {
+        LeaseCell::full(Meter::Tokens, Window::Sliding(Span::Minute), 100, 0)
     }
 
     #[test]
     fn a_settled_reservation_costs_what_was_used() {
-        let cell = LeaseCell::full(100, 0);
+        let cell = cell();
         let period = cell.take(ask(60)).unwrap();
         assert_eq!((cell.free(), cell.reserved(), cell.live()), (40, 60, 1));
         cell.settle(period, 60, 25);
@@ -213,7 +233,7 @@ mod tests {
 
     #[test]
     fn using_more_than_reserved_leaves_debt_that_must_be_refilled_first() {
-        let cell = LeaseCell::full(100, 0);
+        let cell = cell();
         let period = cell.take(ask(100)).unwrap();
         cell.settle(period, 100, 130);
         assert_eq!(cell.free(), -30);
@@ -225,7 +245,7 @@ mod tests {
 
     #[test]
     fn an_expired_reservation_is_charged_in_full_when_it_settles_after_all() {
-        let cell = LeaseCell::full(100, 0);
+        let cell = cell();
         let period = cell.take(ask(60)).unwrap();
         assert_eq!(cell.expire(16), 60);
         assert_eq!(cell.free(), 100);
@@ -235,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_cell_is_sealed_only_when_it_is_like_new() {
-        let cell = LeaseCell::full(100, 0);
+        let cell = cell();
         let period = cell.take(ask(0)).unwrap();
         assert!(!cell.try_seal(), "full, but a reservation may still leave debt");
         cell.settle(period, 0, 1);
@@ -248,7 +268,7 @@ mod tests {
 
     #[test]
     fn one_caller_wakes_a_sleeping_actor() {
-        let cell = LeaseCell::full(100, 0);
+        let cell = cell();
         assert!(!cell.must_wake());
         cell.set_sleeping();
         assert!(cell.must_wake());

@@ -6,10 +6,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tollgate_base::clock::Clock;
 
-use super::counter::{Counter, Reservation};
-use super::limiter_actor::refill_lease;
-use super::token_bucket::TokenBucket;
-use super::{Ask, TokenRule};
+use super::counter::limiter_actor::refill_lease;
+use super::counter::{Counter, Hold};
+use super::window::WindowState;
+use super::{Ask, Consumed, Limit, Meter};
 
 const PERIOD_MS: u64 = 1_000;
 const EXPIRY: Duration = Duration::from_secs(15);
@@ -35,7 +35,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let ask = (0_u64..1_500, 0_u64..600).prop_map(|(tokens, keep_free)| Ask { tokens, keep_free });
+    let ask = (0_u64..1_500, 0_u64..600).prop_map(|(amount, keep_free)| Ask { amount, keep_free });
     prop_oneof![
         8 => ask.prop_map(Step::Reserve),
         5 => (any::<usize>(), 0_u64..250).prop_map(|(which, percent)| Step::Settle { which, percent }),
@@ -48,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The definition of a token bucket, in grains, refilled at every step.
+/// The definition of a token bucket, in grains, refilled at every step. Its debt is cut when the actor looks.
 struct Reference {
     limit: i128,
     level: i128,
@@ -67,13 +67,18 @@ impl Reference {
         self.clamp();
     }
 
+    /// Ten minutes of refill.
+    fn forgive(&mut self) {
+        self.level = self.level.max(-self.limit * 600_000);
+    }
+
     fn clamp(&mut self) {
         self.level = self.level.min(self.limit * 60_000);
     }
 }
 
 struct Held {
-    reservation: Reservation,
+    hold: Hold,
     period: u64,
 }
 
@@ -86,7 +91,7 @@ thread_local! {
 struct World {
     clock: Clock,
     counter: Arc<Counter>,
-    bucket: TokenBucket,
+    state: WindowState,
     reference: Reference,
     held: Vec<Held>,
     /// Period and tokens of reservations that nobody will end.
@@ -99,12 +104,11 @@ impl World {
     fn new(limit: u64) -> Self {
         SYSTEM.with(|_| ());
         let clock = Clock::manual();
-        let rule = TokenRule { tokens_per_minute: limit };
-        let counter = Counter::for_test(rule, &clock, EXPIRY);
+        let counter = Counter::for_test(&Limit::for_test(Meter::Tokens, "test", limit), &clock, EXPIRY);
         let limit = i128::from(limit);
         Self {
             clock,
-            bucket: counter.checkpoint(),
+            state: counter.checkpoint(),
             counter,
             reference: Reference { limit, level: limit * 60_000, at_ms: 0 },
             held: Vec::new(),
@@ -122,14 +126,14 @@ impl World {
         self.rolled_to = now_ms / PERIOD_MS;
         let rolled_to = self.rolled_to;
         let gone = |period: u64| rolled_to >= period + 16;
-        let due: u64 =
-            self.held.iter().filter(|held| gone(held.period)).map(|held| held.reservation.tokens()).sum();
+        let due: u64 = self.held.iter().filter(|held| gone(held.period)).map(|held| held.hold.units()).sum();
         let due_lost: u64 =
             self.lost.iter().filter(|(period, _)| gone(*period)).map(|(_, tokens)| tokens).sum();
         assert!(expired <= due + due_lost, "only what is old enough expires");
         self.lost.retain(|(period, _)| !gone(*period));
         self.reference.put(i128::from(expired));
-        refill_lease(&mut self.bucket, &self.counter, now_ms);
+        refill_lease(&mut self.state, &self.counter, now_ms);
+        self.reference.forgive();
     }
 
     fn end(&mut self, which: usize, actual: impl FnOnce(u64) -> u64) {
@@ -137,10 +141,10 @@ impl World {
             return;
         }
         let held = self.held.swap_remove(which % self.held.len());
-        let reserved = held.reservation.tokens();
+        let reserved = held.hold.units();
         let actual = actual(reserved);
         let reserved = if self.rolled_to >= held.period + 16 { 0 } else { reserved };
-        held.reservation.settle(actual);
+        held.hold.settle(&Consumed { input: actual, output: 0 });
         self.reference.put(i128::from(reserved) - i128::from(actual));
         self.consumed += i128::from(actual);
     }
@@ -149,11 +153,11 @@ impl World {
         self.reference.at(self.clock.now_ms());
         match step {
             Step::Reserve(ask) => {
-                if let Some(reservation) = self.counter.try_reserve(ask) {
-                    let left = self.reference.level - i128::from(ask.tokens) * 60_000;
+                if let Some(hold) = self.counter.try_reserve(ask) {
+                    let left = self.reference.level - i128::from(ask.amount) * 60_000;
                     assert!(left >= i128::from(ask.keep_free) * 60_000, "granted more than there is");
                     self.reference.level = left;
-                    self.held.push(Held { reservation, period: self.rolled_to });
+                    self.held.push(Held { hold, period: self.rolled_to });
                 }
             }
             Step::Settle { which, percent } => self.end(which, |reserved| reserved * percent / 100),
@@ -162,22 +166,22 @@ impl World {
                 if !self.held.is_empty() {
                     let held = self.held.swap_remove(which % self.held.len());
                     if self.rolled_to < held.period + 16 {
-                        self.lost.push((held.period, held.reservation.tokens()));
+                        self.lost.push((held.period, held.hold.units()));
                     }
-                    std::mem::forget(held.reservation);
+                    std::mem::forget(held.hold);
                 }
             }
             Step::Wait(ms) => self.clock.advance(Duration::from_millis(ms)),
             Step::Look => self.look(),
-            Step::Respawn => self.bucket = self.counter.checkpoint(),
+            Step::Respawn => self.state = self.counter.checkpoint(),
             Step::Rule(limit) => self.change_rule(limit),
         }
     }
 
     fn change_rule(&mut self, limit: u64) {
         self.look();
-        let moved = self.bucket.set_rule(TokenRule { tokens_per_minute: limit });
-        self.counter.save(self.bucket);
+        let moved = self.state.set_amount(limit);
+        self.counter.save(self.state);
         self.counter.cell().set_limit(limit, moved);
         self.reference.limit += i128::from(moved);
         self.reference.level += i128::from(moved) * 60_000;
@@ -185,7 +189,7 @@ impl World {
 
     fn outstanding(&self) -> u64 {
         let held = self.held.iter().filter(|held| self.rolled_to < held.period + 16);
-        held.map(|held| held.reservation.tokens()).sum::<u64>()
+        held.map(|held| held.hold.units()).sum::<u64>()
             + self.lost.iter().map(|(_, tokens)| tokens).sum::<u64>()
     }
 }

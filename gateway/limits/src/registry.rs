@@ -1,25 +1,24 @@
 //! From a counter key to its counter, and from a counter to a living actor.
 //!
-//! Counters are made on first use and leave when they are idle and full: a full bucket is what a new one
-//! starts with, so nothing is forgotten. Their number is bounded; when the bound is reached the idle ones
+//! Counters are made on first use and leave when they are idle and full: full is how a new one
+//! starts, so nothing is forgotten. Their number is bounded; when the bound is reached the idle ones
 //! leave at once, and if there is none a new key is refused rather than served unlimited.
 
 use std::array;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use ahash::RandomState;
 use parking_lot::RwLock;
 use serde::Serialize;
-use tollgate_base::clock::Clock;
 
-use super::counter::{Counter, Reservation};
-use super::limiter_actor::{Answer, Reserve};
-use super::token_bucket::MAX_TOKENS;
-use super::{Ask, CounterKey, LimitExceeded, LimiterSnapshot, TokenRule};
+use super::counter::limiter_actor::{Answer, Reserve};
+use super::counter::{Counter, Hold, Keeper};
+use super::options::LimiterOptions;
+use super::{Ask, CounterKey, Limit, LimitExceeded, LimitRule, LimiterSnapshot, MAX_AMOUNT};
 
 const SHARDS: usize = 16;
 
@@ -31,30 +30,6 @@ const UNAVAILABLE: Duration = Duration::from_secs(1);
 
 /// Shortest time between two sweeps for idle counters, ms.
 const SWEEP_EVERY_MS: u64 = 100;
-
-/// How limiters treat their counters.
-#[derive(Debug, Clone)]
-pub struct LimiterOptions {
-    /// After this a reservation that nobody settled comes back (up to a fifteenth later).
-    pub reservation_expiry: Duration,
-    /// A full and unused counter leaves after this.
-    pub idle_after: Duration,
-    /// Counter keys at the same time.
-    pub max_keys: usize,
-    /// Time for refill and expiry.
-    pub clock: Clock,
-}
-
-impl Default for LimiterOptions {
-    fn default() -> Self {
-        Self {
-            reservation_expiry: Duration::from_secs(15 * 60),
-            idle_after: Duration::from_secs(5 * 60),
-            max_keys: 1_000_000,
-            clock: Clock::system(),
-        }
-    }
-}
 
 /// The limiters of this process; clones are the same limiters.
 #[derive(Clone, Debug)]
@@ -78,7 +53,6 @@ type Shard = RwLock<HashMap<CounterKey, Arc<Counter>, RandomState>>;
 #[derive(Debug)]
 pub(super) struct Registry {
     shards: [Shard; SHARDS],
-    hasher: RandomState,
     keys: AtomicUsize,
     swept_at_ms: AtomicU64,
     arbiter: ArbiterHandle,
@@ -96,11 +70,9 @@ impl Limiters {
     }
 
     /// Starts limiters whose actors live in `arbiter`.
-    #[must_use]
-    pub fn start_in(arbiter: &ArbiterHandle, options: LimiterOptions) -> Self {
+    pub(super) fn start_in(arbiter: &ArbiterHandle, options: LimiterOptions) -> Self {
         Self(Arc::new(Registry {
             shards: array::from_fn(|_| Shard::default()),
-            hasher: RandomState::new(),
             keys: AtomicUsize::new(0),
             swept_at_ms: AtomicU64::new(0),
             arbiter: arbiter.clone(),
@@ -109,28 +81,6 @@ impl Limiters {
             unavailable: AtomicU64::new(0),
             expired_tokens: AtomicU64::new(0),
         }))
-    }
-
-    /// Takes tokens from the counter `key`. Waits for an actor only when the lease does not cover them
-    /// or the key has had another rule so far.
-    ///
-    /// # Errors
-    /// When the tokens do not fit now, or never will.
-    pub async fn reserve(
-        &self,
-        key: &CounterKey,
-        rule: TokenRule,
-        ask: Ask,
-    ) -> Result<Reservation, LimitExceeded> {
-        let rule = TokenRule { tokens_per_minute: rule.tokens_per_minute.min(MAX_TOKENS) };
-        if let Some(counter) = self.0.find(key)
-            && counter.cell().limit() == rule.tokens_per_minute
-            && let Ok(period) = counter.cell().take(ask)
-        {
-            counter.wake_if_asleep();
-            return Ok(Reservation::new(counter, ask.tokens, period));
-        }
-        Box::pin(self.reserve_slowly(key, rule, ask)).await
     }
 
     /// All counters, for operators; in no particular order.
@@ -153,46 +103,60 @@ impl Limiters {
         }
     }
 
-    async fn reserve_slowly(
+    /// Takes units from the counter of one limit. Waits for an actor only when the lease does not cover them
+    /// or the counter has had another amount so far.
+    ///
+    /// # Errors
+    /// When the units do not fit now, or never will.
+    pub(super) async fn hold(&self, limit: &Limit, ask: Ask) -> Result<Hold, LimitExceeded> {
+        let key = limit.key.key();
+        let amount = limit.rule.amount.min(MAX_AMOUNT);
+        if let Some(counter) = self.0.find(&key)
+            && counter.cell().limit() == amount
+            && let Ok(period) = counter.cell().take(ask)
+        {
+            counter.wake_if_asleep();
+            return Ok(Hold::new(counter, ask.amount, period));
+        }
+        Box::pin(self.hold_slowly(&key, &limit.rule, ask)).await
+    }
+
+    async fn hold_slowly(
         &self,
         key: &CounterKey,
-        rule: TokenRule,
+        rule: &Arc<LimitRule>,
         ask: Ask,
-    ) -> Result<Reservation, LimitExceeded> {
+    ) -> Result<Hold, LimitExceeded> {
+        let amount = rule.amount.min(MAX_AMOUNT);
+        if ask.amount > amount {
+            return Err(LimitExceeded::TooLarge { rule: Arc::clone(rule), needed: ask.amount });
+        }
         for _ in 0..TRIES {
-            let Some(counter) = self.0.find_or_create(key, rule) else { break };
-            if ask.tokens > rule.tokens_per_minute {
-                return Err(counter.refusal(rule, counter.balance().reset, true));
-            }
-            match counter.actor().send(Reserve { rule, ask }).await {
-                Ok(Answer::Granted(reservation)) => return Ok(reservation),
-                Ok(Answer::Refused { retry_after }) => return Err(counter.refusal(rule, retry_after, false)),
+            let Some(counter) = self.0.find_or_create(key, amount) else { break };
+            match counter.actor().send(Reserve { amount, ask }).await {
+                Ok(Answer::Granted(hold)) => return Ok(hold),
+                Ok(Answer::Refused { retry_after }) => return Err(counter.refusal(rule, retry_after)),
                 Ok(Answer::Sealed) => self.0.forget(&counter),
                 Err(_) => tracing::debug!(counter = %key, "the limiter died with a request waiting"),
             }
         }
         self.0.unavailable.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(counter = %key, "no limiter could be had");
-        Err(LimitExceeded {
-            limit: rule.tokens_per_minute,
-            remaining: 0,
-            retry_after: UNAVAILABLE,
-            too_large: ask.tokens > rule.tokens_per_minute,
-        })
+        Err(LimitExceeded::UsedUp { rule: Arc::clone(rule), remaining: 0, retry_after: UNAVAILABLE })
     }
 }
 
 impl Registry {
     fn shard(&self, key: &CounterKey) -> &Shard {
-        &self.shards[(self.hasher.hash_one(key) as usize) % SHARDS]
+        &self.shards[(key.hashed() as usize) % SHARDS]
     }
 
     fn find(&self, key: &CounterKey) -> Option<Arc<Counter>> {
         self.shard(key).read().get(key).cloned()
     }
 
-    /// None when there are too many keys.
-    fn find_or_create(self: &Arc<Self>, key: &CounterKey, rule: TokenRule) -> Option<Arc<Counter>> {
+    /// `None` when there are too many keys.
+    fn find_or_create(self: &Arc<Self>, key: &CounterKey, amount: u64) -> Option<Arc<Counter>> {
         match self.find(key) {
             Some(counter) if !counter.cell().is_sealed() => return Some(counter),
             Some(sealed) => self.forget(&sealed),
@@ -204,28 +168,10 @@ impl Registry {
         let mut shard = self.shard(key).write();
         let counter = shard.entry(key.clone()).or_insert_with(|| {
             self.keys.fetch_add(1, Ordering::Relaxed);
-            Arc::new(Counter::new(key.clone(), rule, Arc::downgrade(self), &self.options, &self.arbiter))
+            let keeper: Weak<Self> = Arc::downgrade(self);
+            Arc::new(Counter::new(key.clone(), amount, keeper, &self.options, &self.arbiter))
         });
         Some(Arc::clone(counter))
-    }
-
-    /// Removes a sealed counter from the map, unless its key has a new one already.
-    pub(super) fn forget(&self, counter: &Counter) {
-        let mut shard = self.shard(counter.key()).write();
-        if shard.get(counter.key()).is_some_and(|found| std::ptr::eq(Arc::as_ptr(found), counter)) {
-            shard.remove(counter.key());
-            self.keys.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// A counter's actor died and is replaced.
-    pub(super) fn note_respawn(&self) {
-        self.respawned.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Tokens came back that nobody had settled.
-    pub(super) fn note_expired(&self, tokens: u64) {
-        self.expired_tokens.fetch_add(tokens, Ordering::Relaxed);
     }
 
     /// Makes room by letting all counters go that are full and unused; false when there were none.
@@ -249,6 +195,25 @@ impl Registry {
             });
         }
         found
+    }
+}
+
+impl Keeper for Registry {
+    /// Removes it from the map, unless its key has a new one already.
+    fn forget(&self, counter: &Counter) {
+        let mut shard = self.shard(counter.key()).write();
+        if shard.get(counter.key()).is_some_and(|found| std::ptr::eq(Arc::as_ptr(found), counter)) {
+            shard.remove(counter.key());
+            self.keys.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn note_respawn(&self) {
+        self.respawned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note_expired(&self, units: u64) {
+        self.expired_tokens.fetch_add(units, Ordering::Relaxed);
     }
 }
 

@@ -90,9 +90,11 @@ pub fn error(error: &GatewayError, client: ClientFormat, id: RequestId) -> HttpR
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
     let mut response = response.body(error_body::whole(error, client, id));
     let mut facts = Facts { retry_after: error.retry_after(), ..Facts::default() };
-    if let GatewayError::TokenLimit { limit, remaining, retry_after, .. } = error {
-        facts.limit =
-            Some(tollgate_limits::Balance { limit: *limit, remaining: *remaining, reset: *retry_after });
+    // The headers speak of tokens.
+    if let GatewayError::LimitReached { limit, remaining, retry_after } = error
+        && limit.meter.counts_tokens()
+    {
+        facts.limit = Some(limit.balance(*remaining, *retry_after));
     }
     add_facts(&mut response, &facts, id);
     response
@@ -157,19 +159,30 @@ fn status_of(status: u16) -> StatusCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use std::time::Duration;
+    use tollgate_limits::{LimitRule, Meter, Scope, Span, Window};
 
     #[test]
     fn a_refusal_by_a_limit_says_when_to_come_back() {
-        let refusal = GatewayError::TokenLimit {
-            scope: "subscription",
-            limit: 100,
-            remaining: 3,
-            retry_after: Duration::from_millis(1500),
+        let refused_by = |meter| {
+            let limit = LimitRule {
+                name: "limit".into(),
+                scope: Scope::Subscription,
+                meter,
+                window: Window::Sliding(Span::Minute),
+                amount: 100,
+            };
+            let retry_after = Duration::from_millis(1500);
+            GatewayError::LimitReached { limit: Arc::new(limit), remaining: 3, retry_after }
         };
+        let refusal = refused_by(Meter::Tokens);
         let response = error(&refusal, ClientFormat::Chat, RequestId::now());
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers().get("retry-after").unwrap(), "2");
         assert_eq!(response.headers().get("x-ratelimit-remaining-tokens").unwrap(), "3");
+        assert_eq!(response.headers().get("x-ratelimit-limit-tokens").unwrap(), "100");
+        let of_requests = error(&refused_by(Meter::Requests), ClientFormat::Chat, RequestId::now());
+        assert!(of_requests.headers().get("x-ratelimit-remaining-tokens").is_none());
     }
 }

@@ -12,12 +12,12 @@ use tollgate_backends::retry_after::RateHeaders;
 use tollgate_backends::{AttemptOutcome, InFlight};
 use tollgate_base::time::now_ms;
 use tollgate_ledger::{IntentTicket, LedgerError};
+use tollgate_limits::{Consumed, Reservation};
 use tollgate_schemas::usage::{UsageEvent, VERSION_FINAL};
 
 use super::ending::Ending;
 use super::measure::{Basis, Measure, measure};
 use crate::gateway::Gateway;
-use crate::policies::token_limit::Reserved;
 
 /// One call of one backend, from its intent to its settlement.
 pub struct Attempt {
@@ -33,7 +33,7 @@ pub struct Attempt {
 struct Open {
     ticket: IntentTicket,
     in_flight: InFlight,
-    reserved: Reserved,
+    reserved: Reservation,
     /// Its place among the requests that run at its backend.
     permit: Option<Permit>,
 }
@@ -49,7 +49,7 @@ impl Attempt {
         mut event: UsageEvent,
         basis: Basis,
         in_flight: InFlight,
-        reserved: Reserved,
+        reserved: Reservation,
         traceparent: Option<&str>,
     ) -> Result<Self, LedgerError> {
         let ticket = gateway.ledger.intent(&mut event, traceparent)?;
@@ -112,7 +112,7 @@ impl Attempt {
     }
 
     /// Takes over the reservation of an attempt that was given up for this one, in place of its own.
-    pub fn take_over(&mut self, reserved: Reserved) {
+    pub fn take_over(&mut self, reserved: Reservation) {
         if let Some(open) = &mut self.open {
             open.reserved = reserved;
         }
@@ -126,21 +126,21 @@ impl Attempt {
 
     /// Ends an attempt that is followed by another one: the reservation goes on to that.
     #[must_use]
-    pub fn end_for_next(&mut self, ending: Ending<'_>) -> Reserved {
+    pub fn end_for_next(&mut self, ending: Ending<'_>) -> Reservation {
         self.close(ending).map(|(reserved, _)| reserved).unwrap_or_default()
     }
 
     /// Ends the attempt; later calls do nothing.
     pub fn end(&mut self, ending: Ending<'_>) {
-        if let Some((reserved, charged)) = self.close(ending) {
-            reserved.settle(charged);
+        if let Some((reserved, consumed)) = self.close(ending) {
+            reserved.settle(&consumed);
         }
     }
 
-    fn close(&mut self, ending: Ending<'_>) -> Option<(Reserved, u64)> {
+    fn close(&mut self, ending: Ending<'_>) -> Option<(Reservation, Consumed)> {
         let Open { ticket, in_flight, reserved, permit: _permit } = self.open.take()?;
         let measured = measure(&self.basis, &self.event.call.model, ending.produced);
-        let charged = measured.total();
+        let consumed = measured.consumed();
         let latency = self.started.elapsed();
         self.write_ending(&ending, measured, latency);
         if let Err(error) = self.gateway.ledger.settle(ticket, &self.event) {
@@ -152,10 +152,10 @@ impl Attempt {
             latency,
             first_byte: self.first_byte,
             retry_after: ending.retry_after,
-            tokens: Some(charged),
+            tokens: Some(consumed.tokens()),
         });
         self.gateway.metrics.attempt_ended(&self.event);
-        Some((reserved, charged))
+        Some((reserved, consumed))
     }
 
     fn write_ending(&mut self, ending: &Ending<'_>, measured: Measure, latency: Duration) {

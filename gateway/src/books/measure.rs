@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tollgate_crossing::{ClientFormat, prompt};
 use tollgate_formats::{Reported, Usage};
-use tollgate_schemas::tokens::{TokenClass, UsageLine};
+use tollgate_limits::Consumed;
+use tollgate_schemas::tokens::{TokenClass, UsageLine, input_tokens, output_tokens};
 use tollgate_schemas::usage::UsageSource;
 use tollgate_tokens::{Budget, Count, count_text_within};
 
@@ -63,11 +64,10 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// Tokens: what a token limit is charged.
+    /// What limits are charged.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        let tokens = self.lines.iter().filter(|line| line.class.is_input() || line.class.is_output());
-        tokens.map(|line| line.qty).sum()
+    pub fn consumed(&self) -> Consumed {
+        Consumed { input: input_tokens(&self.lines), output: output_tokens(&self.lines) }
     }
 }
 
@@ -214,7 +214,16 @@ mod tests {
         };
         let measure = measure(&prompt(), "gpt-4o", produced);
         assert_eq!(measure.source, UsageSource::ProviderFinal);
-        assert_eq!(measure.total(), 9);
+        assert_eq!(measure.consumed().tokens(), 9);
+    }
+
+    #[test]
+    fn an_absurd_report_is_charged_as_the_most_there_is() {
+        let usage = Usage { input: 1 << 63, output: 1 << 63, ..Usage::default() };
+        let produced = Produced { usage: Some(usage), complete: true, ..Produced::default() };
+        let consumed = measure(&prompt(), "gpt-4o", produced).consumed();
+        assert_eq!(consumed, Consumed { input: 1 << 63, output: 1 << 63 });
+        assert_eq!(consumed.tokens(), u64::MAX);
     }
 
     #[test]
@@ -239,7 +248,7 @@ mod tests {
         let usage = Usage { output: 40, ..reported() }.running();
         let produced = Produced { usage: Some(usage), text: "Hi", prompt_sent: true, ..Produced::default() };
         let measure = measure(&prompt(), "gpt-4o", produced);
-        assert_eq!((measure.total(), measure.source), (49, UsageSource::ProviderPartial));
+        assert_eq!((measure.consumed().tokens(), measure.source), (49, UsageSource::ProviderPartial));
     }
 
     #[test]
@@ -277,7 +286,7 @@ mod tests {
         let prompt = Basis::of(ClientFormat::Media(kind), &Bytes::from_static(b"{}"));
         let measure = measure(&prompt, "tts-1", Produced { prompt_sent: true, ..Produced::default() });
         assert_eq!(measure.lines, [UsageLine { class: TokenClass::Request, qty: 1 }]);
-        assert_eq!((measure.total(), measure.source), (0, UsageSource::Counted));
+        assert_eq!((measure.consumed().tokens(), measure.source), (0, UsageSource::Counted));
     }
 
     #[test]
@@ -288,14 +297,14 @@ mod tests {
         let sent = Produced { prompt_sent: true, ..Produced::default() };
         let counted = measure(&prompt, "", sent);
         assert_eq!(counted.lines.iter().map(|line| line.qty).collect::<Vec<_>>(), [1, 7, 11]);
-        assert_eq!(counted.total(), 0);
+        assert_eq!(counted.consumed().tokens(), 0);
         let reported = Produced { usage: Some(reported()), ..sent };
-        assert_eq!(measure(&prompt, "", reported).total(), 9);
+        assert_eq!(measure(&prompt, "", reported).consumed().tokens(), 9);
     }
 
     #[test]
     fn a_prompt_that_was_never_sent_costs_nothing() {
         let measure = measure(&prompt(), "gpt-4o", Produced::default());
-        assert_eq!((measure.total(), measure.source), (0, UsageSource::None));
+        assert_eq!((measure.consumed().tokens(), measure.source), (0, UsageSource::None));
     }
 }

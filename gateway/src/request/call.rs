@@ -98,7 +98,7 @@ pub enum BodyMode {
 
 /// What is reserved under the caller's limits before a backend is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reservation {
+pub enum ReserveBy {
     /// The prompt, counted near a limit, and the completion that is allowed.
     Prompt,
     /// What the size of the body lets expect.
@@ -113,7 +113,7 @@ pub struct ModelPhases {
     /// The cache is asked, and filled.
     pub cache: bool,
     /// How limits are asked.
-    pub reservation: Reservation,
+    pub reserve_by: ReserveBy,
 }
 
 impl ModelPhases {
@@ -124,7 +124,7 @@ impl ModelPhases {
         Self {
             alias_rules: format.bounds_output(),
             cache: format.is_cacheable(),
-            reservation: if media { Reservation::Estimate } else { Reservation::Prompt },
+            reserve_by: if media { ReserveBy::Estimate } else { ReserveBy::Prompt },
         }
     }
 }
@@ -176,8 +176,8 @@ mod tests {
         for format in [Completions, Responses, Messages, Embeddings, Media(MediaKind::Speech)] {
             assert!(!cached(format), "{format:?}");
         }
-        let reserved = |format| ModelPhases::of(format).reservation;
-        assert_eq!(reserved(Media(MediaKind::Moderation)), Reservation::Estimate);
-        assert_eq!(reserved(Embeddings), Reservation::Prompt);
+        let reserved = |format| ModelPhases::of(format).reserve_by;
+        assert_eq!(reserved(Media(MediaKind::Moderation)), ReserveBy::Estimate);
+        assert_eq!(reserved(Embeddings), ReserveBy::Prompt);
     }
 }

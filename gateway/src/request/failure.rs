@@ -11,14 +11,14 @@ use tollgate_backends::{FailureKind, outcome};
 use crate::books::attempt::Attempt;
 use crate::books::ending::Ending;
 use crate::error::GatewayError;
-use crate::policies::token_limit::Reserved;
+use tollgate_limits::Reservation;
 
 /// A call that failed before anything of an answer could go to the client. Its books are closed.
 pub struct Unanswered {
     /// What the client is told if nothing else answers.
     pub failure: GatewayError,
     /// What goes on to the next attempt.
-    pub reserved: Reserved,
+    pub reserved: Reservation,
 }
 
 impl Unanswered {

@@ -17,11 +17,12 @@ use tollgate_formats::FormatError;
 use tollgate_formats::openai_media::{self, multipart};
 use tollgate_formats::view::View;
 use tollgate_identity::Caller;
+use tollgate_limits::Reservation;
 use tollgate_runtime::snapshot::Model;
 use tollgate_schemas::cache::CacheHit;
 
 use super::answer::{Answer, Facts};
-use super::call::{Call, CallKind, ModelPhases, Reservation};
+use super::call::{Call, CallKind, ModelPhases, ReserveBy};
 use super::context::RequestContext;
 use super::first_byte::AnswerStart;
 use super::guard::RequestGuard;
@@ -36,7 +37,7 @@ use crate::gateway::Worker;
 use crate::headers;
 use crate::policies::content_events;
 use crate::policies::semantic_cache::{self, CacheStatus, LookupOutcome, StorePlan};
-use crate::policies::token_limit::{self, PromptSize, Reserved};
+use crate::policies::token_limit::{self, PromptSize};
 
 /// Serves one call.
 ///
@@ -167,11 +168,11 @@ async fn phases(
         LookupOutcome::Bypass => (CacheStatus::Bypass, None),
     };
 
-    let completion = match phases.reservation {
-        Reservation::Prompt if format.bounds_output() => {
+    let completion = match phases.reserve_by {
+        ReserveBy::Prompt if format.bounds_output() => {
             view.max_output_tokens.unwrap_or(snapshot.server.default_completion_tokens.0)
         }
-        Reservation::Prompt | Reservation::Estimate => 0,
+        ReserveBy::Prompt | ReserveBy::Estimate => 0,
     };
     let reserved = reserve(worker, caller, &model, format, phases, body, is_form, completion).await?;
 
@@ -217,14 +218,14 @@ async fn reserve(
     body: &Bytes,
     is_form: bool,
     completion: u64,
-) -> Result<Reserved, GatewayError> {
+) -> Result<Reservation, GatewayError> {
     let limiters = &worker.gateway.limiters;
-    match phases.reservation {
-        Reservation::Estimate => {
+    match phases.reserve_by {
+        ReserveBy::Estimate => {
             let tokens = if is_form { 0 } else { estimated_tokens(body.len()) };
             token_limit::reserve_estimate(limiters, caller, tokens).await
         }
-        Reservation::Prompt => {
+        ReserveBy::Prompt => {
             let tokenizer_model = model.targets.first().map_or("", |target| &*target.model);
             let prompt = PromptSize::new(format, tokenizer_model, body);
             token_limit::reserve(limiters, caller, prompt, completion).await

@@ -26,8 +26,8 @@ use crate::books::measure::{Basis, Produced};
 use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::headers;
-use crate::policies::token_limit::Reserved;
 use crate::stored::response_ids::{IdRewriter, StoredAt};
+use tollgate_limits::Reservation;
 
 /// Serves one call.
 ///
@@ -110,7 +110,7 @@ async fn open(
     let (gateway, trace) = (Arc::clone(&worker.gateway), context.trace.header());
     context.attempts.set(1);
     let mut attempt =
-        Attempt::open(gateway, event, Basis::Free, in_flight, Reserved::default(), Some(&trace))
+        Attempt::open(gateway, event, Basis::Free, in_flight, Reservation::default(), Some(&trace))
             .map_err(GatewayError::Ledger)?;
     attempt.keep(permit);
     attempt.set_gateway_time(context.received.elapsed());

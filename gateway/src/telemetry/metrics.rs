@@ -1,4 +1,4 @@
-//! Every metric of the gateway: its name, labels and buckets stand here and nowhere else.
+//! The metrics of the gateway: names, labels and buckets. Crates that own their metrics register them here.
 //!
 //! Labels come from closed sets: aliases, backends and subscriptions of the configuration, outcomes and
 //! codes of enums. Whatever would grow beyond `MAX_SERIES` is counted under `overflow`. The series of an
@@ -19,13 +19,13 @@ use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 use tollgate_admission::OverloadSnapshot;
 use tollgate_backends::DeploymentSnapshot;
-use tollgate_limits::LimiterStats;
+use tollgate_limits::{LimiterMetrics, LimiterStats};
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{Outcome, UsageEvent};
 
 use super::background::{ProbeMetrics, ReplicaMetrics};
 use super::load::{OverloadMetrics, TokenCountMetrics};
-use super::scrape::{DeploymentMetrics, LedgerMetrics, LimiterMetrics};
+use super::scrape::{DeploymentMetrics, LedgerMetrics};
 
 /// Most label combinations of one family of metrics.
 const MAX_SERIES: usize = 2_000;

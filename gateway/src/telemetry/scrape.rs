@@ -1,4 +1,4 @@
-//! Metrics that are read off the state of ledger, circuits and limiters when somebody scrapes.
+//! Metrics that are read off the state of ledger and circuits when somebody scrapes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use tollgate_backends::{CircuitState, DeploymentSnapshot};
-use tollgate_limits::LimiterStats;
 
 use super::metrics::LedgerGauges;
 
@@ -145,45 +144,6 @@ impl DeploymentMetrics {
         self.circuit_state.get_or_create(&state).set(1);
         let until = seen.retry_at.map_or(0.0, |at| at.as_millisecond() as f64 / 1_000.0);
         self.circuit_open_until.get_or_create(labels).set(until);
-    }
-}
-
-/// How the limiters are doing.
-#[derive(Default)]
-pub(super) struct LimiterMetrics {
-    keys: Gauge,
-    respawned: Counter,
-    unavailable: Counter,
-    expired_tokens: Counter,
-}
-
-impl LimiterMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        registry.register("limiter_keys", "Counter keys in memory", metrics.keys.clone());
-        registry.register(
-            "limiter_actor_respawns",
-            "Times a limiter died and was replaced",
-            metrics.respawned.clone(),
-        );
-        registry.register(
-            "limiter_unavailable",
-            "Requests refused because no counter could be had",
-            metrics.unavailable.clone(),
-        );
-        registry.register(
-            "limiter_expired_tokens",
-            "Tokens that came back because nobody settled their reservation",
-            metrics.expired_tokens.clone(),
-        );
-        metrics
-    }
-
-    pub(super) fn set(&self, now: &LimiterStats) {
-        self.keys.set(i64::try_from(now.keys).unwrap_or(i64::MAX));
-        set(&self.respawned, now.respawned);
-        set(&self.unavailable, now.unavailable);
-        set(&self.expired_tokens, now.expired_tokens);
     }
 }
 

@@ -36,7 +36,8 @@ use crate::books::traffic::Traffic;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::headers::forwarded;
-use crate::policies::token_limit::{self, Reserved};
+use crate::policies::token_limit;
+use tollgate_limits::Reservation;
 
 pub mod observer;
 pub mod pump;
@@ -235,7 +236,7 @@ fn open(
     traffic: &Arc<Traffic>,
     in_flight: InFlight,
     permit: Option<Permit>,
-    reserved: Reserved,
+    reserved: Reservation,
 ) -> Result<Attempt, GatewayError> {
     let gateway = Arc::clone(&worker.gateway);
     let basis = Basis::Traffic(Arc::clone(traffic));

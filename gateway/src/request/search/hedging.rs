@@ -13,7 +13,7 @@ use super::verdict::is_final;
 use super::{Reply, Search};
 use crate::books::attempt::Attempt;
 use crate::books::ending::Ending;
-use crate::policies::token_limit::Reserved;
+use tollgate_limits::Reservation;
 
 impl<'a> Search<'a> {
     /// A call that may go on without its client.
@@ -75,7 +75,7 @@ impl<'a> Search<'a> {
         }
         let opened = self.next_candidate().and_then(|candidate| {
             // A ledger that refuses now has taken the first call: that one goes on alone.
-            let (target, attempt) = self.open(candidate, Reserved::default()).ok()?;
+            let (target, attempt) = self.open(candidate, Reservation::default()).ok()?;
             let call = self.call(&target, attempt, false);
             *other = Some(target);
             Some(call)

@@ -38,7 +38,7 @@ use crate::books::event;
 use crate::books::measure::Basis;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
-use crate::policies::token_limit::Reserved;
+use tollgate_limits::Reservation;
 
 mod candidate;
 mod failures;
@@ -75,7 +75,7 @@ pub enum Reply<'a> {
 pub async fn first_answer<'a>(
     worker: &'a Worker,
     request: &'a ModelRequest<'a>,
-    reserved: Reserved,
+    reserved: Reservation,
 ) -> Result<Reply<'a>, GatewayError> {
     let model = request.model;
     let session = session(worker, request);
@@ -122,7 +122,7 @@ struct Search<'a> {
     /// Targets whose backends run as many requests as they may.
     crowded: SmallVec<[usize; 8]>,
     /// The reservation, while no attempt holds it.
-    reserved: Reserved,
+    reserved: Reservation,
     /// Targets that were tried, without hedges.
     tried: u8,
     /// Calls that were made.
@@ -245,7 +245,7 @@ impl<'a> Search<'a> {
     fn open(
         &mut self,
         candidate: Candidate<'a>,
-        reserved: Reserved,
+        reserved: Reservation,
     ) -> Result<(Callee<'a>, Attempt), GatewayError> {
         self.calls = self.calls.saturating_add(1);
         self.request.context.attempts.set(self.calls);

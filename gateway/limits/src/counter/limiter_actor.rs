@@ -1,11 +1,12 @@
-//! Keeps the bucket of one counter key: refills its lease, expires lost reservations, changes its rule.
+//! Keeps the window of one counter: refills its lease, expires lost reservations, forgives absurd debt, changes its
+//! amount.
 //!
-//! The actor sleeps while the bucket is full and nobody holds a reservation, and leaves after a long sleep.
-//! Otherwise it wakes often enough to see when tokens were taken: near the top of the bucket that is
-//! needed to credit time exactly (see `token_bucket`), far from it a second is enough.
+//! The actor sleeps while the counter is full and nobody holds a reservation, and leaves after a long sleep.
+//! Otherwise it wakes often enough to see when units were taken: near the top of a bucket that is
+//! needed to credit time exactly (see `bucket`), far from it a second is enough.
 //!
 //! What it knows outlives it: the level is in the cell, the rest in the counter's checkpoint, which is
-//! written before any token is credited. A crash in between loses that credit rather than giving it twice.
+//! written before any unit is credited. A crash in between loses that credit rather than giving it twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use std::time::Duration;
 use actix::prelude::*;
 use tollgate_base::clock::millis;
 
-use super::counter::{Counter, Reservation};
-use super::lease::NotTaken;
-use super::token_bucket::TokenBucket;
-use super::{Ask, TokenRule};
+use super::{Counter, Hold};
+use crate::Ask;
+use crate::lease::NotTaken;
+use crate::window::WindowState;
 
 /// Shortest and longest time between two looks at a lease that is in use.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
@@ -24,18 +25,18 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::
 /// Asks that may wait in the mailbox; further callers wait outside of it.
 const MAILBOX: usize = 256;
 
-/// Reserve after a refill: the lease did not cover it, or the rule is another one.
+/// Reserve after a refill: the lease did not cover it, or the amount is another one.
 #[derive(Message)]
 #[rtype(result = "Answer")]
-pub(super) struct Reserve {
-    pub(super) rule: TokenRule,
-    pub(super) ask: Ask,
+pub(crate) struct Reserve {
+    pub(crate) amount: u64,
+    pub(crate) ask: Ask,
 }
 
-/// Answer to [`Reserve`]. A reservation whose asker has gone away releases itself.
+/// Answer to [`Reserve`]. A hold whose asker has gone away releases itself.
 #[derive(Debug)]
-pub(super) enum Answer {
-    Granted(Reservation),
+pub(crate) enum Answer {
+    Granted(Hold),
     Refused {
         retry_after: Duration,
     },
@@ -49,10 +50,10 @@ pub(super) enum Answer {
 pub(super) struct Wake;
 
 /// The owner of one counter.
-pub(super) struct LimiterActor {
+pub(crate) struct LimiterActor {
     counter: Arc<Counter>,
-    bucket: TokenBucket,
-    /// Since when the bucket has been full and unused, clock ms.
+    state: WindowState,
+    /// Since when the counter has been full and unused, clock ms.
     idle_since_ms: Option<u64>,
     timer: Option<SpawnHandle>,
 }
@@ -60,21 +61,21 @@ pub(super) struct LimiterActor {
 impl LimiterActor {
     /// Takes the counter over from where it stands.
     pub(super) fn new(counter: Arc<Counter>) -> Self {
-        let bucket = counter.checkpoint();
-        Self { counter, bucket, idle_since_ms: None, timer: None }
+        let state = counter.checkpoint();
+        Self { counter, state, idle_since_ms: None, timer: None }
     }
 
-    /// Brings bucket and lease up to the present.
+    /// Brings window and lease up to the present.
     fn refresh(&mut self) {
         let now_ms = self.counter.now_ms();
         self.counter.expire(now_ms);
-        refill_lease(&mut self.bucket, &self.counter, now_ms);
+        refill_lease(&mut self.state, &self.counter, now_ms);
     }
 
-    fn set_rule(&mut self, rule: TokenRule) {
-        let moved = self.bucket.set_rule(rule);
-        self.counter.save(self.bucket);
-        self.counter.cell().set_limit(rule.tokens_per_minute, moved);
+    fn set_amount(&mut self, amount: u64) {
+        let moved = self.state.set_amount(amount);
+        self.counter.save(self.state);
+        self.counter.cell().set_limit(amount, moved);
     }
 
     /// Looks at the lease and decides when to look again.
@@ -93,13 +94,13 @@ impl LimiterActor {
             if missed { LOOK_AGAIN.0 } else { self.sleep(ctx) }
         } else {
             self.idle_since_ms = None;
-            let until_full = self.bucket.time_until_full();
+            let until_full = self.state.time_until_full();
             until_full.clamp(LOOK_AGAIN.0, LOOK_AGAIN.1)
         };
         self.look_after(again.min(counter.period()), ctx);
     }
 
-    /// The bucket is full: how long to sleep, or leave if it has been so for long.
+    /// The counter is full: how long to sleep, or leave if it has been so for long.
     fn sleep(&mut self, ctx: &mut Context<Self>) -> Duration {
         if self.counter.cell().live() > 0 {
             self.idle_since_ms = None;
@@ -122,14 +123,19 @@ impl LimiterActor {
     }
 }
 
-/// Credits the lease with the time since the bucket's last refill.
-pub(super) fn refill_lease(bucket: &mut TokenBucket, counter: &Counter, now_ms: u64) {
+/// Credits the lease with the time since the last refill, and forgives debt beyond the most that is kept.
+pub(crate) fn refill_lease(state: &mut WindowState, counter: &Counter, now_ms: u64) {
     let cell = counter.cell();
-    let credit = bucket.refill(now_ms, cell.drain_given_back());
-    counter.save(*bucket);
+    let credit = state.refill(now_ms, cell.drain_given_back());
+    counter.save(*state);
     cell.credit(credit);
-    bucket.adopt(cell.free());
-    counter.save(*bucket);
+    let in_debt = cell.free();
+    if cell.forgive(state.lowest()) {
+        tracing::warn!(counter = %counter.key(), debt = in_debt.unsigned_abs(), "a counter's debt is cut to what ten minutes refill");
+        state.forgive();
+    }
+    state.adopt(cell.free());
+    counter.save(*state);
 }
 
 impl Actor for LimiterActor {
@@ -152,17 +158,17 @@ impl Handler<Reserve> for LimiterActor {
     type Result = MessageResult<Reserve>;
 
     fn handle(&mut self, message: Reserve, ctx: &mut Self::Context) -> Self::Result {
-        let Reserve { rule, ask } = message;
+        let Reserve { amount, ask } = message;
         self.idle_since_ms = None;
         self.refresh();
-        if self.counter.cell().limit() != rule.tokens_per_minute {
-            self.set_rule(rule);
+        if self.counter.cell().limit() != amount {
+            self.set_amount(amount);
         }
         let answer = match self.counter.cell().take(ask) {
-            Ok(period) => Answer::Granted(Reservation::new(Arc::clone(&self.counter), ask.tokens, period)),
+            Ok(period) => Answer::Granted(Hold::new(Arc::clone(&self.counter), ask.amount, period)),
             Err(NotTaken::Sealed) => Answer::Sealed,
             Err(NotTaken::Short) => Answer::Refused {
-                retry_after: self.bucket.time_until(ask.tokens.saturating_add(ask.keep_free)),
+                retry_after: self.state.time_until(ask.amount.saturating_add(ask.keep_free)),
             },
         };
         self.look(ctx);
@@ -183,7 +189,7 @@ impl Handler<Wake> for LimiterActor {
 #[cfg(test)]
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Crash;
+pub(crate) struct Crash;
 
 #[cfg(test)]
 impl Handler<Crash> for LimiterActor {
