@@ -5,7 +5,7 @@ default:
     @just --list
 
 # Everything a change must pass before review, except the system tests.
-check: fmt lint unit doc deny typos
+check: fmt lint unit doc deny typos unused
 
 # Formatting, without changing anything.
 fmt:
@@ -17,7 +17,7 @@ lint:
 
 # Unit tests and tests beside the crates.
 unit:
-    cargo test --workspace --locked --lib --bins
+    if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace --locked --lib --bins; else cargo test --workspace --locked --lib --bins; fi
 
 # Every test, system tests with a real Kafka included.
 test *ARGS:
@@ -30,6 +30,14 @@ doc:
 # Licences, bans and sources of dependencies. Advisories need the advisory database: `cargo deny check advisories`.
 deny:
     cargo deny --offline check licenses bans sources
+
+# Dependencies that nobody names; a test of `tests/it/tidy.rs` looks too.
+unused:
+    if command -v cargo-machete >/dev/null; then cargo machete; fi
+
+# Writes again what is generated from the code: JSON Schemas and the reference of the configuration.
+generate:
+    UPDATE_SCHEMAS=1 cargo test --workspace --locked generated
 
 # Spelling.
 typos:

@@ -70,6 +70,6 @@ pub struct Worker {
     pub gateway: Arc<Gateway>,
     /// This thread's connections to backends.
     pub caller: Rc<Caller>,
-    /// Asks the cache; none without a cache service.
+    /// Asks the cache; `None` without a cache service.
     pub cache: Option<Rc<dyn CacheLookup>>,
 }

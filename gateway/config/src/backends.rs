@@ -51,10 +51,10 @@ pub struct BackendConfig {
     /// When the circuit breaker opens.
     #[serde(default)]
     pub circuit: CircuitConfig,
-    /// Cheap calls that look after its health; none without it.
+    /// Cheap calls that look after its health; `None` without it.
     #[serde(default)]
     pub probe: Option<ProbeConfig>,
-    /// Throughput that it has committed to, shared by its models; none without it.
+    /// Throughput that it has committed to, shared by its models; `None` without it.
     #[serde(default)]
     pub capacity: Option<CapacityConfig>,
     /// What is different for one model there, by the model's name at the backend.

@@ -151,7 +151,7 @@ impl Default for ProbeConfig {
 }
 
 impl ProbeConfig {
-    /// What a probe of the backend with this base URL reads; none when that is not a URL.
+    /// What a probe of the backend with this base URL reads; `None` if that is not a URL.
     #[must_use]
     pub fn uri(&self, base_url: &str) -> Option<http::Uri> {
         format!("{}{}", base_url.trim_end_matches('/'), self.path).parse().ok()

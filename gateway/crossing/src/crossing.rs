@@ -77,7 +77,7 @@ pub enum Reading {
 pub struct StreamCrossing {
     /// Reads the backend's events.
     pub decoder: Decoder,
-    /// Writes the client's; none where bytes pass.
+    /// Writes the client's; `None` if bytes pass.
     pub encoder: Option<Box<dyn StreamEncoder>>,
 }
 

@@ -135,7 +135,7 @@ impl Reading {
     }
 }
 
-/// A model's name as an answer says it, bounded; none where it says nothing.
+/// A model's name as an answer says it, bounded; `None` if it says nothing.
 #[must_use]
 pub fn name(said: &str) -> Option<String> {
     (1..=MAX_MODEL_BYTES).contains(&said.len()).then(|| said.to_owned())

@@ -43,7 +43,7 @@ pub async fn count_anywhere(client: ClientFormat, model: &str, body: &Bytes) -> 
     Counter::shared().run(estimate, work).await
 }
 
-/// Counts the prompt on this thread; none when the body cannot be read.
+/// Counts the prompt on this thread; `None` if the body cannot be read.
 #[must_use]
 pub fn count(client: ClientFormat, model: &str, body: &[u8], budget: Budget) -> Option<Count> {
     #[derive(Deserialize)]

@@ -47,7 +47,7 @@ pub enum Decoder {
 }
 
 impl Wire {
-    /// The API that a backend of this format serves such a request with; none when it has none.
+    /// The API that a backend of this format serves such a request with; `None` if it has none.
     #[must_use]
     pub const fn of(format: BackendFormat, client: ClientFormat, serves_responses: bool) -> Option<Self> {
         use BackendFormat as B;
@@ -81,6 +81,21 @@ impl Wire {
                 | (Self::Messages, ClientFormat::Messages)
                 | (Self::Media(_), ClientFormat::Media(_))
         )
+    }
+
+    /// Whether its answers may be kept by the provider under an id.
+    #[must_use]
+    pub const fn stores_answers(self) -> bool {
+        matches!(self, Self::Responses)
+    }
+
+    /// Which of the media APIs it is.
+    #[must_use]
+    pub const fn media(self) -> Option<MediaKind> {
+        match self {
+            Self::Media(kind) => Some(kind),
+            _ => None,
+        }
     }
 
     /// Type of the body of a streamed answer.
@@ -239,7 +254,7 @@ impl Endpoints {
         Self { chat, stream, completions: None, responses: None, embeddings, media: Box::default() }
     }
 
-    /// Where a request goes; none when the backend has no such API.
+    /// Where a request goes; `None` if the backend has no such API.
     #[must_use]
     pub fn uri(&self, wire: Wire, stream: bool) -> Option<&Uri> {
         match wire {

@@ -29,7 +29,7 @@ impl FromStr for Pointer {
 }
 
 impl Pointer {
-    /// The text or number at this place; none where there is nothing of that kind.
+    /// The text or number at this place; `None` if there is nothing of that kind.
     #[must_use]
     pub fn text_in(&self, json: &[u8]) -> Option<String> {
         let mut deserializer = serde_json::Deserializer::from_slice(json);

@@ -26,6 +26,7 @@ use crate::request::call::{BodyMode, Call, CallKind, HttpFacts};
 use crate::request::context::RequestContext;
 use crate::request::guard::RequestGuard;
 use crate::request::pipeline;
+use crate::telemetry::redact::Redacted;
 
 /// Serves one call from its head to its answer. `format` is what errors are told in.
 pub async fn serve(
@@ -85,6 +86,7 @@ async fn answer(
     kind: CallKind<'_>,
 ) -> Result<Answer, GatewayError> {
     let headers = ClientHeaders(request.headers());
+    tracing::debug!(request_id = %context.id, method = %request.method(), headers = ?Redacted(&headers), "request");
     let caller = caller(worker, context, &headers)?;
     let http = HttpFacts {
         method: request.method().as_str(),

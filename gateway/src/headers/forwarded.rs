@@ -90,7 +90,7 @@ pub fn clean_answer(headers: &mut HeaderMap) {
     }
 }
 
-/// The protocol that a request wants to change to and that would need the connection for itself; none for the
+/// The protocol that a request wants to change to and that would need the connection for itself; `None` for the
 /// offer of HTTP/2 that some clients make with every request, which may be ignored (RFC 9110 §7.8).
 #[must_use]
 pub fn wanted_upgrade(client: &dyn Headers) -> Option<String> {

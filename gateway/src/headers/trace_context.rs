@@ -9,7 +9,7 @@ use rand::Rng;
 pub struct TraceContext {
     /// The whole trace; never 0.
     pub trace_id: u128,
-    /// The caller's span; none for a trace that begins here.
+    /// The caller's span; `None` for a trace that begins here.
     pub parent: Option<u64>,
     /// The gateway's own span; never 0.
     pub span_id: u64,

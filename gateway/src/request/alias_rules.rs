@@ -9,7 +9,7 @@ use tollgate_crossing::ClientFormat;
 use tollgate_formats::FormatError;
 use tollgate_formats::view::{Change, View};
 
-/// The body as the alias wants it; none when it is already so.
+/// The body as the alias wants it; `None` when it is already so.
 ///
 /// # Errors
 /// When a capped field is no number.
@@ -20,7 +20,7 @@ pub fn apply(
     defaults: &AliasDefaults,
     caps: &AliasCaps,
 ) -> Result<Option<Bytes>, FormatError> {
-    if client == ClientFormat::Embeddings || defaults.is_empty() && caps.is_empty() {
+    if defaults.is_empty() && caps.is_empty() {
         return Ok(None);
     }
     let mut changes: SmallVec<[Change; 2]> = SmallVec::new();

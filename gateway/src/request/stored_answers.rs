@@ -1,6 +1,6 @@
 //! Answers that a provider keeps (Responses API): which target has them, and whose they are.
 
-use tollgate_crossing::{Crossing, Wire};
+use tollgate_crossing::Crossing;
 use tollgate_formats::view::{Change, View};
 use tollgate_identity::Caller;
 use tollgate_runtime::snapshot::Target;
@@ -52,7 +52,7 @@ pub fn rewriter(
     crossing: Crossing,
     target: &Target,
 ) -> Option<IdRewriter> {
-    (crossing.wire == Wire::Responses).then(|| {
+    crossing.wire.stores_answers().then(|| {
         let owner = &request.events.payer.subscription;
         IdRewriter::new(worker.gateway.response_ids.clone(), owner, &target.backend.name, &target.model)
     })

@@ -67,7 +67,7 @@ impl ResponseIds {
         format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(whole))
     }
 
-    /// Where the answer is; none when the id is not one of the owner's.
+    /// Where the answer is; `None` if the id is not one of the owner's.
     #[must_use]
     pub fn unwrap(&self, owner: &str, id: &str) -> Option<StoredAt> {
         let text = id.strip_prefix(PREFIX).filter(|_| id.len() <= MAX_ID_BYTES)?;

@@ -127,7 +127,7 @@ fn unknown_path(http: HttpFacts<'_>) -> GatewayError {
     GatewayError::UnknownPath { method: http.method.to_owned(), path }
 }
 
-/// The backend's address for a call, with the rest of its path and its query as they came; none where the path
+/// The backend's address for a call, with the rest of its path and its query as they came; `None` if the path
 /// would leave the backend's base or is no path.
 fn uri(base: &str, rest: &str, query: Option<&str>) -> Option<Uri> {
     if rest.split('/').any(is_dots) {

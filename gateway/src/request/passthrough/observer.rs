@@ -7,7 +7,7 @@ use http::header::CONTENT_ENCODING;
 use tollgate_admission::Held;
 use tollgate_config::ServerConfig;
 use tollgate_crossing::known::{self, Reading, Said};
-use tollgate_crossing::{Decoder, Wire};
+use tollgate_crossing::Decoder;
 use tollgate_formats::Usage;
 use tollgate_formats::bedrock::{self, event_stream};
 use tollgate_formats::exchange::{StreamDecoder, StreamEvent};
@@ -63,12 +63,10 @@ impl Observer {
         let source = match reading {
             _ if compressed => Source::Blind,
             Reading::Invoke if binary => Source::Invoke(event_stream::Parser::new(event)),
-            Reading::Wire(Wire::Media(kind)) if events => {
-                Source::Media(Splitter::new(event), Along::new(kind))
-            }
-            Reading::Wire(wire) if binary || events => match wire.decoder() {
-                Decoder::Sse(decoder) if events => Source::Events(Splitter::new(event), decoder),
-                Decoder::EventStream(decoder) if binary => {
+            Reading::Wire(wire) if binary || events => match (wire.media(), wire.decoder()) {
+                (Some(kind), _) if events => Source::Media(Splitter::new(event), Along::new(kind)),
+                (None, Decoder::Sse(decoder)) if events => Source::Events(Splitter::new(event), decoder),
+                (None, Decoder::EventStream(decoder)) if binary => {
                     Source::Converse(event_stream::Parser::new(event), Box::new(decoder))
                 }
                 _ => Source::Blind,
