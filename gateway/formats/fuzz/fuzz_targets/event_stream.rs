@@ -57,7 +57,7 @@ impl Kind {
             Self::Long(value) => Value::Long(*value),
             Self::Bytes(value) => Value::Bytes(value),
             Self::Text(value) => Value::Text(value),
-            Self::Word(word) => Value::Text(tollgate_fuzz::pick(&WORDS, *word)),
+            Self::Word(word) => Value::Text(*tollgate_fuzz::pick(&WORDS, *word)),
             Self::Timestamp(value) => Value::Timestamp(*value),
             Self::Uuid(value) => Value::Uuid(*value),
         }

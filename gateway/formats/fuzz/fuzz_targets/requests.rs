@@ -80,7 +80,7 @@ fn embeddings(body: &[u8], model: u8, policy: OnUnmappable) {
     let Ok(request) = openai_embeddings::request::decode(body) else { return };
     let gemini = gemini::embeddings::encode(&request, "gemini-embedding-001", &mut Unmapped::new(policy));
     let bedrock =
-        bedrock::embeddings::encode(&request, pick(&BEDROCK_EMBEDDINGS, model), &mut Unmapped::new(policy));
+        bedrock::embeddings::encode(&request, *pick(&BEDROCK_EMBEDDINGS, model), &mut Unmapped::new(policy));
     for written in gemini.into_iter().chain(bedrock).flatten() {
         check::json(&written);
     }
