@@ -84,8 +84,8 @@ pub async fn report(options: &ReportOptions, config: ReadConfig<'_>) -> Result<S
         client::escape(&options.format)
     );
     match options.source.ask(&path, config).await? {
-        Answer::Remote { text, .. } => Ok(text),
-        Answer::Ledger { ledger, .. } => {
+        Access::Remote { text, .. } => Ok(text),
+        Access::Ledger { ledger, .. } => {
             let report = Chargeback::make(&ledger.store, period, by).await;
             ledger.close().await;
             Ok(report?.render(format))
@@ -107,10 +107,10 @@ pub async fn reconciliation(
     let given = options.grace.as_deref().map(client::escape);
     let query = given.map_or_else(String::new, |grace| format!("?grace={grace}"));
     let found = match options.source.ask(&format!("/v1/reconcile{query}"), config).await? {
-        Answer::Remote { url, text } => {
+        Access::Remote { url, text } => {
             serde_json::from_str(&text).map_err(|error| Error::Remote { url, message: error.to_string() })?
         }
-        Answer::Ledger { ledger, config } => {
+        Access::Ledger { ledger, config } => {
             let found = reconcile_directly(&ledger, grace.unwrap_or(config.reconcile_grace).0).await;
             ledger.close().await;
             found?
@@ -127,14 +127,14 @@ async fn reconcile_directly(ledger: &OpenLedger, grace: Duration) -> Result<Reco
     reconcile(&ledger.store, jiff::Timestamp::now(), grace).await
 }
 
-/// An answer, or what it can be made of.
-enum Answer {
+/// A service that answered, or the ledger itself.
+enum Access {
     Remote { url: String, text: String },
     Ledger { ledger: OpenLedger, config: Box<Config> },
 }
 
 impl Source {
-    async fn ask(&self, path: &str, config: ReadConfig<'_>) -> Result<Answer, Error> {
+    async fn ask(&self, path: &str, config: ReadConfig<'_>) -> Result<Access, Error> {
         if let Some(url) = &self.url {
             return remote(url, path).await;
         }
@@ -143,7 +143,7 @@ impl Source {
             return remote(&url, path).await.map_err(|error| Error::NoConfig(Box::new(error)));
         };
         match ledger::open(&config.store).await {
-            Ok(ledger) => Ok(Answer::Ledger { ledger, config: Box::new(config) }),
+            Ok(ledger) => Ok(Access::Ledger { ledger, config: Box::new(config) }),
             Err(Error::Store(locked @ StoreError::Locked { .. })) => {
                 let Some(url) = service_url(config.listen) else { return Err(locked.into()) };
                 let asked = remote(&url, path).await;
@@ -154,8 +154,8 @@ impl Source {
     }
 }
 
-async fn remote(url: &str, path: &str) -> Result<Answer, Error> {
-    Ok(Answer::Remote { url: url.to_owned(), text: client::get(url, path).await? })
+async fn remote(url: &str, path: &str) -> Result<Access, Error> {
+    Ok(Access::Remote { url: url.to_owned(), text: client::get(url, path).await? })
 }
 
 /// Where a service that listens there is reached from this machine; `None` for a port that only it knows.

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix_web::{App, HttpServer};
-use tollgate_clickhouse_loopback::{Connection, Done, Engine, Exception, Work, endpoints};
+use tollgate_clickhouse_loopback::{Connection, ConnectionPool, Done, Exception, Work, endpoints};
 
 use crate::error::Error;
 use crate::server_thread::ServerThread;
@@ -65,7 +65,7 @@ pub fn serve(engine: &EmbeddedEngine, address: SocketAddr, access: Access) -> Re
     if access == Access::ReadOnly {
         first.push("SET readonly = 1".to_owned());
     }
-    let connections = Connections(engine.pool(CONNECTIONS, &first)?);
+    let connections = EmbeddedPool(engine.pool(CONNECTIONS, &first)?);
     let endpoints = endpoints(Arc::new(connections), engine.database());
     let listener = TcpListener::bind(address).map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
@@ -79,9 +79,9 @@ pub fn serve(engine: &EmbeddedEngine, address: SocketAddr, access: Access) -> Re
 }
 
 /// Connections of the embedded engine, as the protocol uses them.
-struct Connections(Arc<Pool>);
+struct EmbeddedPool(Arc<Pool>);
 
-impl Engine for Connections {
+impl ConnectionPool for EmbeddedPool {
     fn run(&self, work: Work) -> Done<'_> {
         Box::pin(async {
             let done = self.0.run(|connection| work(&mut Session(connection))).await;

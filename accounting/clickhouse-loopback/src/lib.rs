@@ -38,8 +38,8 @@ pub type Work = Box<dyn FnOnce(&mut dyn Connection) -> Result<Vec<u8>, String> +
 /// What became of it.
 pub type Done<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Exception>> + Send + 'a>>;
 
-/// An engine with connections.
-pub trait Engine: Send + Sync {
+/// The connections of an engine.
+pub trait ConnectionPool: Send + Sync {
     /// Does the work with a connection, when one is free.
     fn run(&self, work: Work) -> Done<'_>;
 }
@@ -56,16 +56,16 @@ pub struct Exception {
 /// What the handler works with.
 #[derive(Clone)]
 struct Served {
-    engine: Arc<dyn Engine>,
+    connections: Arc<dyn ConnectionPool>,
     database: Arc<str>,
 }
 
-/// The endpoints of an engine, for an actix application. Requests that name no database mean `database`.
+/// The endpoints for an actix application. Requests that name no database mean `database`.
 pub fn endpoints(
-    engine: Arc<dyn Engine>,
+    connections: Arc<dyn ConnectionPool>,
     database: &str,
 ) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
-    let served = Served { engine, database: database.into() };
+    let served = Served { connections, database: database.into() };
     move |config: &mut web::ServiceConfig| {
         config
             .app_data(web::Data::new(served.clone()))
@@ -84,7 +84,7 @@ async fn answer(request: HttpRequest, body: web::Bytes, served: web::Data<Served
         Err(message) => return refuse(&wrong(&message)),
     };
     let home = Arc::clone(&served.database);
-    match served.engine.run(Box::new(move |connection| run(connection, &home, &statement))).await {
+    match served.connections.run(Box::new(move |connection| run(connection, &home, &statement))).await {
         Ok(result) => HttpResponse::Ok().content_type("application/octet-stream").body(result),
         Err(exception) => refuse(&exception),
     }

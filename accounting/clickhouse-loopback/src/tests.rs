@@ -29,7 +29,7 @@ impl Connection for Session {
     }
 }
 
-impl Engine for Recorder {
+impl ConnectionPool for Recorder {
     fn run(&self, work: Work) -> Done<'_> {
         let outcome = work(&mut Session(Arc::clone(&self.0)));
         Box::pin(async { outcome.map_err(|message| Exception { code: Some(60), message }) })

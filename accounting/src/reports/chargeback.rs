@@ -54,11 +54,11 @@ impl Chargeback {
     /// # Errors
     /// When the store fails.
     pub async fn make(store: &LedgerStore, period: Period, by: Vec<Dimension>) -> Result<Self, StoreError> {
-        let answers: Vec<Answer> = store.rows(&query(period, &by)).await?;
+        let found: Vec<QueryRow> = store.rows(&query(period, &by)).await?;
         let (mut rows, mut totals) = (Vec::new(), Vec::new());
-        for answer in answers {
-            let is_total = answer.is_total != 0;
-            let row = answer.into_row(if is_total { 0 } else { by.len() })?;
+        for row in found {
+            let is_total = row.is_total != 0;
+            let row = row.into_row(if is_total { 0 } else { by.len() })?;
             if is_total {
                 totals.push(row);
             } else {
@@ -71,7 +71,7 @@ impl Chargeback {
 
 /// A row of the query; the dimensions are `d0`, `d1` ….
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct QueryRow {
     is_total: u8,
     requests: u64,
     attempts: u64,
@@ -86,7 +86,7 @@ struct Answer {
     dimensions: Map<String, serde_json::Value>,
 }
 
-impl Answer {
+impl QueryRow {
     fn into_row(self, dimensions: usize) -> Result<ChargebackRow, StoreError> {
         let value = |n: usize| match self.dimensions.get(&format!("d{n}")) {
             Some(serde_json::Value::String(text)) => Ok(text.clone()),

@@ -20,7 +20,7 @@ fn printed(beginning: &str) -> Vec<Vec<String>> {
     let inline =
         section.split('`').filter(|text| text.starts_with(beginning) && !text.contains('\n')).map(Some);
     let commands = lines.chain(inline).flatten();
-    commands.map(|command| command.split_whitespace().map(|word| in_this_month(word)).collect()).collect()
+    commands.map(|command| command.split_whitespace().map(in_this_month).collect()).collect()
 }
 
 /// The README's month is not the month of the test's events.
