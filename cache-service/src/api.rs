@@ -10,15 +10,16 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use prometheus_client::registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use tollgate_schemas::cache::{CacheInvalidate, LookupRequest, LookupResponse};
 
 use crate::lookup::Cache;
 use crate::store::Progress;
 
 /// How long the caller waits, ms.
-pub const DEADLINE_HEADER: &str = "x-tollgate-deadline-ms";
+pub(crate) const DEADLINE_HEADER: &str = "x-tollgate-deadline-ms";
 /// Why there was no hit: a code of [`crate::lookup::Miss`].
-pub const MISS_HEADER: &str = "x-tollgate-cache-miss";
+pub(crate) const MISS_HEADER: &str = "x-tollgate-cache-miss";
 
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(50);
 const LONGEST_DEADLINE: Duration = Duration::from_secs(10);
@@ -103,12 +104,13 @@ async fn metrics(api: Data<Api>) -> HttpResponse {
 }
 
 impl Api {
-    /// Hashes are compared, so that time says nothing about the token.
+    /// Hashes are compared, and in constant time: neither the length of the token nor where a guess goes wrong shows
+    /// in how long the answer takes.
     fn admits(&self, request: &HttpRequest) -> bool {
         let Some(token) = &self.token else { return true };
         let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        Sha256::digest(given) == Sha256::digest(token.expose_secret())
+        Sha256::digest(given).ct_eq(&Sha256::digest(token.expose_secret())).into()
     }
 }
 

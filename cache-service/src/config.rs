@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tollgate_eventlog::config::EventLogConfig;
 use tollgate_settings::load::{parse_checked, read_checked};
@@ -236,8 +237,11 @@ impl Config {
         let mut mistakes = Mistakes::default();
         mistakes.add_section("events", self.events.mistakes());
         for (path, secret) in self.secrets() {
-            if let Err(error) = secret.resolve() {
-                mistakes.add(path, error.to_string());
+            match secret.resolve() {
+                Err(error) => mistakes.add(path, error.to_string()),
+                // An empty token would let everybody in who sends none.
+                Ok(secret) if secret.expose_secret().is_empty() => mistakes.add(path, "is empty"),
+                Ok(_) => {}
             }
         }
         if !self.allow_plain_secrets {
@@ -367,6 +371,9 @@ embedder: { openai: { url: 'http://e/v1', model: m, dimensions: 8, header: { nam
         }
         assert!(error.lines().count() == 5 && !error.contains("hunter"), "{error}");
         parse(&format!("allow_plain_secrets: true\n{text}")).unwrap();
+        let empty = text.replace("hunter1", "''");
+        let error = parse(&format!("allow_plain_secrets: true\n{empty}")).unwrap_err();
+        assert!(error.ends_with("token: is empty"), "{error}");
     }
 
     #[test]

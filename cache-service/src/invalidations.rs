@@ -17,11 +17,11 @@ const REMEMBERED: usize = 1_024;
 
 /// The last invalidations that have a moment.
 #[derive(Debug, Default)]
-pub struct Invalidations(Mutex<VecDeque<CacheInvalidate>>);
+pub(crate) struct Invalidations(Mutex<VecDeque<CacheInvalidate>>);
 
 impl Invalidations {
     /// Remembers an invalidation; one without `stored_before_ms` has no effect on later entries.
-    pub fn add(&self, invalidation: CacheInvalidate) {
+    pub(crate) fn add(&self, invalidation: CacheInvalidate) {
         if invalidation.stored_before_ms.is_none() {
             return;
         }
@@ -34,7 +34,7 @@ impl Invalidations {
 
     /// Whether an entry was invalidated before it came.
     #[must_use]
-    pub fn cover(&self, partition: &CachePartition, stored_at_ms: i64) -> bool {
+    pub(crate) fn cover(&self, partition: &CachePartition, stored_at_ms: i64) -> bool {
         let named =
             |wanted: &Option<Arc<str>>, part: &Arc<str>| wanted.as_ref().is_none_or(|wanted| wanted == part);
         self.0.lock().iter().any(|invalidation| {

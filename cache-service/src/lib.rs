@@ -11,10 +11,10 @@
 //!   (see [`guard`]);
 //! * the cache is never in the way: what is slow, broken or unreachable is a miss with a reason.
 //!
-//! Modules in reading order: [`config`], [`server`], [`api`], [`lookup`], [`guard`], [`embed`], [`index`];
-//! `store` fills the index from the topic, `expiry` empties it again.
+//! Modules in reading order: [`config`], [`server`], `api`, `lookup`, [`guard`], [`embed`], [`index`]; `store` fills
+//! the index from the topic, `expiry` empties it again.
 
-pub mod api;
+mod api;
 pub mod clock;
 pub mod config;
 pub mod embed;
@@ -22,9 +22,9 @@ pub mod error;
 mod expiry;
 pub mod guard;
 pub mod index;
-pub mod invalidations;
-pub mod lookup;
-pub mod metrics;
+mod invalidations;
+mod lookup;
+mod metrics;
 #[cfg(feature = "qdrant-loopback")]
 pub mod qdrant_loopback;
 pub mod server;

@@ -10,7 +10,7 @@ type Key = [u8; 32];
 
 /// A map that forgets what was not used for longest. Texts are kept as SHA-256 only.
 #[derive(Debug)]
-pub struct Memo {
+pub(super) struct Memo {
     vectors: HashMap<Key, (Arc<[f32]>, u64)>,
     by_use: BTreeMap<u64, Key>,
     uses: u64,
@@ -20,12 +20,12 @@ pub struct Memo {
 impl Memo {
     /// Room for `capacity` vectors; 0 remembers nothing.
     #[must_use]
-    pub fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self { vectors: HashMap::new(), by_use: BTreeMap::new(), uses: 0, capacity }
     }
 
     /// The vector of a text, which is now the last used.
-    pub fn get(&mut self, text: &str) -> Option<Arc<[f32]>> {
+    pub(super) fn get(&mut self, text: &str) -> Option<Arc<[f32]>> {
         let key = key(text);
         let (vector, used) = self.vectors.get_mut(&key)?;
         self.uses += 1;
@@ -36,7 +36,7 @@ impl Memo {
     }
 
     /// Remembers the vector of a text.
-    pub fn insert(&mut self, text: &str, vector: Arc<[f32]>) {
+    pub(super) fn insert(&mut self, text: &str, vector: Arc<[f32]>) {
         let key = key(text);
         self.uses += 1;
         if let Some((_, used)) = self.vectors.insert(key, (vector, self.uses)) {

@@ -6,7 +6,7 @@
 //! * at most a configured number of texts is embedded at a time on behalf of lookups, each on a blocking
 //!   thread; a lookup that gives up does not wait any longer, and its vector is remembered all the same.
 
-pub mod memo;
+mod memo;
 pub mod minilm;
 pub mod openai;
 
@@ -131,7 +131,7 @@ pub struct EmbeddingBounds {
     pub max_text_bytes: usize,
 }
 
-/// Scales to length 1; none for a vector without direction or with components that are not numbers.
+/// Scales to length 1; `None` for a vector without direction or with components that are not numbers.
 fn normalized(mut vector: Vec<f32>) -> Option<Vec<f32>> {
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if !length.is_normal() {

@@ -9,7 +9,7 @@ const OPEN_FOR: Duration = Duration::from_secs(2);
 
 /// Counts failures in a row and says whether to try.
 #[derive(Debug, Default)]
-pub struct Breaker {
+pub(super) struct Breaker {
     failures: u32,
     /// While set, operations are refused until then.
     open_until: Option<Instant>,
@@ -18,7 +18,7 @@ pub struct Breaker {
 impl Breaker {
     /// Whether an operation may be tried. After the open time one may; the next only when that one has
     /// ended or the open time has passed once more.
-    pub fn admit(&mut self, now: Instant) -> bool {
+    pub(super) fn admit(&mut self, now: Instant) -> bool {
         match self.open_until {
             None => true,
             Some(until) if now < until => false,
@@ -30,12 +30,12 @@ impl Breaker {
     }
 
     /// An operation went well.
-    pub fn succeeded(&mut self) {
+    pub(super) fn succeeded(&mut self) {
         *self = Self::default();
     }
 
     /// An operation failed. Returns whether this opened the circuit.
-    pub fn failed(&mut self, now: Instant) -> bool {
+    pub(super) fn failed(&mut self, now: Instant) -> bool {
         self.failures = self.failures.saturating_add(1);
         let opens = self.failures == FAILURES;
         if self.failures >= FAILURES {

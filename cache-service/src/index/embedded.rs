@@ -18,9 +18,10 @@ use serde_json::value::RawValue;
 use tollgate_schemas::cache::{CacheInvalidate, CachePartition};
 use tollgate_schemas::ids::EventId;
 
-use super::journal::{Head, Journal, Record};
-use super::memory::{Match, Memory, Written};
+use super::journal::{Journal, Record};
+use super::memory::{Match, Memory};
 use super::quantize::quantize;
+use super::written::{Head, Written};
 use super::{Capacity, Entry, Found, IndexError, IndexStats, Pending, Query, VectorIndex};
 
 /// Dead bytes below which rewriting the journal is not worth it.

@@ -18,32 +18,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use tollgate_eventlog::segment::files::{FileHandle, Files, LockGuard, OsFiles};
 use tollgate_eventlog::segment::frame::{FRAME_HEADER, Frame};
 use tollgate_eventlog::segment::{SegmentWriter, list_segments, segment_path};
-use tollgate_schemas::cache::CachePartition;
 use tollgate_schemas::ids::EventId;
 use uuid::Uuid;
 
-use super::memory::Written;
 use super::partition::Extent;
+use super::written::{Head, Written};
 
 const READY: u8 = 1;
 const PUT: u8 = 2;
 const REMOVE: u8 = 3;
-
-/// What a `put` says besides vector and answer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Head {
-    pub(super) event_id: EventId,
-    pub(super) partition: CachePartition,
-    pub(super) exact_key: Arc<str>,
-    pub(super) stored_at_ms: i64,
-    pub(super) expires_at_ms: i64,
-    /// 32 hex digits; none without a vector.
-    pub(super) guard: Option<String>,
-}
 
 /// A record as it was read.
 #[derive(Debug)]

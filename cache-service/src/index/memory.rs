@@ -10,9 +10,9 @@ use tollgate_eventlog::segment::files::FileHandle;
 use tollgate_schemas::cache::{CacheInvalidate, CachePartition};
 use tollgate_schemas::ids::EventId;
 
-use super::journal::Head;
 use super::partition::{Extent, Partition, Slot};
 use super::quantize::{Quantized, inverse_length, quantize};
+use super::written::{Head, Written};
 use super::{Capacity, Query};
 use crate::guard::Fingerprint;
 
@@ -27,15 +27,6 @@ pub(super) struct Memory {
     capacity: Capacity,
     /// Where the answers are.
     pub(super) file: Arc<dyn FileHandle>,
-}
-
-/// An entry whose record is in the journal.
-#[derive(Debug)]
-pub(super) struct Written {
-    pub(super) head: Head,
-    pub(super) values: Vec<i8>,
-    pub(super) response: Extent,
-    pub(super) record_bytes: u64,
 }
 
 /// An entry that answers a question; its answer is still to be read.

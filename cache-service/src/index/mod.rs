@@ -7,7 +7,7 @@
 //! * once [`VectorIndex::upsert`] is done, its entries survive a crash of the process;
 //! * writing the same entry again changes nothing.
 
-pub mod breaker;
+mod breaker;
 pub mod embedded;
 mod journal;
 mod memory;
@@ -15,6 +15,7 @@ mod partition;
 pub mod qdrant;
 mod qdrant_points;
 mod quantize;
+mod written;
 
 use std::fmt;
 use std::future::Future;
@@ -36,7 +37,7 @@ pub struct Entry {
     pub partition: CachePartition,
     /// Found by this exactly. The newest entry of a partition wins.
     pub exact_key: Arc<str>,
-    /// Found by this approximately; none for exact matches only.
+    /// Found by this approximately; `None` for exact matches only.
     pub meaning: Option<Meaning>,
     /// ms since the Unix epoch.
     pub stored_at_ms: i64,
