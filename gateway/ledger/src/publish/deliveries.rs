@@ -3,12 +3,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use tollgate_eventlog::segment::frame::Frame;
-use tollgate_eventlog::segment::{SegmentWriter, list_segments};
 use tollgate_eventlog::{Delivery, DeliveryError, Topic};
 
 use super::super::lsn::Lsn;
-use super::super::spool::dead_letter_dir;
 use super::super::status::count;
 use super::{Publisher, wrap};
 
@@ -112,17 +109,10 @@ impl Publisher {
         self.window.finish(token);
     }
 
-    /// Writes a record into a file of its own among the dead letters.
+    /// Keeps a record among the dead letters on the disk; one that cannot be read any more is given up.
     fn keep_locally(&mut self, source: Lsn) -> io::Result<()> {
-        let Some(payload) = self.rereader.read(source)?.map(<[u8]>::to_vec) else { return Ok(()) };
-        let files = &*self.spool.files;
-        let dir = dead_letter_dir(&self.spool.dir);
-        files.create_dir(&dir)?;
-        let next = list_segments(files, &dir)?.last().map_or(1, |last| last + 1);
-        let mut letters = SegmentWriter::create(files, &dir, next)?;
-        let mut frame = Frame::new();
-        letters.append(frame.build(|out| out.extend_from_slice(&payload)).map_err(io::Error::other)?)?;
-        letters.file().sync()
+        let Some(record) = self.rereader.read(source)? else { return Ok(()) };
+        self.spool.keep_letter(record)
     }
 
     /// Drops the producer; everything behind the cursor is sent again by the next one.

@@ -4,7 +4,7 @@
 //! DIR/lock                held by the one process that uses the folder
 //! DIR/NNN.seg             records, see `record`; every process starts a segment of its own
 //! DIR/progress            how far publishing has come
-//! DIR/dead-letters/       events that nobody took
+//! DIR/dead-letters/       events that nobody took, see `letters`
 //! ```
 //!
 //! Invariants:
@@ -22,12 +22,13 @@
 //! again, and which then meet a power cut, are lost: the next process sees them in the page cache and cannot
 //! know that the disk has not got them.
 //!
-//! Modules in reading order: `writer` (appends), `health` (when to try again), `cursor`, `cursor_file`, `recover` (start), `maintain`,
+//! Modules in reading order: `writer` (appends), `health` (when to try again), `cursor`, `cursor_file`, `recover` (start), `maintain`, `letters`,
 //! `tail` (the publisher's reading end).
 
 mod cursor;
 mod cursor_file;
 mod health;
+mod letters;
 mod maintain;
 mod recover;
 mod tail;
@@ -38,7 +39,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -46,6 +47,7 @@ use tollgate_eventlog::segment::files::{Files, LockGuard};
 use tollgate_eventlog::segment::segment_path;
 
 pub(crate) use self::cursor::Progress;
+use self::letters::Letters;
 use self::maintain::Persisted;
 pub(crate) use self::tail::{Rereader, Span, Tail};
 use self::writer::Writer;
@@ -56,6 +58,9 @@ use super::status::{Counters, count};
 
 /// Content is shed when the spool is this full, in quarters of its bound.
 const CONTENT_QUARTERS: u64 = 3;
+
+/// Dead letters may take one part in so many of the spool's bound.
+const LETTERS_SHARE: u64 = 8;
 
 /// Unsynced bytes at which a writer syncs by itself, because nobody else seems to.
 const SYNC_AT_BYTES: usize = 8 << 20;
@@ -86,6 +91,9 @@ pub(crate) struct Spool {
     syncing: Mutex<()>,
     progress: Mutex<Progress>,
     persisted: Mutex<Persisted>,
+    letters: Mutex<Letters>,
+    /// What the letters take, bytes: part of the spool's bound.
+    letter_bytes: AtomicU64,
     pub(crate) counters: Counters,
     /// Numbers of this process's intents are above this.
     pub(crate) first_intent: u64,
@@ -148,6 +156,16 @@ impl Spool {
             // A full disk is no reason not to start: nothing is accepted until it takes records.
             tracing::error!(%error, dir = %dir.display(), "the spool cannot be written");
         }
+        let mut letters = Letters::open(&*files, &dir, max_bytes / LETTERS_SHARE).map_err(failed)?;
+        match letters.offer_again(&*files, &mut writer) {
+            Ok(0) => {}
+            Ok(offered) => {
+                counters.publishable.fetch_add(offered, Ordering::Relaxed);
+                tracing::info!(offered, "dead letters are offered to the event log again");
+            }
+            Err(error) => tracing::warn!(%error, "dead letters cannot be offered again; they are kept"),
+        }
+        let letter_bytes = AtomicU64::new(letters.bytes());
         let spool = Self {
             files,
             dir: dir.clone(),
@@ -157,6 +175,8 @@ impl Spool {
             syncing: Mutex::new(()),
             progress: Mutex::new(found.progress),
             persisted,
+            letters: Mutex::new(letters),
+            letter_bytes,
             counters,
             first_intent: found.next_segment << 40,
             _lock: lock,
@@ -265,6 +285,7 @@ impl Spool {
             Class::Usage => self.max_bytes,
             Class::Owed { .. } => return Ok(()),
         };
+        let used_bytes = used_bytes + self.letter_bytes.load(Ordering::Relaxed);
         if used_bytes + more > bound {
             return Err(LedgerError::Full { used_bytes, max_bytes: self.max_bytes });
         }
@@ -317,6 +338,17 @@ impl Spool {
         *self.progress.lock() = progress;
     }
 
+    /// Keeps a record that neither its topic nor the dead-letter topic takes.
+    ///
+    /// # Errors
+    /// When there is no room for it or the disk refuses.
+    pub(crate) fn keep_letter(&self, record: &[u8]) -> io::Result<()> {
+        let mut letters = self.letters.lock();
+        let kept = letters.keep(&*self.files, record);
+        self.letter_bytes.store(letters.bytes(), Ordering::Relaxed);
+        kept
+    }
+
     /// Readable bytes of a segment, and whether it is finished.
     pub(crate) fn readable(&self, segment: u64) -> Option<(u64, bool)> {
         self.writer.lock().readable(segment)
@@ -331,11 +363,12 @@ impl Spool {
     pub(crate) fn gauge(&self) -> Gauge {
         let writer = self.writer.lock();
         let cursor = self.progress.lock().cursor;
+        let used_bytes = writer.used_bytes() + self.letter_bytes.load(Ordering::Relaxed);
         Gauge {
-            used_bytes: writer.used_bytes(),
+            used_bytes,
             backlog_bytes: writer.bytes_behind(cursor),
             deferred: writer.deferred(),
-            refusing: writer.health.error().is_some() || writer.used_bytes() >= self.max_bytes,
+            refusing: writer.health.error().is_some() || used_bytes >= self.max_bytes,
             last_seq: writer.last_seq,
         }
     }
@@ -354,9 +387,4 @@ pub(crate) struct Gauge {
     pub(crate) deferred: u64,
     pub(crate) refusing: bool,
     pub(crate) last_seq: u64,
-}
-
-/// Where events go that neither their topic nor the dead-letter topic takes.
-pub(crate) fn dead_letter_dir(dir: &Path) -> PathBuf {
-    dir.join("dead-letters")
 }

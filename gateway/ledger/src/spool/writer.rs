@@ -99,6 +99,18 @@ impl Writer {
         }
     }
 
+    /// Puts the active segment on the disk, whatever the policy is.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(super) fn sync_active(&mut self) -> io::Result<()> {
+        let synced = self.active.as_ref().map_or(Ok(()), |active| active.file().sync());
+        synced.inspect_err(|error| {
+            let error = Arc::new(io::Error::new(error.kind(), error.to_string()));
+            self.health.fail(error, true, Instant::now());
+        })
+    }
+
     /// Appends a sealed frame.
     ///
     /// # Errors

@@ -1,11 +1,13 @@
-//! Random schedules against a model: begin, settle, drop, publish, sync, faults, kills and power cuts in any
-//! order. Every schedule is its seed.
+//! Random schedules against a model: begin, settle, drop, publish, sync, kills, power cuts, and faults of every
+//! call to the file system, in any order. Every schedule is its seed.
 //!
-//! What must hold at the end, after a last restart and a full publication:
+//! What must hold when the faults end: the process that met them accepts and publishes everything by itself, so
+//! no cursor stands still. What must hold after a last restart and a full publication:
 //!
 //! * nothing is published that was never begun, and no settlement that was never made;
 //! * after kills alone, every begun attempt has a row, and a settlement that was written wins;
-//! * after a power cut the same holds for what had been synced before it.
+//! * after a power cut the same holds for what had been synced before it;
+//! * the sequence of a boot whose records no power cut could take has no hole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +18,7 @@ use super::*;
 use crate::{IntentTicket, LedgerError};
 
 const SCHEDULES: u64 = 10_000;
-const STEPS: usize = 14;
+const STEPS: usize = 16;
 
 /// What is known of an attempt, ordered by how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,10 +152,15 @@ impl World {
     }
 
     fn fault(&mut self) {
-        match self.dice.below(3) {
+        let count = 1 + self.dice.below(4) as u32;
+        match self.dice.below(10) {
             0 => self.files.fail_syncs(1),
-            1 => self.files.set_free_bytes(Some(self.dice.below(3_000) as u64)),
-            _ => self.files.set_free_bytes(None),
+            1 | 2 => self.files.set_free_bytes(Some(self.dice.below(3_000) as u64)),
+            3 | 4 => self.files.fail_opens(count),
+            5 | 6 => self.files.fail_reads(count),
+            7 => self.files.fail_removes(count),
+            8 => self.files.fail_dir_syncs(count),
+            _ => self.files.heal(),
         }
     }
 
@@ -164,7 +171,9 @@ impl World {
         if self.dice.below(2) == 0 {
             // The process died in the middle of a write.
             let noise: Vec<u8> = (0..self.dice.below(200)).map(|_| self.dice.next_bits() as u8).collect();
-            files.damage(&newest_segment(&files), |bytes| bytes.extend_from_slice(&noise));
+            if segments(&files) > 0 {
+                files.damage(&newest_segment(&files), |bytes| bytes.extend_from_slice(&noise));
+            }
         }
         self.restart(files);
     }
@@ -190,9 +199,8 @@ impl World {
     }
 
     fn check(mut self, seed: u64) {
-        self.sink.script([]);
-        self.files.set_free_bytes(None);
-        self.files.fail_syncs(0);
+        self.files.heal();
+        self.check_recovery(seed);
         self.restart(self.files.after_kill());
         drain(&self.ledger, &self.sink);
         let rows = report(&self.sink);
@@ -207,6 +215,20 @@ impl World {
             assert!(row >= attempt.written, "seed {seed}: {row:?} of {:?}", attempt.written);
         }
         self.check_sequences(seed, rows.values());
+    }
+
+    /// The process that met the faults goes on without a restart.
+    fn check_recovery(&mut self, seed: u64) {
+        for _ in 0..30 {
+            self.now += Duration::from_secs(10);
+            self.ledger.spool().maintain(self.now);
+            self.publisher.step(self.now, Duration::ZERO);
+        }
+        self.publisher.report(self.now, true);
+        let status = self.ledger.status();
+        assert!(!status.refusing && status.deferred == 0, "seed {seed}: {status:?}");
+        assert!(self.publisher.is_drained(), "seed {seed}: the cursor stands still: {status:?}");
+        assert_eq!(status.backlog_records, 0, "seed {seed}: {status:?}");
     }
 
     /// Boots that only died have numbers without holes, however much was refused.
