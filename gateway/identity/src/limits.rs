@@ -9,7 +9,7 @@ use tollgate_limits::{
 use tollgate_schemas::usage::Payer;
 
 /// The rules of a product, once for all its callers.
-pub(super) fn rules(limits: &[LimitConfig]) -> Arc<[Arc<LimitRule>]> {
+pub(super) fn rules(limits: &[LimitConfig]) -> Vec<Arc<LimitRule>> {
     limits.iter().map(|limit| Arc::new(rule(limit))).collect()
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use tollgate_config::validate::{key_hash, key_id};
 use tollgate_config::{CacheScope, Config, SubscriptionConfig};
-use tollgate_limits::{Limit, LimitRule};
+use tollgate_limits::Limit;
 use tollgate_schemas::usage::Payer;
 
 use super::limits;
@@ -67,7 +67,7 @@ impl KeyTable {
     /// The keys of a validated configuration.
     #[must_use]
     pub fn build(config: &Config) -> Self {
-        let products: HashMap<&str, (Arc<Product>, Arc<[Arc<LimitRule>]>)> = config
+        let products: HashMap<&str, _> = config
             .products
             .iter()
             .map(|(name, product)| {
