@@ -5,6 +5,7 @@ use tollgate_settings::units::{Bytes, Time};
 
 /// Caching of a model's answers.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum CacheConfig {
     /// Answers are used again for the same question.
@@ -15,6 +16,7 @@ pub enum CacheConfig {
 
 /// Answers are used again for the same question.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExactCacheConfig {
     /// How long an answer may be used again.
@@ -26,6 +28,7 @@ pub struct ExactCacheConfig {
 
 /// Answers are used again for questions that mean the same.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SemanticCacheConfig {
     /// Lowest cosine similarity of two questions, above 0 and up to 1; higher is stricter.
@@ -39,6 +42,7 @@ pub struct SemanticCacheConfig {
 
 /// Who shares cached answers; never wider than one tenant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CacheScope {
     /// One gateway key.
@@ -54,6 +58,7 @@ pub enum CacheScope {
 
 /// Where the cache service is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CacheServiceConfig {
     /// Its base URL.

@@ -14,6 +14,7 @@ use crate::{EventLog, LogError};
 
 /// Where events go: exactly one of the two.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EventLogConfig {
     /// A Kafka cluster.
@@ -52,6 +53,7 @@ impl EventLogConfig {
 
 /// A Kafka cluster. Its `Debug` output names the properties and hides their values.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
     /// Bootstrap servers, `host:port` each.
@@ -81,6 +83,7 @@ impl fmt::Debug for KafkaConfig {
 
 /// Segment files of this process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddedConfig {
     /// Folder of the log; made when it does not exist. One process at a time.
