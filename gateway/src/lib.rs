@@ -22,3 +22,4 @@ pub mod telemetry;
 
 pub use server::{Handle, StartError, start};
 pub use tollgate_config::Config;
+pub use tollgate_runtime::check;

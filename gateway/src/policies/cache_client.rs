@@ -19,26 +19,27 @@ const DEADLINE_HEADER: HeaderName = HeaderName::from_static("x-tollgate-deadline
 /// Asks a cache service over HTTP, with the connections of one worker thread.
 pub struct HttpCache {
     caller: Rc<Caller>,
-    lookup_url: Uri,
 }
 
 impl HttpCache {
-    /// A client for the service at `base`.
-    ///
-    /// # Errors
-    /// When that is not a URL.
-    pub fn new(caller: Rc<Caller>, base: &str) -> Result<Self, http::uri::InvalidUri> {
-        let lookup_url = format!("{}/v1/lookup", base.trim_end_matches('/')).parse()?;
-        Ok(Self { caller, lookup_url })
+    /// A client with the connections of `caller`.
+    #[must_use]
+    pub fn new(caller: Rc<Caller>) -> Self {
+        Self { caller }
     }
 
-    async fn ask(&self, request: LookupRequest, deadline: Duration) -> Result<LookupResponse, LookupError> {
+    async fn ask(
+        &self,
+        url: &Uri,
+        request: LookupRequest,
+        deadline: Duration,
+    ) -> Result<LookupResponse, LookupError> {
         let fail = |error: &dyn std::error::Error| LookupError(error.to_string());
         let body = serde_json::to_vec(&request).map_err(|error| fail(&error))?;
         let mut headers = HeaderMap::with_capacity(2);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(DEADLINE_HEADER, HeaderValue::from(u64::try_from(deadline.as_millis()).unwrap_or(0)));
-        let post = post_request(self.lookup_url.clone(), headers, Bytes::from(body));
+        let post = post_request(url.clone(), headers, Bytes::from(body));
         let response = self.caller.send(post, deadline, deadline).await.map_err(|error| fail(&error))?;
         if response.status() != StatusCode::OK {
             return Err(LookupError(format!("status {}", response.status())));
@@ -49,7 +50,7 @@ impl HttpCache {
 }
 
 impl CacheLookup for HttpCache {
-    fn lookup(&self, request: LookupRequest, deadline: Duration) -> LookupFuture<'_> {
-        Box::pin(self.ask(request, deadline))
+    fn lookup<'a>(&'a self, url: &'a Uri, request: LookupRequest, deadline: Duration) -> LookupFuture<'a> {
+        Box::pin(self.ask(url, request, deadline))
     }
 }

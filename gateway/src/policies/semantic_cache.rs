@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Uri;
 use serde_json::value::RawValue;
 use tollgate_config::CacheConfig;
 use tollgate_identity::Caller;
@@ -29,8 +30,8 @@ pub type LookupFuture<'a> = Pin<Box<dyn Future<Output = Result<LookupResponse, L
 
 /// Asks the cache service, wherever it is.
 pub trait CacheLookup {
-    /// Looks for an answer; the caller stops waiting at its deadline.
-    fn lookup(&self, request: LookupRequest, deadline: Duration) -> LookupFuture<'_>;
+    /// Looks for an answer at `url`; the caller stops waiting at its deadline.
+    fn lookup<'a>(&'a self, url: &'a Uri, request: LookupRequest, deadline: Duration) -> LookupFuture<'a>;
 }
 
 /// Why a lookup brought nothing; always treated as a miss.
@@ -97,8 +98,7 @@ pub async fn look(
     body: &Bytes,
     bypass: bool,
 ) -> Looked {
-    let (Some(config), Some(settings), Some(cache)) = (&model.cache, context.snapshot.cache, &worker.cache)
-    else {
+    let (Some(config), Some(settings)) = (&model.cache, &context.snapshot.cache) else {
         return Looked::Bypass;
     };
     if bypass {
@@ -119,7 +119,7 @@ pub async fn look(
     };
     let request = key.clone().into_lookup(min_similarity);
     let plan = StorePlan { key, ttl, semantic: min_similarity.is_some(), max_answer: settings.max_answer };
-    let lookup = Box::pin(cache.lookup(request, settings.deadline));
+    let lookup = Box::pin(worker.cache.lookup(&settings.lookup_url, request, settings.deadline));
     match tokio::time::timeout(settings.deadline, lookup).await {
         Ok(Ok(LookupResponse { hit: Some(hit) })) => {
             let status = match hit.kind {
