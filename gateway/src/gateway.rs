@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tollgate_admission::snapshot::{AdmissionSnapshot, BackendLoad};
 use tollgate_admission::{Admission, MemoryBudget, OverloadSnapshot};
 use tollgate_backends::Backends;
 use tollgate_backends::call::Caller;
+use tollgate_config::Config;
 use tollgate_ledger::Ledger;
 use tollgate_limits::Limiters;
-use tollgate_runtime::snapshot::Snapshot;
+use tollgate_runtime::{Runtime, Snapshot, compile};
+use tollgate_settings::Mistakes;
 
 use crate::cache_port::CacheLookup;
 use crate::stored::response_ids::ResponseIds;
@@ -21,6 +25,8 @@ use crate::telemetry::metrics::Metrics;
 pub struct Gateway {
     /// The current configuration; a request loads it once.
     pub snapshot: ArcSwap<Snapshot>,
+    /// What outlives a configuration. Some of it stands below once more, for short.
+    pub runtime: Runtime,
     /// Health and circuits of the deployments.
     pub backends: Backends,
     /// Token limits.
@@ -37,9 +43,50 @@ pub struct Gateway {
     pub response_ids: ResponseIds,
     /// Set while the gateway drains.
     pub stopping: AtomicBool,
+    /// Told whenever the snapshot was replaced; one task may wait.
+    pub replaced: Notify,
+    /// Held from compiling to storing, so that the configuration in use is the one that the runtime was adjusted to.
+    replacing: Mutex<()>,
 }
 
 impl Gateway {
+    /// A gateway that serves this snapshot of `runtime`.
+    pub(crate) fn new(
+        snapshot: Snapshot,
+        runtime: Runtime,
+        ledger: Ledger,
+        response_ids: ResponseIds,
+    ) -> Self {
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            backends: runtime.backends.clone(),
+            limiters: runtime.limiters.clone(),
+            admission: Arc::clone(&runtime.admission),
+            memory: Arc::clone(&runtime.memory),
+            runtime,
+            ledger,
+            metrics: Arc::new(Metrics::new()),
+            response_ids,
+            stopping: AtomicBool::new(false),
+            replaced: Notify::new(),
+            replacing: Mutex::new(()),
+        }
+    }
+
+    /// Replaces the configuration. Requests that run keep the one that they began with; no counter is reset, no
+    /// connection and no stream is cut. Reads files, so not to be called on a worker.
+    ///
+    /// # Errors
+    /// Every mistake of the configuration, and every field that needs a restart; then nothing has changed.
+    pub fn replace(&self, config: &Config) -> Result<(), Mistakes> {
+        let _replacing = self.replacing.lock();
+        let snapshot = compile(config, &self.runtime)?;
+        self.snapshot.store(Arc::new(snapshot));
+        self.replaced.notify_one();
+        tracing::info!("the configuration was replaced");
+        Ok(())
+    }
+
     /// Whether the gateway takes no new requests.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -70,6 +117,6 @@ pub struct Worker {
     pub gateway: Arc<Gateway>,
     /// This thread's connections to backends.
     pub caller: Rc<Caller>,
-    /// Asks the cache; `None` without a cache service.
-    pub cache: Option<Rc<dyn CacheLookup>>,
+    /// Asks the cache service, where the configuration has one.
+    pub cache: Rc<dyn CacheLookup>,
 }

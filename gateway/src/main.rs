@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tollgate_config::validate::validate;
-use tollgate_gateway::{Config, start};
-use tollgate_gateway::{TelemetryOptions, init_telemetry};
+use tollgate_gateway::{Config, TelemetryOptions, check, init_telemetry, start};
 use tollgate_settings::EXIT_CONFIG;
 use tollgate_settings::load::read_checked;
 
@@ -27,7 +25,8 @@ struct Flags {
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    let config: Config = match read_checked(&flags.config, validate) {
+    // Before anything is opened, so that mistakes are told with the file that has them.
+    let config: Config = match read_checked(&flags.config, check) {
         Ok(config) => config,
         Err(error) => return refuse(&error.to_string()),
     };

@@ -1,6 +1,5 @@
 //! Probes of a backend on loopback whose status the tests choose.
 
-use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use parking_lot::Mutex;
@@ -14,7 +13,7 @@ use tollgate_settings::load::parse_yaml;
 use super::*;
 use crate::telemetry::metrics::{LedgerGauges, Metrics};
 use tollgate_backends::circuit::{CircuitRules, CountedFailures, Rule, Threshold};
-use tollgate_backends::{CircuitState, DeploymentId, DeploymentSpec, tls};
+use tollgate_backends::{CircuitState, DeploymentId, DeploymentSpec, credentials, tls};
 
 /// A backend that answers everything with one status and keeps the last request's head.
 #[derive(Clone)]
@@ -48,6 +47,12 @@ impl Stub {
     }
 }
 
+fn resolved(config: &BackendConfig) -> Backend {
+    let name = "b".into();
+    let credentials = credentials::resolve(&name, config.credentials.as_ref()).unwrap();
+    Backend::resolve(&name, config, credentials, None).unwrap()
+}
+
 fn probe(url: &str, config: &str, clock: &Clock, metrics: &Metrics) -> Probe {
     let text = format!(
         "format: openai\nurl: '{url}'\n\
@@ -65,9 +70,7 @@ fn probe(url: &str, config: &str, clock: &Clock, metrics: &Metrics) -> Probe {
     Probe {
         uri: config.uri(&backend.url).unwrap(),
         config,
-        backend: Arc::new(
-            Backend::resolve(&"b".into(), &backend, &tollgate_config::OverloadConfig::default()).unwrap(),
-        ),
+        backend: Arc::new(ArcSwap::from_pointee(resolved(&backend))),
         caller: Rc::new(Caller::new(tls::client_config().unwrap())),
         backends: Backends::start_in(&actix_rt::Arbiter::current(), clock.clone(), specs),
         metrics: metrics.probes().clone(),
@@ -115,7 +118,7 @@ async fn a_backend_is_left_alone_and_comes_back_without_a_clients_request() {
     let probe = probe(&stub.url, "{ every: 2ms }", &clock, &metrics);
     let backends = probe.backends.clone();
     stub.status.store(500, Ordering::Relaxed);
-    let probes = Probes(vec![actix_rt::spawn(probe.run())]);
+    let probes = Task::start(probe);
     until(&backends, CircuitState::Open).await;
     stub.status.store(200, Ordering::Relaxed);
     clock.advance(Duration::from_secs(10));
@@ -135,6 +138,34 @@ async fn a_backend_is_left_alone_and_comes_back_without_a_clients_request() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
+}
+
+#[actix_rt::test]
+async fn only_probes_whose_settings_change_are_started_anew_and_all_get_the_new_backend() {
+    let metrics = Metrics::new();
+    let started = std::cell::Cell::new(0);
+    let start = |target: &ProbeTarget| {
+        started.set(started.get() + 1);
+        let mut probe = probe("http://h/v1", "{ every: 1h }", &Clock::manual(), &metrics);
+        (probe.config, probe.uri) = (target.config.clone(), target.uri.clone());
+        probe
+    };
+    let target = |config: &str| {
+        let text = format!("{{ format: openai, url: 'http://h/v1', probe: {config} }}");
+        let backend: BackendConfig = parse_yaml("t.yaml".as_ref(), &text).unwrap();
+        let config = backend.probe.clone().unwrap();
+        ProbeTarget { uri: config.uri(&backend.url).unwrap(), config, backend: Arc::new(resolved(&backend)) }
+    };
+    let mut running = Running::default();
+    running.follow(&[target("{ every: 1h }")], start);
+    let second = target("{ every: 1h }");
+    running.follow(std::slice::from_ref(&second), start);
+    assert_eq!(started.get(), 1);
+    assert!(Arc::ptr_eq(&running.0["b"].backend.load(), &second.backend));
+    running.follow(&[target("{ every: 2h }")], start);
+    assert_eq!(started.get(), 2);
+    running.follow(&[], start);
+    assert!(running.0.is_empty());
 }
 
 #[test]

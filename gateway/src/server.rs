@@ -4,30 +4,25 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
-use arc_swap::ArcSwap;
-use tollgate_admission::{Admission, AdmissionRules, MemoryBudget};
-use tollgate_backends::Backends;
 use tollgate_backends::call::Caller;
 use tollgate_backends::tls;
-use tollgate_config::validate::validate;
 use tollgate_config::{Config, FsyncConfig, OnFullConfig};
 use tollgate_eventlog::{EventLog, LogError};
 use tollgate_ledger::{self, FsyncPolicy, Ledger, LedgerError, LedgerOptions, OnFull, UsageHandle};
-use tollgate_limits::Limiters;
-use tollgate_runtime::snapshot::{self, Snapshot, SnapshotError};
+use tollgate_runtime::{Runtime, compile};
 use tollgate_schemas::ids::BootId;
 use tollgate_settings::Mistakes;
 
 use crate::admin;
 use crate::cache_port::CacheLookup;
 use crate::gateway::{Gateway, Worker};
-use crate::policies::cache_client::{CacheEndpoint, CacheEndpointError, HttpCache};
+use crate::policies::cache_client::HttpCache;
 use crate::probes::Probes;
 use crate::replicas::{Replica, Replicas};
 use crate::routes;
@@ -49,12 +44,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration does not fit together.
+    /// The configuration has mistakes.
     #[error("{0}")]
     Config(Mistakes),
-    /// The configuration cannot be resolved.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
     /// The spool cannot be opened.
     #[error("spool {path}: {source}")]
     Ledger {
@@ -80,9 +72,6 @@ pub enum StartError {
     /// The secret that binds stored answers to their owners cannot be read or kept.
     #[error("responses.signing_key: {0}")]
     SigningKey(#[from] SigningKeyError),
-    /// The cache service cannot be asked as it is configured.
-    #[error(transparent)]
-    CacheService(#[from] CacheEndpointError),
 }
 
 /// A running gateway.
@@ -95,7 +84,6 @@ pub struct Handle {
     usage: UsageHandle,
     probes: Probes,
     replicas: Option<Replicas>,
-    drain: Duration,
 }
 
 /// Starts a gateway inside a running actix system. Requests are served when this returns.
@@ -104,45 +92,18 @@ pub struct Handle {
 /// When the configuration, the spool or an address is not usable. An unreachable broker or backend is no
 /// error: events wait in the spool, and circuits open.
 pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartError> {
-    validate(config).map_err(StartError::Config)?;
-    let backends = Backends::start(snapshot::deployments(config));
-    let snapshot = Snapshot::build(config, &backends)?;
-    if snapshot.keys.is_empty() {
-        tracing::warn!("no subscription has a key: every call will be refused");
-    }
+    let runtime = Runtime::start();
+    let snapshot = compile(config, &runtime).map_err(StartError::Config)?;
     let ledger = open_ledger(config)?;
     let usage = tollgate_ledger::start(ledger.clone(), Arc::clone(&log));
-    let gateway = Arc::new(Gateway {
-        snapshot: ArcSwap::from_pointee(snapshot),
-        backends,
-        limiters: Limiters::start(),
-        ledger,
-        metrics: Arc::new(Metrics::new()),
-        admission: Admission::new(AdmissionRules {
-            max_running: config.overload.max_running,
-            max_waiting: config.overload.max_waiting,
-            max_wait: config.overload.max_wait.0,
-        }),
-        memory: MemoryBudget::new(config.overload.max_memory.0),
-        response_ids: ResponseIds::new(&signing_key::load(config)?),
-        stopping: AtomicBool::new(false),
-    });
+    let response_ids = ResponseIds::new(&signing_key::load(config)?);
+    let gateway = Arc::new(Gateway::new(snapshot, runtime, ledger, response_ids));
     let (model_server, addr) = serve_model_api(config, &gateway)?;
     let (admin_server, admin_addr) = serve_admin(config, &gateway)?;
-    let probes = Probes::start(config, &gateway, Caller::new(tls::client_config()?));
+    let probes = Probes::start(&gateway, Caller::new(tls::client_config()?));
     let replicas = share_circuits(config, &gateway, log);
     tracing::info!(%addr, admin = %admin_addr, "listening");
-    Ok(Handle {
-        gateway,
-        addr,
-        admin_addr,
-        model_server,
-        admin_server,
-        usage,
-        probes,
-        replicas,
-        drain: config.server.drain.0,
-    })
+    Ok(Handle { gateway, addr, admin_addr, model_server, admin_server, usage, probes, replicas })
 }
 
 /// Joins the circuits with those of other replicas, where that is wanted. They work without it too.
@@ -184,13 +145,10 @@ fn serve_model_api(
 ) -> Result<(ServerHandle, SocketAddr), StartError> {
     let (listener, addr) = listen(config.listen)?;
     let tls = tls::client_config()?;
-    let cache = config.cache_service.as_ref().map(CacheEndpoint::new).transpose()?;
     let (gateway, base_path) = (Arc::clone(gateway), config.base_path.clone());
     let factory = move || {
         let caller = Rc::new(Caller::new(tls.clone()));
-        let cache = cache
-            .clone()
-            .map(|endpoint| Rc::new(HttpCache::new(Rc::clone(&caller), endpoint)) as Rc<dyn CacheLookup>);
+        let cache = Rc::new(HttpCache::new(Rc::clone(&caller)));
         let worker = Worker { gateway: Arc::clone(&gateway), caller, cache };
         App::new().app_data(web::Data::new(worker)).configure(|app| routes::model_api(app, &base_path))
     };
@@ -257,13 +215,22 @@ impl Handle {
         &self.gateway
     }
 
+    /// Replaces the configuration while requests run: see [`Gateway::replace`].
+    ///
+    /// # Errors
+    /// Every mistake of the configuration, and every field that needs a restart; then nothing has changed.
+    pub fn reload(&self, config: &Config) -> Result<(), Mistakes> {
+        self.gateway.replace(config)
+    }
+
     /// Stops in good order: no new requests, running ones to their end within the drain time, then the
     /// last events to the log. What cannot be published stays in the spool.
     pub async fn shutdown(self) {
         self.gateway.stopping.store(true, Ordering::SeqCst);
         drop(self.probes);
         self.model_server.pause().await;
-        let deadline = tokio::time::Instant::now() + self.drain;
+        let drain = self.gateway.snapshot.load().server.drain.0;
+        let deadline = tokio::time::Instant::now() + drain;
         while self.gateway.ledger.status().open_intents > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

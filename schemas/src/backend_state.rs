@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::BootId;
@@ -15,7 +14,8 @@ use crate::ids::BootId;
 pub const STATE_TYPE: &str = "dev.tollgate.backend.state_changed.v1";
 
 /// The circuit of one model at one backend, as one replica of the gateway sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackendState {
     /// Configured name of the replica that says so.
     pub gateway_id: Arc<str>,
@@ -45,7 +45,8 @@ pub struct BackendState {
 }
 
 /// State of a circuit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StateKind {
     /// All requests pass.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -17,7 +16,8 @@ pub const INVALIDATE_TYPE: &str = "dev.tollgate.cache.invalidated.v1";
 ///
 /// Every part is compared as a whole, in the vector store as a payload filter; nothing of it is mixed
 /// into the text that is embedded.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CachePartition {
     /// Tenant that owns the entry; always part of the wall, whatever the scope.
     pub tenant: Arc<str>,
@@ -30,7 +30,8 @@ pub struct CachePartition {
 }
 
 /// `POST /v1/lookup`: is there an answer for this?
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LookupRequest {
     /// Where to look.
     pub partition: CachePartition,
@@ -66,7 +67,8 @@ pub struct CacheHit {
 }
 
 /// How an entry was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HitKind {
     /// The same conversation.
@@ -76,7 +78,8 @@ pub enum HitKind {
 }
 
 /// A finished exchange to remember (topic `llm.cache.v1`).
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CacheStore {
     /// The usage event of the answer; also the id of the entry.
     pub event_id: EventId,
@@ -89,7 +92,7 @@ pub struct CacheStore {
     /// As in [`LookupRequest::text`].
     pub text: String,
     /// The answer in the OpenAI chat completion form.
-    #[schemars(with = "serde_json::Value")]
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))]
     pub response: Box<RawValue>,
     /// When it was stored, ms since the Unix epoch.
     pub stored_at_ms: i64,
@@ -100,7 +103,8 @@ pub struct CacheStore {
 }
 
 /// Entries to forget: all that match every part that is named (topic `llm.cache.v1`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CacheInvalidate {
     /// Tenant whose entries go.
     pub tenant: Arc<str>,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{EventId, RequestId};
@@ -13,7 +12,8 @@ pub const PROMPT_TYPE: &str = "dev.tollgate.prompt.recorded.v1";
 pub const COMPLETION_TYPE: &str = "dev.tollgate.completion.recorded.v1";
 
 /// The request body of one request, as the client sent it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PromptEvent {
     /// The request; usage rows of the same request carry it too.
     pub request_id: RequestId,
@@ -32,7 +32,8 @@ pub struct PromptEvent {
 }
 
 /// The answer of one request, assembled when it was a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CompletionEvent {
     /// The request.
     pub request_id: RequestId,

@@ -16,6 +16,7 @@ pub mod cache_key;
 pub mod content;
 pub mod envelope;
 pub mod ids;
+#[cfg(feature = "schema")]
 pub mod json_schema;
 pub mod money;
 pub mod tokens;

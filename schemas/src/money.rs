@@ -5,7 +5,6 @@ use std::iter::Sum;
 use std::ops::{Add, Neg, Sub};
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An amount in pico-currency (1e-12 of the currency unit): the ledger's `Decimal(38,12)`.
@@ -167,12 +166,13 @@ impl<'de> Deserialize<'de> for Pico {
     }
 }
 
-impl JsonSchema for Pico {
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Pico {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Money".into()
     }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,12})?$" })
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,12})?$" })
     }
 }
 

@@ -1,11 +1,11 @@
 //! Token classes: disjoint by definition, so that lines can be added without counting anything twice.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What one line of usage counts. Classes are disjoint: cached input is not part of `input`,
 /// reasoning is not part of `output`. Providers that report totals are normalised when they are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TokenClass {
     /// Prompt tokens that were processed at full price.
     #[serde(rename = "input")]
@@ -119,7 +119,8 @@ impl TokenClass {
 }
 
 /// One line of usage: so many of one class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageLine {
     /// What is counted.
     pub class: TokenClass,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BootId, EventId, RequestId};
@@ -23,7 +22,8 @@ pub const VERSION_FINAL: u32 = 1;
 ///
 /// It has no field for prompt or completion text, header values, keys or client addresses: those cannot
 /// reach the usage topic by construction. Prices are added by accounting, never by the gateway.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageEvent {
     /// Primary key; equal for every version of this event.
     pub event_id: EventId,
@@ -76,7 +76,8 @@ impl UsageEvent {
 }
 
 /// Position in the gapless sequence of one gateway boot; a hole in it is a lost event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LedgerPosition {
     /// Configured name of the gateway replica.
     pub gateway_id: Arc<str>,
@@ -95,7 +96,8 @@ impl LedgerPosition {
 }
 
 /// Who pays: a snapshot of the subscription at request time. Empty text where not configured.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Payer {
     /// The company or business unit that the bill goes to.
     pub tenant: Arc<str>,
@@ -124,7 +126,8 @@ pub struct Payer {
 }
 
 /// What was called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Call {
     /// Kind of operation.
     pub operation: Operation,
@@ -149,7 +152,8 @@ pub struct Call {
 }
 
 /// Kind of operation, by the OpenTelemetry GenAI names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// Chat completion, in any API format.
@@ -173,7 +177,8 @@ pub enum Operation {
 }
 
 /// Where quantities come from, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UsageSource {
     /// The provider's final usage report. An explicit 0 is a value, not a gap.
@@ -189,7 +194,8 @@ pub enum UsageSource {
 }
 
 /// How an attempt ended; exactly one per attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The answer reached the client.
@@ -214,7 +220,8 @@ pub enum Outcome {
 }
 
 /// Timings of an attempt.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Timing {
     /// Start of the attempt to its last byte, ms.
     pub latency_ms: u32,
@@ -225,7 +232,8 @@ pub struct Timing {
 }
 
 /// Said once when a gateway stops in good order, so that the end of a sequence is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BootClosed {
     /// Configured name of the gateway replica.
     pub gateway_id: Arc<str>,

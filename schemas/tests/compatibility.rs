@@ -55,7 +55,10 @@ fn published_schemas_are_those_of_the_code() {
 #[test]
 fn no_schema_is_published_without_an_event() {
     let events: BTreeSet<_> = json_schema::all().iter().map(|event| event.name.to_owned()).collect();
-    let published: BTreeSet<_> = files_in("json").into_iter().map(|(name, _)| name).collect();
+    // The configuration of the gateway has its schema there too, held by a test of its own.
+    let published =
+        files_in("json").into_iter().map(|(name, _)| name).filter(|name| name != "gateway-config");
+    let published: BTreeSet<_> = published.collect();
     assert_eq!(published, events);
 }
 

@@ -17,7 +17,6 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::json;
 use tollgate_cache_service::config::{EmbedderConfig, MiniLmConfig};
-use tollgate_config::validate::validate;
 use tollgate_eventlog::config::{EmbeddedConfig, EventLogConfig};
 use tollgate_settings::load::{malformed, parse_yaml, read_text};
 use tollgate_settings::{ConfigError, Mistakes};
@@ -145,7 +144,7 @@ fn invalid(path: &Path, mistakes: Mistakes) -> ConfigError {
 fn mistakes_in(config: &Config) -> Mistakes {
     let mut all = Mistakes::default();
     all.add_section("events", config.events.mistakes());
-    let gateway = validate(&config.gateway).err().unwrap_or_default();
+    let gateway = tollgate_gateway::check(&config.gateway).err().unwrap_or_default();
     all.add_section("gateway", without_events(gateway));
     all.add_section("accounting", without_events(config.accounting.mistakes()));
     if let Some(cache_service) = &config.cache_service {

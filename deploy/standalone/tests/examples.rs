@@ -8,7 +8,6 @@ use std::process::{Command, Output};
 use serde::Deserialize;
 use tollgate_accounting::price_book::{PriceBook, PriceKey};
 use tollgate_accounting::service::load_price_book;
-use tollgate_config::validate::validate;
 use tollgate_formats::BackendFormat;
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_settings::load::read_yaml;
@@ -30,7 +29,7 @@ fn tollgate(arguments: &[&str]) -> Output {
 fn the_gateway_examples_lack_nothing_but_their_secrets() {
     for file in ["config/gateway.yaml", "config/providers.yaml"] {
         let config: tollgate_gateway::Config = read_yaml(&deploy(file)).unwrap();
-        let mistakes = validate(&config).err().map(|mistakes| mistakes.0).unwrap_or_default();
+        let mistakes = tollgate_gateway::check(&config).err().map(|mistakes| mistakes.0).unwrap_or_default();
         let others: Vec<_> =
             mistakes.iter().filter(|mistake| !mistake.message.contains("environment variable")).collect();
         assert!(others.is_empty(), "{file}: {others:?}");
@@ -74,6 +73,23 @@ fn a_wrong_field_ends_the_check_with_its_line_and_what_was_meant() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("wrong.yaml:2:") && text.contains("did you mean `models`?"), "{text}");
+}
+
+#[test]
+fn the_check_reads_the_files_of_backends_and_says_every_mistake_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrong.yaml");
+    let text = "gateway:\n  workers: 0\n  backends:\n    b: { format: openai, url: 'https://h/v1', tls: { ca: /no/such.pem } }\n  \
+                models:\n    m: { targets: [ { backend: b, model: x } ], pool: { affinity: { expression: tenat } } }\n";
+    std::fs::write(&path, text).unwrap();
+    let output = tollgate(&["check", "--config", path.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for place in
+        ["gateway.workers: ", "gateway.backends.b.tls.ca: ", "gateway.models.m.pool.affinity.expression: "]
+    {
+        assert!(said.contains(place), "{place}: {said}");
+    }
 }
 
 #[test]

@@ -35,7 +35,9 @@ pub enum Overloaded {
 /// Lets requests in.
 #[derive(Debug)]
 pub struct Admission {
-    rules: AdmissionRules,
+    max_running: AtomicUsize,
+    max_waiting: AtomicUsize,
+    max_wait_us: AtomicU64,
     running: AtomicUsize,
     /// Those in the queue; kept beside it so that the way past an empty queue takes no lock.
     waiting: AtomicUsize,
@@ -56,12 +58,25 @@ impl Admission {
     #[must_use]
     pub fn new(rules: AdmissionRules) -> Arc<Self> {
         Arc::new(Self {
-            rules,
+            max_running: AtomicUsize::new(rules.max_running),
+            max_waiting: AtomicUsize::new(rules.max_waiting),
+            max_wait_us: AtomicU64::new(micros(rules.max_wait)),
             running: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             queue: Mutex::new(FairQueue::new(rules.max_waiting)),
             refused: AtomicU64::new(0),
         })
+    }
+
+    /// Changes the bounds. Those who run or wait stay, also beyond a lower bound: then nobody is let in before
+    /// enough of them have left. Whoever waits already keeps the longest wait of before.
+    pub fn set_rules(self: &Arc<Self>, rules: AdmissionRules) {
+        // Before the lock: one who joins the queue after it sees the new bound, one who joined before is served here.
+        self.max_running.store(rules.max_running, Ordering::Release);
+        self.max_waiting.store(rules.max_waiting, Ordering::Relaxed);
+        self.max_wait_us.store(micros(rules.max_wait), Ordering::Relaxed);
+        self.queue.lock().set_most(rules.max_waiting);
+        self.serve_next();
     }
 
     /// Lets a request in if there is room now and nobody waits.
@@ -109,7 +124,7 @@ impl Admission {
         let leaving = Leaving { admission: self, left: false };
         // Between the look at `running` and joining, the last one may have left.
         self.serve_next();
-        let outcome = match tokio::time::timeout(self.rules.max_wait, receiver).await {
+        let outcome = match tokio::time::timeout(self.rules().max_wait, receiver).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) => Err(Overloaded::QueueFull),
             Err(_) => return Err(Overloaded::Late),
@@ -120,7 +135,8 @@ impl Admission {
 
     /// Takes a place if there is one.
     fn take(self: &Arc<Self>) -> Option<Permit> {
-        let more = |running: usize| (running < self.rules.max_running).then_some(running + 1);
+        let max_running = self.max_running.load(Ordering::Acquire);
+        let more = |running: usize| (running < max_running).then_some(running + 1);
         self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
         Some(Permit { admission: Arc::clone(self), held: true })
     }
@@ -168,8 +184,16 @@ impl Admission {
     /// The bounds.
     #[must_use]
     pub fn rules(&self) -> AdmissionRules {
-        self.rules
+        AdmissionRules {
+            max_running: self.max_running.load(Ordering::Relaxed),
+            max_waiting: self.max_waiting.load(Ordering::Relaxed),
+            max_wait: Duration::from_micros(self.max_wait_us.load(Ordering::Relaxed)),
+        }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Takes those who have given up out of the queue when one of them does: after its time, or with its client.
@@ -274,6 +298,38 @@ mod tests {
         drop(first);
         assert_eq!(admission.running(), 0);
         assert!(admission.enter(&place(1)).await.is_ok());
+    }
+
+    fn rules(max_running: usize, max_waiting: usize) -> AdmissionRules {
+        AdmissionRules { max_running, max_waiting, max_wait: Duration::from_secs(10) }
+    }
+
+    #[tokio::test]
+    async fn a_higher_bound_lets_those_in_who_wait() {
+        let admission = admission(1, 10, 10_000);
+        let _first = admission.enter(&place(1)).await.unwrap();
+        let waiting = Arc::clone(&admission);
+        let second = tokio::spawn(async move { waiting.enter(&place(1)).await });
+        while admission.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        admission.set_rules(rules(2, 10));
+        let _second = second.await.unwrap().unwrap();
+        assert_eq!((admission.running(), admission.waiting()), (2, 0));
+        assert_eq!(admission.rules(), rules(2, 10));
+    }
+
+    #[tokio::test]
+    async fn under_a_lower_bound_nobody_comes_in_before_enough_have_left() {
+        let admission = admission(3, 10, 10_000);
+        let mut running: Vec<Permit> = (0..3).map(|_| admission.try_enter().unwrap()).collect();
+        admission.set_rules(rules(2, 0));
+        assert_eq!(admission.running(), 3);
+        drop(running.pop());
+        assert!(admission.try_enter().is_none());
+        assert_eq!(admission.enter(&place(1)).await.unwrap_err(), Overloaded::QueueFull);
+        drop(running.pop());
+        assert!(admission.try_enter().is_some());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A bound on bytes.
 #[derive(Debug)]
 pub struct MemoryBudget {
-    max_bytes: u64,
+    max_bytes: AtomicU64,
     used_bytes: AtomicU64,
     refused: AtomicU64,
 }
@@ -22,7 +22,16 @@ impl MemoryBudget {
     /// With this bound in bytes.
     #[must_use]
     pub fn new(max_bytes: u64) -> Arc<Self> {
-        Arc::new(Self { max_bytes, used_bytes: AtomicU64::new(0), refused: AtomicU64::new(0) })
+        Arc::new(Self {
+            max_bytes: AtomicU64::new(max_bytes),
+            used_bytes: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        })
+    }
+
+    /// Changes the bound. What is held stays, also beyond a lower one.
+    pub fn set_max_bytes(&self, max_bytes: u64) {
+        self.max_bytes.store(max_bytes, Ordering::Relaxed);
     }
 
     /// Begins to hold nothing.
@@ -40,7 +49,7 @@ impl MemoryBudget {
     /// The bound in bytes.
     #[must_use]
     pub fn max_bytes(&self) -> u64 {
-        self.max_bytes
+        self.max_bytes.load(Ordering::Relaxed)
     }
 
     /// How often something was not let in.
@@ -54,7 +63,8 @@ impl Held {
     /// Holds so many more; false when the budget has not so many left, then nothing changes.
     #[must_use]
     pub fn grow(&mut self, bytes: u64) -> bool {
-        let more = |used: u64| used.checked_add(bytes).filter(|used| *used <= self.budget.max_bytes);
+        let max_bytes = self.budget.max_bytes();
+        let more = |used: u64| used.checked_add(bytes).filter(|used| *used <= max_bytes);
         let grown = self.budget.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
         if grown {
             self.bytes += bytes;
@@ -86,5 +96,16 @@ mod tests {
         assert!(second.grow(100) && !second.grow(u64::MAX));
         drop(second);
         assert_eq!((budget.used_bytes(), budget.refused()), (0, 3));
+    }
+
+    #[test]
+    fn a_changed_bound_counts_what_is_held() {
+        let budget = MemoryBudget::new(100);
+        let mut held = budget.hold();
+        assert!(held.grow(80));
+        budget.set_max_bytes(50);
+        assert!(!held.grow(1) && budget.used_bytes() == 80);
+        budget.set_max_bytes(90);
+        assert!(held.grow(10) && !held.grow(1));
     }
 }

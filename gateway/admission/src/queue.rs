@@ -48,6 +48,11 @@ impl<T> FairQueue<T> {
         Self { tiers: BTreeMap::new(), waiting: 0, most }
     }
 
+    /// Changes how many may wait. Those who wait already stay.
+    pub fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {

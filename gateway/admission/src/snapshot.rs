@@ -28,7 +28,7 @@ pub struct AdmissionSnapshot {
     pub waiting: usize,
     /// Requests that may wait at a time.
     pub max_waiting: usize,
-    /// Requests refused since the start, or since the configuration was loaded.
+    /// Requests refused since the start, or since there is a bound.
     pub refused: u64,
 }
 

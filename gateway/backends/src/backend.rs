@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use tollgate_admission::{Admission, AdmissionRules};
-use tollgate_config::{BackendConfig, OverloadConfig, TimeoutOverrides};
+use tollgate_admission::Admission;
+use tollgate_config::{BackendConfig, TimeoutOverrides};
 use tollgate_credentials::Credentials;
 use tollgate_crossing::{Endpoints, Wire};
 use tollgate_formats::BackendFormat;
 
-use super::credentials::{self, CredentialsError};
-use super::tls::{BackendTls, BackendTlsError};
+use super::tls::BackendTls;
 
 /// A backend that can be called.
 #[derive(Debug, Clone)]
@@ -53,33 +52,36 @@ pub enum BackendError {
     #[error("`{0}` is not a URL")]
     Url(String),
     /// A header cannot be sent.
-    #[error("headers.{0}: not a header")]
+    #[error("`{0}` is not a header")]
     Header(String),
-    /// Its credentials cannot be resolved.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    /// Its TLS settings cannot be used.
-    #[error("tls: {0}")]
-    Tls(#[from] BackendTlsError),
+}
+
+impl BackendError {
+    /// The field at fault, below the backend.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url",
+            Self::Header(_) => "headers",
+        }
+    }
 }
 
 impl Backend {
-    /// Resolves a configured backend.
+    /// Resolves a configured backend that is shown `credentials` and called with TLS settings of its own, if it has
+    /// any. Nothing bounds what runs there before `admission` is set.
     ///
     /// # Errors
-    /// When its URL or credentials cannot be resolved.
+    /// When its URL cannot be read or a header cannot be sent.
     pub fn resolve(
         name: &Arc<str>,
         config: &BackendConfig,
-        overload: &OverloadConfig,
+        credentials: Arc<Credentials>,
+        tls: Option<Arc<BackendTls>>,
     ) -> Result<Self, BackendError> {
         let responses = Endpoints::of(config, "").map_err(|_| BackendError::Url(config.url.clone()))?;
         let serves_responses = config.serves_responses();
         let responses_url = responses.uri(Wire::Responses, false).map(Uri::to_string);
-        let tls = match &config.tls {
-            usual if usual.is_default() => None,
-            own => Some(Arc::new(BackendTls::resolve(own)?)),
-        };
         let provider = config.provider.clone().unwrap_or_else(|| config.format.as_str().into());
         Ok(Self {
             name: Arc::clone(name),
@@ -89,14 +91,8 @@ impl Backend {
             serves_responses,
             responses_url: responses_url.filter(|_| serves_responses),
             headers: headers(config)?,
-            admission: config.max_running.map(|max_running| {
-                Admission::new(AdmissionRules {
-                    max_running,
-                    max_waiting: overload.max_waiting,
-                    max_wait: overload.max_wait.0,
-                })
-            }),
-            credentials: credentials::resolve(name, config.credentials.as_ref())?,
+            admission: None,
+            credentials,
             tls,
             connect_timeout: config.timeouts.connect.0,
             first_byte_timeout: config.timeouts.first_byte.0,

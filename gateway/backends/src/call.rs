@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -20,11 +20,14 @@ use tollgate_credentials::CredentialError;
 
 use super::backend::Backend;
 use super::connections::{AnswerBody, Connections};
-use super::tls::BackendTls;
+use super::tls::{BackendTls, OwnTls};
 use super::upload::{OutBody, Progress, Upload};
 
 /// What a call ends with: the head of the answer, or why there is none.
 pub type CallResult = Result<Response<AnswerBody>, CallError>;
+/// Most pools of one worker: as many connect timeouts and TLS settings as one configuration has in practice, and
+/// those of the configurations before it.
+const MOST_POOLS: usize = 64;
 
 /// Why a call brought no answer.
 #[derive(Debug, thiserror::Error)]
@@ -55,30 +58,30 @@ pub enum CallError {
 /// Calls of one worker thread.
 pub struct Caller {
     tls: rustls::ClientConfig,
-    /// One for each connect timeout and TLS settings in use; in practice one.
+    /// One for each connect timeout and TLS settings in use, the oldest first; in practice one.
     pools: RefCell<Vec<Pool>>,
 }
 
 /// Connections, and whom they serve.
 struct Pool {
     connect: Duration,
-    /// Settings of a backend's own; they go with the configuration that they stand in, and the connections after.
-    tls: Option<Weak<BackendTls>>,
+    /// Settings of a backend's own; when no configuration in use has them any more, the connections go too.
+    tls: Option<OwnTls>,
     connections: Connections,
 }
 
 impl Pool {
-    fn serves(&self, connect: Duration, tls: Option<&Arc<BackendTls>>) -> bool {
-        let same_tls = match (&self.tls, tls) {
-            (None, None) => true,
-            (Some(own), Some(wanted)) => std::ptr::eq(own.as_ptr(), Arc::as_ptr(wanted)),
-            _ => false,
-        };
-        same_tls && self.connect == connect
+    fn serves(&mut self, connect: Duration, tls: Option<&Arc<BackendTls>>) -> bool {
+        self.connect == connect
+            && match (&mut self.tls, tls) {
+                (None, None) => true,
+                (Some(own), Some(wanted)) => own.is_same(wanted),
+                _ => false,
+            }
     }
 
     fn is_abandoned(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.strong_count() == 0)
+        self.tls.as_ref().is_some_and(OwnTls::is_abandoned)
     }
 }
 
@@ -198,13 +201,17 @@ impl Caller {
 
     fn connections(&self, connect: Duration, tls: Option<&Arc<BackendTls>>) -> Connections {
         let mut pools = self.pools.borrow_mut();
-        if let Some(pool) = pools.iter().find(|pool| pool.serves(connect, tls)) {
-            return pool.connections.clone();
+        if let Some(at) = pools.iter_mut().position(|pool| pool.serves(connect, tls)) {
+            return pools[at].connections.clone();
         }
         pools.retain(|pool| !pool.is_abandoned());
+        // Every connect timeout of every configuration so far has its own; calls under way keep what they use.
+        if pools.len() >= MOST_POOLS {
+            pools.remove(0);
+        }
         let settings = tls.map_or(&self.tls, |tls| tls.client_config());
         let connections = connections(settings.clone(), connect);
-        pools.push(Pool { connect, tls: tls.map(Arc::downgrade), connections: connections.clone() });
+        pools.push(Pool { connect, tls: tls.map(OwnTls::of), connections: connections.clone() });
         connections
     }
 }

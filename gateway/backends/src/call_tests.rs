@@ -51,7 +51,8 @@ fn backend(addr: SocketAddr, credentials: &str) -> Backend {
         "{{ format: openai, url: 'http://{addr}/v1', serves_responses: true, credentials: {{ {credentials} }} }}"
     );
     let config: BackendConfig = tollgate_settings::load::parse_yaml("t.yaml".as_ref(), &yaml).unwrap();
-    Backend::resolve(&"b".into(), &config, &tollgate_config::OverloadConfig::default()).unwrap()
+    let credentials = crate::credentials::resolve(&"b".into(), config.credentials.as_ref()).unwrap();
+    Backend::resolve(&"b".into(), &config, credentials, None).unwrap()
 }
 
 fn uri(backend: &Backend) -> Uri {

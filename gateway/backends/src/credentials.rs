@@ -19,6 +19,19 @@ pub enum CredentialsError {
     Tls(#[from] rustls::Error),
 }
 
+impl CredentialsError {
+    /// The field at fault, below the backend, and what is wrong with it.
+    #[must_use]
+    pub fn place(&self) -> (String, String) {
+        match self {
+            Self::Configure(ConfigureError { field, reason }) => {
+                (format!("credentials.{field}"), reason.clone())
+            }
+            Self::Tls(_) => ("credentials".to_owned(), self.to_string()),
+        }
+    }
+}
+
 /// Makes the credentials of the backend named `backend`.
 ///
 /// # Errors

@@ -172,8 +172,9 @@ impl Deployment {
     /// to come back in a minute, and fails again then.
     pub fn admit_for(&self, tokens: u64) -> Result<InFlight, NotAdmitted> {
         let mut admitted = self.admit()?;
-        if self.take(tokens) {
-            admitted.charged = self.has_capacity().then_some(tokens);
+        let Some(capacity) = self.0.capacity.load_full() else { return Ok(admitted) };
+        if capacity.take(self.0.clock.now_ms(), tokens) {
+            admitted.charged = Some((capacity, tokens));
             return Ok(admitted);
         }
         Err(NotAdmitted { retry_after: self.fits_in(tokens).unwrap_or(NEVER_FITS_WAIT) })
@@ -205,20 +206,12 @@ impl Deployment {
         }
     }
 
-    /// Takes an estimate of tokens from the committed capacity if it fits; always true where none is
-    /// committed. What was taken must be settled; [`Deployment::admit_for`] sees to that by itself.
-    #[must_use = "tokens that were not taken must not be used"]
+    /// Takes tokens from the committed capacity if they fit; true where none is committed.
+    #[cfg(test)]
     pub fn take(&self, tokens: u64) -> bool {
         match &*self.0.capacity.load() {
             Some(capacity) => capacity.take(self.0.clock.now_ms(), tokens),
             None => true,
-        }
-    }
-
-    /// Corrects an estimate that was taken by what was used; 0 gives all of it back.
-    pub fn settle(&self, estimated: u64, actual: u64) {
-        if let Some(capacity) = &*self.0.capacity.load() {
-            capacity.settle(self.0.clock.now_ms(), estimated, actual);
         }
     }
 
@@ -386,8 +379,9 @@ pub struct InFlight {
     deployment: Deployment,
     pass: Pass,
     ended: bool,
-    /// Tokens that were taken from committed capacity for it.
-    charged: Option<u64>,
+    /// Tokens that were taken for it, and the committed capacity that they go back to: the deployment may have
+    /// another one by then.
+    charged: Option<(Arc<Capacity>, u64)>,
 }
 
 impl InFlight {
@@ -400,9 +394,12 @@ impl InFlight {
     /// Counts tokens against committed capacity whether they fit or not: for a request that must go here
     /// because there is nowhere else. The attempt gives back what it does not use.
     pub fn charge(&mut self, tokens: u64) {
-        if let Some(capacity) = &*self.deployment.0.capacity.load() {
+        let charged = self.charged.take();
+        let capacity = charged.as_ref().map(|(capacity, _)| Arc::clone(capacity));
+        if let Some(capacity) = capacity.or_else(|| self.deployment.0.capacity.load_full()) {
             capacity.charge(self.deployment.0.clock.now_ms(), tokens);
-            self.charged = Some(self.charged.unwrap_or(0).saturating_add(tokens));
+            let before = charged.map_or(0, |(_, tokens)| tokens);
+            self.charged = Some((capacity, before.saturating_add(tokens)));
         }
     }
 
@@ -420,8 +417,9 @@ impl InFlight {
     fn end(&mut self, outcome: &AttemptOutcome) {
         if !std::mem::replace(&mut self.ended, true) {
             self.deployment.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-            if let Some(estimated) = self.charged.take() {
-                self.deployment.settle(estimated, outcome.tokens.unwrap_or(0));
+            if let Some((capacity, estimated)) = self.charged.take() {
+                let now_ms = self.deployment.0.clock.now_ms();
+                capacity.settle(now_ms, estimated, outcome.tokens.unwrap_or(0));
             }
             self.deployment.ended(self.pass, outcome);
         }

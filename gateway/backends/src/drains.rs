@@ -24,6 +24,18 @@ impl Drains {
         Self { rules, running: Arc::default() }
     }
 
+    /// The same ones under other bounds: those that run now count.
+    #[must_use]
+    pub fn with_rules(&self, rules: DrainConfig) -> Self {
+        Self { rules, running: Arc::clone(&self.running) }
+    }
+
+    /// Whether anybody else counts with it: a configuration in use, or an answer that is being read.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.running) > 1
+    }
+
     /// Bounds.
     #[must_use]
     pub fn rules(&self) -> &DrainConfig {
@@ -54,5 +66,22 @@ impl Drains {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_bounds_count_the_answers_that_are_being_read() {
+        let rules = |max_concurrent| DrainConfig { max_concurrent, ..DrainConfig::default() };
+        let before = Drains::new(rules(1));
+        let slot = before.slot().unwrap();
+        let after = before.with_rules(rules(2));
+        let _second = after.slot().unwrap();
+        assert!(after.slot().is_none() && before.slot().is_none());
+        drop((slot, before));
+        assert!(after.slot().is_some() && after.is_shared());
     }
 }

@@ -1,5 +1,6 @@
 //! How many second calls there may be. Pure.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What one hedge costs, in hundredths of a request.
@@ -7,19 +8,26 @@ const COST: u32 = 100;
 /// Most hedges that a calm time saves up for a bad one.
 const MOST_SAVED: u32 = 10;
 
-/// Keeps hedges below a share of the requests. Lock-free; each request pays in its share of a hedge.
-#[derive(Debug)]
+/// Keeps hedges below a share of the requests. Lock-free; each request pays in its share of a hedge. Clones share
+/// what is saved.
+#[derive(Debug, Clone)]
 pub struct HedgeBudget {
     percent: u32,
     /// Hundredths of a hedge.
-    saved: AtomicU32,
+    saved: Arc<AtomicU32>,
 }
 
 impl HedgeBudget {
     /// Up to `percent` hedges per 100 requests.
     #[must_use]
-    pub const fn new(percent: u8) -> Self {
-        Self { percent: percent as u32, saved: AtomicU32::new(0) }
+    pub fn new(percent: u8) -> Self {
+        Self { percent: u32::from(percent), saved: Arc::default() }
+    }
+
+    /// The same savings with another share.
+    #[must_use]
+    pub fn with_percent(&self, percent: u8) -> Self {
+        Self { percent: u32::from(percent), saved: Arc::clone(&self.saved) }
     }
 
     /// Counts a request.
@@ -56,6 +64,18 @@ mod tests {
             assert!(hedges * 100 <= request * 5, "{hedges} hedges in {request} requests");
         }
         assert_eq!(hedges, 500);
+    }
+
+    #[test]
+    fn a_changed_share_keeps_what_is_saved() {
+        let before = HedgeBudget::new(100);
+        before.request();
+        let after = before.with_percent(1);
+        assert!(after.take() && !before.take());
+        (0..99).for_each(|_| after.request());
+        assert!(!after.take());
+        after.request();
+        assert!(after.take());
     }
 
     #[test]

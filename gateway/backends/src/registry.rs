@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use ahash::RandomState;
@@ -41,6 +41,8 @@ struct Registry {
     deployments: ArcSwap<Deployments>,
     /// Only a reload looks here.
     capacities: Mutex<Capacities>,
+    /// Deployments made so far.
+    made: AtomicU64,
     listening: Arc<Listening>,
     arbiter: ArbiterHandle,
     clock: Clock,
@@ -59,6 +61,7 @@ impl Backends {
         let backends = Self(Arc::new(Registry {
             deployments: ArcSwap::default(),
             capacities: Mutex::default(),
+            made: AtomicU64::new(0),
             listening: Arc::default(),
             arbiter: arbiter.clone(),
             clock,
@@ -67,13 +70,20 @@ impl Backends {
         backends
     }
 
-    /// Makes the deployments those of `specs`. One that stays keeps its state, also when its rules change.
-    /// Not to be called from two threads at once.
-    pub fn reload(&self, specs: Vec<DeploymentSpec>) {
+    /// Makes the deployments those of `specs`, which may name one several times, and answers them in the order of
+    /// `specs`. One that stays keeps its state, also when its rules change. Not to be called from two threads at
+    /// once.
+    pub fn reload(&self, specs: Vec<DeploymentSpec>) -> Vec<Deployment> {
+        let mut answer = Vec::with_capacity(specs.len());
+        let mut made = 0;
         let current = self.0.deployments.load_full();
         let mut next = Deployments::default();
         let mut capacities = Capacities::default();
         for DeploymentSpec { id, rules, capacity } in specs {
+            if let Some(known) = next.get(&id) {
+                answer.push(known.clone());
+                continue;
+            }
             let deployment = match current.get(&id) {
                 Some(known) => {
                     if *known.cell().checkpoint.lock().rules() != rules {
@@ -82,12 +92,14 @@ impl Backends {
                     known.clone()
                 }
                 None => {
+                    made += 1;
                     let listening = Arc::clone(&self.0.listening);
                     Deployment::new(id.clone(), rules, &self.0.arbiter, &self.0.clock, listening)
                 }
             };
             let capacity = capacity.map(|capacity| self.capacity(&mut capacities, &id, capacity));
             deployment.cell().capacity.store(capacity);
+            answer.push(deployment.clone());
             next.insert(id, deployment);
         }
         for (_, dropped) in current.iter().filter(|(id, _)| !next.contains_key(id)) {
@@ -96,6 +108,8 @@ impl Backends {
         }
         *self.0.capacities.lock() = capacities;
         self.0.deployments.store(Arc::new(next));
+        self.0.made.fetch_add(made, Ordering::Release);
+        answer
     }
 
     /// The deployment's committed capacity: what other models of its backend share with it, else what it had
@@ -107,6 +121,12 @@ impl Backends {
         capacity.set_rules(spec.rules);
         next.insert(key, Arc::clone(&capacity));
         capacity
+    }
+
+    /// Deployments made so far. When it grows there are some that have not heard of other replicas.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.0.made.load(Ordering::Acquire)
     }
 
     /// Names who is told when a circuit moves; later ones are ignored.

@@ -238,6 +238,17 @@ async fn committed_capacity_is_taken_at_admission_and_corrected_at_the_end() {
 }
 
 #[actix_rt::test]
+async fn tokens_go_back_to_the_capacity_that_they_were_taken_from() {
+    let (backends, deployment, _clock) = one();
+    backends.reload(vec![with_capacity("b", "m", 1_000, true)]);
+    let attempt = deployment.admit_for(900).unwrap();
+    backends.reload(vec![with_capacity("b", "m", 1_000, false)]);
+    assert!(deployment.take(500));
+    end(attempt, AttemptClass::Neutral, None);
+    assert_eq!(deployment.snapshot().capacity.unwrap().free_tokens, 500);
+}
+
+#[actix_rt::test]
 async fn a_429_of_committed_capacity_spills_for_a_moment_and_opens_no_circuit() {
     let (backends, deployment, clock) = one();
     backends.reload(vec![with_capacity("b", "m", 1_000, true)]);

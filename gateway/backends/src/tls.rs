@@ -2,15 +2,15 @@
 //! it, authorities of its own and a certificate of the gateway.
 
 use std::fmt;
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
 
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use secrecy::ExposeSecret;
 use tollgate_config::{BackendTlsConfig, ClientCertificateConfig};
-use tollgate_settings::SecretError;
+use tollgate_settings::{Fingerprint, SecretError};
 
 /// Client settings with the system's certificate authorities, which are read once per process. Without any
 /// (a bare container) every https backend will be refused at its handshake; that is logged once, and http
@@ -41,9 +41,10 @@ fn system_roots() -> Arc<RootCertStore> {
     Arc::clone(ROOTS.get_or_init(read))
 }
 
-/// TLS settings of one backend that differ from those of all others. They do not print.
+/// TLS settings of backends that differ from those of all others. They do not print.
 pub struct BackendTls {
     client: ClientConfig,
+    fingerprint: Option<Fingerprint>,
 }
 
 /// Why the TLS settings of a backend cannot be used.
@@ -93,6 +94,7 @@ impl BackendTls {
     /// # Errors
     /// When a file, certificate or key is not usable.
     pub fn resolve(config: &BackendTlsConfig) -> Result<Self, BackendTlsError> {
+        let fingerprint = Self::fingerprint_of(config);
         let roots = match &config.ca {
             Some(path) => Arc::new(read_authorities(path)?),
             None => system_roots(),
@@ -105,13 +107,56 @@ impl BackendTls {
                 builder.with_client_auth_cert(chain, key).map_err(BackendTlsError::Pair)?
             }
         };
-        Ok(Self { client })
+        Ok(Self { client, fingerprint })
+    }
+
+    /// What tells configured settings from others, with the certificates and the key that they lead to. `None` if
+    /// these cannot be read.
+    #[must_use]
+    pub fn fingerprint_of(config: &BackendTlsConfig) -> Option<Fingerprint> {
+        let files: Vec<&Path> = config.ca.iter().map(PathBuf::as_path).collect();
+        Fingerprint::of(config, &files)
+    }
+
+    /// What tells these settings from others; `None` if that is not known.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Option<Fingerprint> {
+        self.fingerprint
     }
 
     /// The settings for a client.
     #[must_use]
     pub const fn client_config(&self) -> &ClientConfig {
         &self.client
+    }
+}
+
+/// TLS settings of a backend's own, known again by their content when a new configuration has them too.
+pub(super) struct OwnTls {
+    settings: Weak<BackendTls>,
+    fingerprint: Option<Fingerprint>,
+}
+
+impl OwnTls {
+    pub(super) fn of(settings: &Arc<BackendTls>) -> Self {
+        Self { settings: Arc::downgrade(settings), fingerprint: settings.fingerprint() }
+    }
+
+    /// Whether these are the same ones; then it lives as long as `wanted`.
+    pub(super) fn is_same(&mut self, wanted: &Arc<BackendTls>) -> bool {
+        if std::ptr::eq(self.settings.as_ptr(), Arc::as_ptr(wanted)) {
+            return true;
+        }
+        let same = self.fingerprint.is_some() && self.fingerprint == wanted.fingerprint();
+        if same {
+            self.settings = Arc::downgrade(wanted);
+        }
+        same
+    }
+
+    /// Whether no configuration in use has it any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.settings.strong_count() == 0
     }
 }
 

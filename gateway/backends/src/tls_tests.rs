@@ -14,6 +14,7 @@ use rustls::server::WebPkiClientVerifier;
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 use tollgate_config::BackendConfig;
+use tollgate_credentials::Credentials;
 
 use super::*;
 use crate::backend::Backend;
@@ -100,7 +101,8 @@ fn backend(addr: SocketAddr, tls: &str) -> Backend {
         addr.port()
     );
     let config: BackendConfig = tollgate_settings::load::parse_yaml("t.yaml".as_ref(), &yaml).unwrap();
-    Backend::resolve(&"b".into(), &config, &tollgate_config::OverloadConfig::default()).unwrap()
+    let tls = Some(Arc::new(BackendTls::resolve(&config.tls).unwrap()));
+    Backend::resolve(&"b".into(), &config, Arc::new(Credentials::anonymous()), tls).unwrap()
 }
 
 async fn call(caller: &Caller, backend: &Backend) -> Result<StatusCode, CallError> {
@@ -124,6 +126,21 @@ async fn a_backend_is_shown_the_gateways_certificate_and_another_is_not() {
     // The same caller, right after: a connection made with the certificate is not used for others.
     let bare = backend(addr, &format!("{{ ca: {ca} }}"));
     assert!(call(&caller, &bare).await.is_err());
+}
+
+#[test]
+fn settings_that_mean_the_same_share_connections() {
+    let authority = Authority::new();
+    let config = BackendTlsConfig { ca: Some(authority.path("ca.pem").into()), ..Default::default() };
+    let resolved = || Arc::new(BackendTls::resolve(&config).unwrap());
+    let first = resolved();
+    let mut own = OwnTls::of(&first);
+    let second = resolved();
+    assert!(own.is_same(&first) && own.is_same(&second));
+    drop(first);
+    assert!(!own.is_abandoned(), "it lives as long as the settings that were found again");
+    authority.write("ca.pem", &std::fs::read_to_string(Authority::new().path("ca.pem")).unwrap());
+    assert!(!own.is_same(&resolved()), "another authority in the same file");
 }
 
 #[actix_rt::test]

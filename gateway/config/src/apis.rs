@@ -15,6 +15,7 @@ use super::validate::refer;
 /// bytes. Request bodies are streamed and so not bounded in size, unless the backend's credentials sign them
 /// (`aws_sigv4`): those are bounded by `server.max_body`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApiConfig {
     /// Where the gateway serves it, like `/bedrock`. The model API's own paths come first, then the longest path

@@ -12,6 +12,7 @@ use super::{CapacityConfig, CircuitConfig, CredentialsConfig, DeploymentConfig, 
 
 /// An endpoint that serves models.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BackendConfig {
     /// The API format it speaks.
@@ -77,6 +78,7 @@ impl BackendConfig {
 
 /// How long each step of an upstream call may take.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TimeoutsConfig {
     /// TCP and TLS handshake.

@@ -6,6 +6,7 @@ use tollgate_settings::{Mistakes, SecretTemplate};
 
 /// Caching of a model's answers.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum CacheConfig {
     /// Answers are used again for the same question.
@@ -16,6 +17,7 @@ pub enum CacheConfig {
 
 /// Answers are used again for the same question.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExactCacheConfig {
     /// How long an answer may be used again.
@@ -27,6 +29,7 @@ pub struct ExactCacheConfig {
 
 /// Answers are used again for questions that mean the same.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SemanticCacheConfig {
     /// Lowest cosine similarity of two questions, above 0 and up to 1; higher is stricter. Recommended: 0.95.
@@ -58,6 +61,7 @@ pub struct SemanticCacheConfig {
 
 /// Who shares cached answers; never wider than one tenant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CacheScope {
     /// One gateway key.
@@ -73,6 +77,7 @@ pub enum CacheScope {
 
 /// Where the cache service is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CacheServiceConfig {
     /// Its base URL.

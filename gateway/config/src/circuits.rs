@@ -14,6 +14,7 @@ use super::seconds;
 
 /// When a deployment's circuit opens, and for how long. Any of the rules opens it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CircuitConfig {
     /// Failures in a row that open it; 0 switches the rule off.
@@ -54,6 +55,7 @@ impl Default for CircuitConfig {
 
 /// A share of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RatioConfig {
     /// Failures of 100 attempts, 1 to 100.
@@ -72,6 +74,7 @@ impl Default for RatioConfig {
 
 /// One further rule: either `consecutive_failures` or `ratio`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
     /// Failures in a row that open the circuit.
@@ -87,6 +90,7 @@ pub struct RuleConfig {
 
 /// Which failures count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CountConfig {
     /// No connection: name, address, TCP or TLS.
@@ -117,6 +121,7 @@ impl Default for CountConfig {
 
 /// Whether backends may say when they want to be asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfterConfig {
     /// They may: the circuit opens for that long.
@@ -127,6 +132,7 @@ pub enum RetryAfterConfig {
 
 /// Cheap calls that look after a backend's health without costing tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ProbeConfig {
     /// Time between two probes; each is up to a tenth earlier or later.
@@ -161,6 +167,7 @@ impl ProbeConfig {
 /// Throughput that is paid for whether it is used or not. Such a backend is filled first; what does not fit
 /// goes to other targets, and a 429 from it opens no circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CapacityConfig {
     /// Tokens per minute: prompt and completion together.
@@ -185,6 +192,7 @@ const fn second() -> Time {
 
 /// One model at a backend, where it differs from the backend's other models.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DeploymentConfig {
     /// Its circuit; the backend's when absent.
@@ -195,6 +203,7 @@ pub struct DeploymentConfig {
 
 /// What replicas of the gateway tell each other through the event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplicasConfig {
     /// Whether a circuit that opens here opens at the other replicas too, and theirs here. An operator's word
@@ -255,6 +264,23 @@ impl FromStr for StatusRange {
 impl fmt::Display for StatusRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.from == self.to { self.from.fmt(f) } else { write!(f, "{}-{}", self.from, self.to) }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for StatusRange {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "StatusRange".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "An HTTP status or a range of them: `429` or `500-599`.",
+            "type": ["integer", "string"],
+            "minimum": 100,
+            "maximum": 599,
+            "pattern": "^[1-5][0-9]{2}(-[1-5][0-9]{2})?$"
+        })
     }
 }
 

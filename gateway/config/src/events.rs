@@ -5,6 +5,7 @@ use tollgate_settings::units::Bytes;
 
 /// Whether prompts and completions are published; they leave the gateway only when this says so.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ContentConfig {
     /// Publish request bodies.
@@ -23,6 +24,7 @@ impl Default for ContentConfig {
 
 /// How usage events are kept until they are published.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SpoolConfig {
     /// When records are forced to the disk. Records always survive the death of the process; this is
@@ -42,6 +44,7 @@ impl Default for SpoolConfig {
 
 /// When spool records are forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FsyncConfig {
     /// By the operating system alone.
@@ -54,6 +57,7 @@ pub enum FsyncConfig {
 
 /// What happens to requests when the spool is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnFullConfig {
     /// They are refused with 503.

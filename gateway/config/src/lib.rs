@@ -22,8 +22,12 @@ pub mod events;
 pub mod models;
 pub mod overload;
 pub mod products;
+#[cfg(feature = "schema")]
+pub mod reference;
 pub mod resiliency;
 pub mod responses;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod server;
 pub mod subscriptions;
 pub mod telemetry;
@@ -55,6 +59,7 @@ pub use tls::{BackendTlsConfig, ClientCertificateConfig};
 
 /// Everything the gateway is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Name of this replica in events and metrics; the host name when absent.

@@ -9,6 +9,7 @@ use super::{CacheConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolCo
 
 /// A model as clients see it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     /// Where requests for it go.
@@ -47,6 +48,7 @@ pub struct ModelConfig {
 
 /// One way to serve a model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TargetConfig {
     /// Name of the backend.
@@ -66,6 +68,7 @@ pub struct TargetConfig {
 
 /// What a request has when its client does not say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AliasDefaults {
     /// Most tokens of the answer.
@@ -76,6 +79,7 @@ pub struct AliasDefaults {
 
 /// The most that a client may ask for; more is lowered to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AliasCaps {
     /// Most tokens of the answer; also for requests that do not say.
@@ -102,6 +106,7 @@ impl AliasCaps {
 
 /// What happens to parameters that the API format of the target has no place for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnUnmappableConfig {
     /// The request is refused with `unsupported_parameter`.

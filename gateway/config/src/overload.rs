@@ -7,6 +7,7 @@ use super::seconds;
 
 /// Bounds on what runs and waits at a time in this process.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct OverloadConfig {
     /// Requests that run at a time.

@@ -7,6 +7,7 @@ use tollgate_settings::units::Tokens;
 
 /// A bundle of models and limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProductConfig {
     /// Aliases that its subscriptions may use.
@@ -24,6 +25,7 @@ pub struct ProductConfig {
 
 /// A limit on tokens, counted apart for each value of its counter key.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LimitConfig {
     /// The counter key.
@@ -34,6 +36,7 @@ pub struct LimitConfig {
 
 /// What a limit counts apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CounterScope {
     /// Each gateway key.

@@ -11,6 +11,7 @@ use super::seconds;
 
 /// How one of the targets of a priority group is chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// By chance, in proportion to the weights.
@@ -27,6 +28,7 @@ pub enum Strategy {
 
 /// How one of the targets of an alias is chosen.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PoolConfig {
     /// Which target of a priority group is the best one.
@@ -39,6 +41,7 @@ pub struct PoolConfig {
 
 /// Where the name of a session is found: exactly one of the four.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AffinityConfig {
     /// In this cookie. A client without it gets one with the answer.
@@ -55,6 +58,7 @@ pub struct AffinityConfig {
 
 /// How far a request goes to find a target that answers.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FailoverConfig {
     /// Most targets that are called for one request, 1 to 20; 1 switches failover off. A hedge is not counted.
@@ -72,6 +76,7 @@ impl Default for FailoverConfig {
 
 /// Timeouts of an alias; each replaces that of the backend.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TimeoutOverrides {
     /// TCP and TLS handshake.
@@ -86,6 +91,7 @@ pub struct TimeoutOverrides {
 
 /// What becomes of an answer whose client has gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum OnDisconnectConfig {
     /// The call to the backend is broken off; what it produced is counted by the gateway.
@@ -97,6 +103,7 @@ pub enum OnDisconnectConfig {
 
 /// Bounds on reading answers whose client has gone. Beyond them the call is broken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DrainConfig {
     /// Longest that one answer is read.
@@ -115,6 +122,7 @@ impl Default for DrainConfig {
 
 /// A second call to another target when the first is slow to answer.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct HedgeConfig {
     /// How long the first call may wait for its answer: a time, or `p95` for the time within which 95 of 100
@@ -132,6 +140,7 @@ impl Default for HedgeConfig {
 
 /// When a call counts as slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub enum HedgeAfter {
     /// Slower than 95 of 100 recent answers of its target.

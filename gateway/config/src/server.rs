@@ -7,6 +7,7 @@ use super::seconds;
 
 /// Bounds on what clients may send and how long anything may take.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
     /// Largest request body.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who may call, and who pays.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SubscriptionConfig {
     /// The product it is made for.
@@ -24,6 +25,7 @@ pub struct SubscriptionConfig {
 
 /// A gateway key, as its hash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyConfig {
     /// Public name of the key in events and reports; made from its hash when absent.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Logs and traces.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryConfig {
     /// Log filter in the form of `tracing` (`info`, `tollgate_gateway=debug,info`).

@@ -7,6 +7,7 @@ use tollgate_settings::{Mistakes, SecretTemplate};
 
 /// TLS towards a backend. It goes with any kind of credentials.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct BackendTlsConfig {
     /// PEM file of the certificate authorities that the backend's certificate may come from, instead of the
@@ -18,6 +19,7 @@ pub struct BackendTlsConfig {
 
 /// A certificate with its private key, both PEM.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClientCertificateConfig {
     /// The certificate, followed by those between it and its authority: `${secret:file:/path}`.

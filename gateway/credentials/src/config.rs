@@ -11,6 +11,7 @@ use tollgate_settings::SecretTemplate;
 
 /// Credentials towards a backend: exactly one kind. A client certificate is part of the backend's `tls`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum CredentialsConfig {
     /// A header with a secret value.
@@ -31,6 +32,7 @@ pub enum CredentialsConfig {
 
 /// A header with a secret value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeaderConfig {
     /// Name of the header.
@@ -41,6 +43,7 @@ pub struct HeaderConfig {
 
 /// A query parameter with a secret value. It replaces a parameter of the same name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QueryConfig {
     /// Name of the parameter, as it reads decoded.
@@ -51,6 +54,7 @@ pub struct QueryConfig {
 
 /// OAuth 2.0 client credentials (RFC 6749 §4.4).
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Oauth2Config {
     /// The token endpoint.
@@ -78,6 +82,7 @@ pub struct Oauth2Config {
 
 /// How a client shows its id and secret to the token endpoint (RFC 6749 §2.3.1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthentication {
     /// By HTTP Basic authentication, which every endpoint must know.
@@ -90,6 +95,7 @@ pub enum ClientAuthentication {
 /// An identity that Azure gives to what runs there. At most one of `client_id`, `object_id` and
 /// `resource_id` names a user-assigned identity; without them it is the system-assigned one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ManagedIdentityConfig {
     /// Where tokens come from.
@@ -117,6 +123,7 @@ pub struct ManagedIdentityConfig {
 
 /// Where tokens of a managed identity come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum IdentitySource {
     /// Workload identity where `AZURE_FEDERATED_TOKEN_FILE` is set, App Service where `IDENTITY_ENDPOINT` is
@@ -135,6 +142,7 @@ pub enum IdentitySource {
 /// environment: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, else
 /// `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AwsSigv4Config {
     /// Region in the signature, for example `us-east-1`.
@@ -162,6 +170,7 @@ fn bedrock() -> String {
 
 /// `AssumeRoleWithWebIdentity` of the AWS Security Token Service.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct WebIdentityConfig {
     /// The role; `AWS_ROLE_ARN` when absent.
@@ -178,6 +187,7 @@ pub struct WebIdentityConfig {
 
 /// A Google Cloud service account with a key of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GcpServiceAccountConfig {
     /// The key as Google gives it out, a JSON text: `${secret:file:/run/secrets/gcp.json}`.
@@ -199,6 +209,7 @@ fn cloud_platform() -> String {
 
 /// The metadata server of Google Cloud: virtual machines, Cloud Run, and pods with workload identity.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GcpMetadataConfig {
     /// Email of the service account; the machine's own (`default`) when absent.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// API format of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BackendFormat {
     /// OpenAI Chat Completions and whatever is compatible with it.

@@ -5,20 +5,22 @@ use std::time::Duration;
 use tollgate_backends::Deployment;
 use tollgate_backends::drains::Drains;
 use tollgate_backends::hedge_budget::HedgeBudget;
-use tollgate_backends::routing::affinity::{Affinity, AffinityError};
+use tollgate_backends::routing::affinity::Affinity;
 use tollgate_config::resiliency::HedgeAfter;
-use tollgate_config::{FailoverConfig, HedgeConfig, ModelConfig, OnDisconnectConfig};
+use tollgate_config::{FailoverConfig, ModelConfig, OnDisconnectConfig};
+
+use crate::kept::AliasState;
 
 /// The resiliency of one alias.
 #[derive(Debug)]
 pub struct Resiliency {
-    /// Where the sessions of its requests are found; none where they are not looked for.
+    /// Where the sessions of its requests are found; `None` if they are not looked for.
     pub affinity: Option<Affinity>,
     /// How far a request goes.
     pub failover: FailoverConfig,
-    /// Second calls; none where there are none.
+    /// Second calls; `None` if there are none.
     pub hedging: Option<Hedging>,
-    /// Answers that are read without a client; none where they are broken off.
+    /// Answers that are read without a client; `None` if they are broken off.
     pub drains: Option<Drains>,
 }
 
@@ -31,28 +33,24 @@ pub struct Hedging {
 }
 
 impl Resiliency {
-    /// Resolves the settings of an alias.
-    ///
-    /// # Errors
-    /// When its affinity cannot be resolved.
-    pub fn resolve(config: &ModelConfig) -> Result<Self, AffinityError> {
-        Ok(Self {
-            affinity: config.pool.affinity.as_ref().map(Affinity::resolve).transpose()?,
+    /// The settings of an alias, with what it has counted so far.
+    pub(crate) fn new(config: &ModelConfig, affinity: Option<Affinity>, state: &AliasState) -> Self {
+        Self {
+            affinity,
             failover: config.failover,
-            hedging: config.hedge.map(Hedging::new),
+            hedging: config.hedge.map(|hedge| Hedging {
+                after: hedge.after,
+                budget: state.hedges.with_percent(hedge.max_percent),
+            }),
             drains: match config.on_disconnect {
                 OnDisconnectConfig::Cancel => None,
-                OnDisconnectConfig::Drain(rules) => Some(Drains::new(rules)),
+                OnDisconnectConfig::Drain(rules) => Some(state.drains.with_rules(rules)),
             },
-        })
+        }
     }
 }
 
 impl Hedging {
-    fn new(config: HedgeConfig) -> Self {
-        Self { after: config.after, budget: HedgeBudget::new(config.max_percent) }
-    }
-
     /// How long a call may wait before it counts as slow; `None` while that is not known.
     #[must_use]
     pub fn patience(&self, deployment: &Deployment) -> Option<Duration> {

@@ -6,23 +6,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tollgate_backends::backend::{Backend, BackendError};
-use tollgate_backends::routing::affinity::AffinityError;
-use tollgate_backends::routing::alias::{Alias, AliasTarget};
-use tollgate_backends::{Backends, Deployment, DeploymentId, DeploymentSpec};
+use crate::cache_endpoint::CacheEndpoint;
+use tollgate_backends::Deployment;
+use tollgate_backends::backend::Backend;
+use tollgate_backends::routing::alias::Alias;
 use tollgate_base::names::near_names;
-use tollgate_config::{
-    AliasCaps, AliasDefaults, CacheConfig, Config, ContentConfig, ModelConfig, ServerConfig, TargetConfig,
-};
+use tollgate_config::{AliasCaps, AliasDefaults, CacheConfig, ContentConfig, ProbeConfig, ServerConfig};
 use tollgate_crossing::Endpoints;
 use tollgate_formats::OnUnmappable;
 use tollgate_identity::{Caller, KeyTable};
-use tollgate_tokens::{Encoding, Family};
+use tollgate_tokens::Encoding;
 
 use crate::resiliency::Resiliency;
 
 /// Backends by name.
-type Backs = HashMap<Arc<str>, Arc<Backend>, ahash::RandomState>;
+pub type BackendMap = HashMap<Arc<str>, Arc<Backend>, ahash::RandomState>;
 
 /// Everything a request needs to know of the configuration.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ pub struct Snapshot {
     /// Gateway keys.
     pub keys: KeyTable,
     /// Backends by name.
-    pub backends: Backs,
+    pub backends: BackendMap,
     /// Models by alias.
     pub models: HashMap<Arc<str>, Arc<Model>, ahash::RandomState>,
     /// APIs that are passed through, longest paths first.
@@ -39,8 +37,10 @@ pub struct Snapshot {
     pub server: ServerConfig,
     /// Which content is published.
     pub content: ContentConfig,
-    /// Lookups in the cache that take longer are misses; none without a cache service.
+    /// How the cache service is used; `None` without one.
     pub cache: Option<CacheSettings>,
+    /// Backends that serve a model and are looked after by probes.
+    pub probes: Box<[ProbeTarget]>,
 }
 
 /// Longest model name that is repeated in an error, characters.
@@ -70,12 +70,22 @@ pub struct Api {
     pub deployment: Deployment,
 }
 
-/// Stands for the model of a deployment where requests are passed through.
-const ANY_MODEL: &str = "*";
+/// A backend that is looked after by probes.
+#[derive(Debug)]
+pub struct ProbeTarget {
+    /// The endpoint.
+    pub backend: Arc<Backend>,
+    /// When it is asked, and what it should answer.
+    pub config: ProbeConfig,
+    /// What is read there.
+    pub uri: Uri,
+}
 
 /// How the cache service is used.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct CacheSettings {
+    /// Where it is asked, and what it is shown.
+    pub endpoint: CacheEndpoint,
     /// A lookup that takes longer is a miss.
     pub deadline: std::time::Duration,
     /// Longer answers are not stored, bytes.
@@ -122,94 +132,7 @@ pub struct Target {
     pub variant: Option<Arc<str>>,
 }
 
-/// Why a snapshot cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// A backend cannot be resolved.
-    #[error("backends.{name}: {source}")]
-    Backend {
-        /// Its name.
-        name: Arc<str>,
-        /// Why.
-        source: BackendError,
-    },
-    /// The sessions of an alias cannot be found as configured.
-    #[error("models.{alias}.pool.affinity: {source}")]
-    Affinity {
-        /// The alias.
-        alias: Arc<str>,
-        /// Why.
-        source: AffinityError,
-    },
-    /// The deployment of an API has no actor.
-    #[error("apis.{name}: no deployment of backend `{backend}`")]
-    Api {
-        /// The API.
-        name: Arc<str>,
-        /// Its backend.
-        backend: Arc<str>,
-    },
-    /// A target's deployment has no actor.
-    #[error("models.{alias}: no deployment `{model}` at backend `{backend}`")]
-    Deployment {
-        /// The alias.
-        alias: Arc<str>,
-        /// Backend of the target.
-        backend: Arc<str>,
-        /// Model of the target.
-        model: Arc<str>,
-    },
-}
-
-/// The deployments that a configuration needs actors for.
-#[must_use]
-pub fn deployments(config: &Config) -> Vec<DeploymentSpec> {
-    let mut specs: Vec<DeploymentSpec> = Vec::new();
-    let of_models = config.models.values().flat_map(|model| &model.targets).map(|target| DeploymentId {
-        backend: Arc::clone(&target.backend),
-        model: Arc::clone(&target.model),
-    });
-    let of_apis = config.apis.values().map(|api| any_model(&api.backend));
-    for id in of_models.chain(of_apis) {
-        if specs.iter().all(|spec| spec.id != id) {
-            let backend = config.backends.get(&id.backend);
-            specs.push(DeploymentSpec::of(id, backend));
-        }
-    }
-    specs
-}
-
 impl Snapshot {
-    /// Resolves a validated configuration against the running deployments.
-    ///
-    /// # Errors
-    /// When a backend cannot be resolved.
-    pub fn build(config: &Config, deployments: &Backends) -> Result<Self, SnapshotError> {
-        let mut backends: Backs = HashMap::default();
-        for (name, backend) in &config.backends {
-            let resolved = Backend::resolve(name, backend, &config.overload)
-                .map_err(|source| SnapshotError::Backend { name: Arc::clone(name), source })?;
-            backends.insert(Arc::clone(name), Arc::new(resolved));
-        }
-        let mut models = HashMap::default();
-        for (alias, model) in &config.models {
-            let built = Model::build(alias, model, config, &backends, deployments)?;
-            models.insert(Arc::clone(alias), Arc::new(built));
-        }
-        Ok(Self {
-            keys: KeyTable::build(config),
-            apis: Api::build_all(config, &backends, deployments)?,
-            backends,
-            models,
-            server: config.server,
-            content: config.content_events,
-            cache: config.cache_service.as_ref().map(|cache| CacheSettings {
-                deadline: cache.deadline.0,
-                max_answer: cache.max_answer.as_usize(),
-            }),
-        })
-    }
-
     /// The API that a path belongs to, and what follows the API's own path.
     #[must_use]
     pub fn api_of<'p>(&self, path: &'p str) -> Option<(&Arc<Api>, &'p str)> {
@@ -249,85 +172,4 @@ impl Snapshot {
     pub fn lists(&self, alias: &str) -> bool {
         self.models.get(alias).is_some_and(|model| !model.hidden)
     }
-}
-
-fn any_model(backend: &Arc<str>) -> DeploymentId {
-    DeploymentId { backend: Arc::clone(backend), model: ANY_MODEL.into() }
-}
-
-impl Api {
-    fn build_all(
-        config: &Config,
-        backends: &Backs,
-        deployments: &Backends,
-    ) -> Result<Box<[Arc<Self>]>, SnapshotError> {
-        let mut apis = Vec::with_capacity(config.apis.len());
-        for (name, api) in &config.apis {
-            let missing = || SnapshotError::Api { name: Arc::clone(name), backend: Arc::clone(&api.backend) };
-            let url = config.backends.get(&api.backend).ok_or_else(missing)?.url.trim_end_matches('/');
-            apis.push(Arc::new(Self {
-                name: Arc::clone(name),
-                path: api.path.as_str().into(),
-                backend: Arc::clone(backends.get(&*api.backend).ok_or_else(missing)?),
-                url: url.into(),
-                deployment: deployments.get(&any_model(&api.backend)).ok_or_else(missing)?,
-            }));
-        }
-        apis.sort_by_key(|api| std::cmp::Reverse(api.path.len()));
-        Ok(apis.into())
-    }
-}
-
-impl Model {
-    fn build(
-        alias: &Arc<str>,
-        model: &ModelConfig,
-        config: &Config,
-        backends: &Backs,
-        deployments: &Backends,
-    ) -> Result<Self, SnapshotError> {
-        let mut targets = Vec::with_capacity(model.targets.len());
-        let mut routes = Vec::with_capacity(model.targets.len());
-        for target in &model.targets {
-            let missing = || SnapshotError::Deployment {
-                alias: Arc::clone(alias),
-                backend: Arc::clone(&target.backend),
-                model: Arc::clone(&target.model),
-            };
-            let backend = backends.get(&*target.backend).ok_or_else(missing)?;
-            let id = DeploymentId { backend: Arc::clone(&target.backend), model: Arc::clone(&target.model) };
-            let deployment = deployments.get(&id).ok_or_else(missing)?;
-            routes.push(AliasTarget {
-                deployment: deployment.clone(),
-                priority: target.priority,
-                weight: target.weight,
-                preferred: model.pool.prefer_region && config.region.as_deref() == Some(&*backend.region),
-            });
-            targets.push(Target {
-                backend: backend.with_timeouts(model.timeouts),
-                model: Arc::clone(&target.model),
-                encoding: Family::of(&target.model).encoding(),
-                deployment,
-                endpoints: endpoints(config, target).ok_or_else(missing)?,
-                variant: target.variant.clone(),
-            });
-        }
-        Ok(Self {
-            alias: Arc::clone(alias),
-            targets,
-            route: Alias::new(routes, model.pool.strategy),
-            defaults: model.defaults,
-            caps: model.caps,
-            on_unmappable: model.on_unmappable.into(),
-            resiliency: Resiliency::resolve(model)
-                .map_err(|source| SnapshotError::Affinity { alias: Arc::clone(alias), source })?,
-            cache: model.cache,
-            hidden: model.hidden,
-        })
-    }
-}
-
-/// Where a target is called; its backend's URL was checked when the backend was resolved.
-fn endpoints(config: &Config, target: &TargetConfig) -> Option<Endpoints> {
-    Endpoints::of(config.backends.get(&target.backend)?, &target.model).ok()
 }

@@ -76,13 +76,13 @@ pub struct StorePlan {
 pub async fn look(
     worker: &Worker,
     request_id: RequestId,
-    settings: Option<CacheSettings>,
+    settings: Option<&CacheSettings>,
     caller: &Caller,
     model: &Model,
     body: &Bytes,
     bypass: bool,
 ) -> LookupOutcome {
-    let (Some(config), Some(settings), Some(cache)) = (&model.cache, settings, &worker.cache) else {
+    let (Some(config), Some(settings)) = (&model.cache, settings) else {
         return LookupOutcome::Bypass;
     };
     if bypass {
@@ -103,7 +103,7 @@ pub async fn look(
     };
     let request = key.clone().into_lookup(min_similarity);
     let plan = StorePlan { key, ttl, semantic: min_similarity.is_some(), max_answer: settings.max_answer };
-    let lookup = Box::pin(cache.lookup(request, settings.deadline));
+    let lookup = Box::pin(worker.cache.lookup(&settings.endpoint, request, settings.deadline));
     match tokio::time::timeout(settings.deadline, lookup).await {
         Ok(Ok(LookupResponse { hit: Some(hit) })) => {
             let status = match hit.kind {

@@ -70,7 +70,14 @@ impl Work {
     fn run(mut self) {
         let mut tail: Option<Box<dyn Tail>> = None;
         let mut records = Vec::new();
+        let mut known = self.backends.made();
         while !self.stopping.load(Ordering::Relaxed) {
+            let made = self.backends.made();
+            if std::mem::replace(&mut known, made) != made {
+                // A new configuration has deployments that were passed over so far; read again, for the others nothing
+                // changes.
+                tail = None;
+            }
             let looked = match &mut tail {
                 Some(tail) => tail.poll(LOOK, &mut records),
                 None => self.log.tail(Topic::BackendState).map(|new| tail = Some(new)),

@@ -25,11 +25,14 @@ struct Gateway {
     _replicas: Replicas,
 }
 
-fn gateway(name: &str, log: &Arc<dyn EventLog>) -> Gateway {
+fn spec() -> DeploymentSpec {
     let rules = CircuitRules { max_open: Duration::from_secs(3_600), ..CircuitRules::default() };
     let rules = CircuitRules { max_retry_after: rules.max_open, ..rules };
-    let spec = DeploymentSpec { id: id(), rules, capacity: None };
-    let backends = Backends::start_in(&actix_rt::Arbiter::current(), Clock::system(), vec![spec]);
+    DeploymentSpec { id: id(), rules, capacity: None }
+}
+
+fn gateway(name: &str, log: &Arc<dyn EventLog>) -> Gateway {
+    let backends = Backends::start_in(&actix_rt::Arbiter::current(), Clock::system(), vec![spec()]);
     let me = Replica { gateway_id: name.into(), boot_id: BootId::now() };
     let replicas = Replicas::start(Arc::clone(log), &backends, me, &ReplicaMetrics::default()).unwrap();
     Gateway { backends, _replicas: replicas }
@@ -95,6 +98,19 @@ async fn a_replica_that_starts_later_knows_what_is_open_and_what_an_operator_hol
     late.until(CircuitState::Held).await;
     late.backends.set_manual(&id(), ManualAction::Close).await.unwrap();
     one.until(CircuitState::Closed).await;
+}
+
+#[actix_rt::test]
+async fn a_deployment_that_comes_with_a_new_configuration_knows_what_is_open_elsewhere() {
+    let log = embedded();
+    let (one, other) = (gateway("gw-1", &log), gateway("gw-2", &log));
+    other.backends.reload(Vec::new());
+    one.asked_to_wait(Duration::from_secs(1_800));
+    one.until(CircuitState::Open).await;
+    // The third one has read what the second one passed over.
+    gateway("gw-3", &log).until(CircuitState::Open).await;
+    other.backends.reload(vec![spec()]);
+    other.until(CircuitState::Open).await;
 }
 
 /// A log that nobody reaches.

@@ -161,7 +161,8 @@ async fn phases(
     }
 
     let bypass = !phases.cache || events.stream || headers::opts_out_of_cache(http.headers);
-    let asked = semantic_cache::look(worker, context.id, snapshot.cache, caller, &model, body, bypass).await;
+    let asked =
+        semantic_cache::look(worker, context.id, snapshot.cache.as_ref(), caller, &model, body, bypass).await;
     let (cache, plan) = match asked {
         LookupOutcome::Hit(status, hit) => return Ok(from_cache(worker, events, status, *hit, guard)),
         LookupOutcome::Miss(plan) => (CacheStatus::Miss, Some(plan)),

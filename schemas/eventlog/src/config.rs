@@ -9,6 +9,7 @@ use tollgate_settings::{Mistakes, SecretTemplate};
 
 /// Where events go: to exactly one of the two.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EventLogConfig {
     /// A Kafka cluster.
@@ -36,6 +37,7 @@ impl EventLogConfig {
 
 /// A Kafka cluster. Its `Debug` output names the properties and hides their values.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
     /// Bootstrap servers, `host:port` each.
@@ -65,6 +67,7 @@ impl fmt::Debug for KafkaConfig {
 
 /// Segment files of this process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddedConfig {
     /// Folder of the log; created if it does not exist. Used by one process at a time.

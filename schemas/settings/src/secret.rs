@@ -21,6 +21,7 @@ const OPENING: &str = "${secret:";
 /// A text that may hold secret references. Its form is checked when it is read, its secrets are looked for
 /// by [`SecretTemplate::resolve`].
 #[derive(Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(try_from = "String")]
 pub struct SecretTemplate(Vec<Part>);
 

@@ -158,6 +158,45 @@ from_text_or_number!(Tokens);
 from_text_or_number!(Bytes);
 from_text_or_number!(Time);
 
+/// As people write them.
+#[cfg(feature = "schema")]
+mod schema {
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+    use super::{Bytes, Time, Tokens};
+
+    macro_rules! schema {
+        ($name:ident, $json:tt) => {
+            impl JsonSchema for $name {
+                fn schema_name() -> std::borrow::Cow<'static, str> {
+                    stringify!($name).into()
+                }
+
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    json_schema!($json)
+                }
+            }
+        };
+    }
+
+    schema!(Tokens, {
+        "description": "A number of tokens: `1500`, `100k`, `2M`.",
+        "type": ["integer", "string"],
+        "minimum": 0,
+        "pattern": "^[0-9]+ *[kKMG]?$"
+    });
+    schema!(Bytes, {
+        "description": "A size in bytes: `65536`, `64KiB`, `10MiB`, `1GiB` (also `kB`, `MB`, `GB` by thousands).",
+        "type": ["integer", "string"],
+        "minimum": 0,
+        "pattern": "^[0-9]+ *(B|KiB|MiB|GiB|kB|MB|GB)?$"
+    });
+    schema!(Time, {
+        "description": "A length of time with its unit: `50ms`, `30s`, `10m`, `1h`, `7d`, and sums such as `1h 30m`.",
+        "type": "string"
+    });
+}
+
 impl Serialize for Tokens {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(self.0)

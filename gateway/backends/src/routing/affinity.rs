@@ -51,6 +51,19 @@ pub enum AffinityError {
     Expression(#[from] ExpressionError),
 }
 
+impl AffinityError {
+    /// The field at fault, below `affinity`, and what is wrong with it. `None` if the settings are not of the right
+    /// shape, which is found when the configuration is checked.
+    #[must_use]
+    pub fn place(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::NotOne | Self::Header(_) => None,
+            Self::Body(source) => Some(("body", source.to_string())),
+            Self::Expression(source) => Some(("expression", source.to_string())),
+        }
+    }
+}
+
 /// The session of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {

@@ -1,6 +1,7 @@
 //! A client-facing model name, joined with the deployments that serve it.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -32,8 +33,19 @@ pub struct Alias {
     targets: Vec<Sorted>,
     /// Parallel to `targets`.
     members: Vec<Member>,
-    /// Counts picks where targets take turns.
-    turn: AtomicU64,
+    turn: Turn,
+}
+
+/// Counts the picks of an alias whose targets take turns; clones share the count.
+#[derive(Debug, Clone, Default)]
+pub struct Turn(Arc<AtomicU64>);
+
+impl Turn {
+    /// Whether anybody else counts with it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
 }
 
 #[derive(Debug)]
@@ -41,8 +53,6 @@ struct Sorted {
     /// Where the target stood in the configuration.
     index: usize,
     deployment: Deployment,
-    /// Whether throughput was committed when the alias was made; others need not be asked whether it is used up.
-    has_capacity: bool,
 }
 
 /// What one request brings to the choice.
@@ -60,6 +70,12 @@ impl Alias {
     /// An alias of these targets, in any order.
     #[must_use]
     pub fn new(targets: Vec<AliasTarget>, strategy: Strategy) -> Self {
+        Self::with_turn(targets, strategy, Turn::default())
+    }
+
+    /// The same, going on where others have left `turn`.
+    #[must_use]
+    pub fn with_turn(targets: Vec<AliasTarget>, strategy: Strategy, turn: Turn) -> Self {
         let place = |target: &AliasTarget| (target.priority, !target.preferred);
         let mut targets: Vec<_> = targets.into_iter().enumerate().collect();
         targets.sort_by_key(|(_, target)| place(target));
@@ -72,20 +88,16 @@ impl Alias {
             let identity = stable_hash(target.deployment.id().to_string().as_bytes());
             members.push(Member { group, weight: target.weight, identity });
         }
-        let sorted = |(index, target): (usize, AliasTarget)| Sorted {
-            index,
-            has_capacity: target.deployment.has_capacity(),
-            deployment: target.deployment,
-        };
+        let sorted = |(index, target): (usize, AliasTarget)| Sorted { index, deployment: target.deployment };
         let targets = targets.into_iter().map(sorted).collect();
-        Self { strategy, targets, members, turn: AtomicU64::new(0) }
+        Self { strategy, targets, members, turn }
     }
 
     fn standing(&self, place: usize, tokens: u64) -> Standing {
-        let Sorted { deployment, has_capacity, .. } = &self.targets[place];
+        let Sorted { deployment, .. } = &self.targets[place];
         if !deployment.is_ready() {
             Standing::Down
-        } else if *has_capacity && !deployment.fits(tokens) {
+        } else if !deployment.fits(tokens) {
             Standing::Full
         } else {
             Standing::Ready
@@ -117,7 +129,7 @@ impl Loads for Live<'_> {
 pub fn candidates(alias: &Alias, pick: Pick) -> Order {
     let Alias { strategy, targets, members, turn } = alias;
     let number = match strategy {
-        Strategy::RoundRobin if pick.session.is_none() => turn.fetch_add(1, Ordering::Relaxed),
+        Strategy::RoundRobin if pick.session.is_none() => turn.0.fetch_add(1, Ordering::Relaxed),
         _ => pick.random,
     };
     let live = Live { alias, now_ms: OnceCell::new() };
@@ -270,6 +282,42 @@ mod tests {
         assert_eq!(earliest_recovery(&alias), None);
         backends.set_manual(&id("c"), ManualAction::Open).await.unwrap();
         assert_eq!(earliest_recovery(&alias), Some(Duration::from_secs(3)));
+    }
+
+    #[actix_rt::test]
+    async fn turns_go_on_in_an_alias_that_takes_them_over() {
+        let (backends, _) = alias(&Clock::manual());
+        let turn = Turn::default();
+        let made = || {
+            let targets = ["a", "b", "c"].map(|name| AliasTarget {
+                deployment: backends.get(&id(name)).unwrap(),
+                priority: 1,
+                weight: 1,
+                preferred: false,
+            });
+            Alias::with_turn(targets.to_vec(), Strategy::RoundRobin, turn.clone())
+        };
+        let firsts: Vec<usize> = (0..6).map(|_| candidates(&made(), pick(0))[0]).collect();
+        assert_eq!(firsts[..3], firsts[3..]);
+        assert_eq!(firsts.iter().collect::<std::collections::HashSet<_>>().len(), 3, "{firsts:?}");
+    }
+
+    #[actix_rt::test]
+    async fn capacity_that_is_committed_later_counts_in_aliases_made_before() {
+        let (backends, alias) = alias(&Clock::manual());
+        let rules = crate::CapacityRules {
+            tokens_per_minute: 60,
+            burst: Duration::from_secs(60),
+            max_busy: Duration::from_secs(10),
+        };
+        let spec = |name: &str| DeploymentSpec {
+            id: id(name),
+            rules: CircuitRules::default(),
+            capacity: (name == "b").then_some(crate::CapacitySpec { rules, shared: false }),
+        };
+        backends.reload(["a", "b", "c"].map(spec).to_vec());
+        let large = |random| Pick { random, tokens: 1_000_000, ..Pick::default() };
+        assert!((0..50).all(|random| candidates(&alias, large(random))[0] == 2));
     }
 
     #[test]
