@@ -188,9 +188,9 @@ fn serve_model_api(
     let (gateway, base_path) = (Arc::clone(gateway), config.base_path.clone());
     let factory = move || {
         let caller = Rc::new(Caller::new(tls.clone()));
-        let cache = cache.clone().map(|endpoint| {
-            Rc::new(HttpCache::new(Rc::clone(&caller), endpoint)) as Rc<dyn CacheLookup>
-        });
+        let cache = cache
+            .clone()
+            .map(|endpoint| Rc::new(HttpCache::new(Rc::clone(&caller), endpoint)) as Rc<dyn CacheLookup>);
         let worker = Worker { gateway: Arc::clone(&gateway), caller, cache };
         App::new().app_data(web::Data::new(worker)).configure(|app| routes::model_api(app, &base_path))
     };
