@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tollgate_eventlog::config::EventLogConfig;
 use tollgate_settings::load::{parse_checked, read_checked};
 use tollgate_settings::units::Time;
-use tollgate_settings::{ConfigError, Mistakes, SecretTemplate};
+use tollgate_settings::{ConfigError, Mistakes, SecretTemplate, plain_secrets};
 
 use crate::batch::Limits;
 
@@ -23,6 +23,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where events come from.
     pub events: EventLogConfig,
+    /// Whether secrets of `events` may stand in this file in plain text, instead of as references like
+    /// `${secret:env:NAME}`.
+    #[serde(default)]
+    pub allow_plain_secrets: bool,
     /// Consumer group. Default `tollgate-accounting`.
     #[serde(default = "default_group")]
     pub group: String,
@@ -154,6 +158,9 @@ impl Config {
     pub fn mistakes(&self) -> Mistakes {
         let mut mistakes = Mistakes::default();
         mistakes.add_section("events", self.events.mistakes());
+        if !self.allow_plain_secrets {
+            mistakes.add_section("events", plain_secrets(&self.events));
+        }
         mistakes.check(!self.group.is_empty(), "group", "is empty");
         mistakes.check((1..=1_000_000).contains(&self.batch.records), "batch.records", "use 1 to 1000000");
         mistakes.check(self.batch.age <= Time::from_secs(60), "batch.age", "use at most 60s");

@@ -176,6 +176,24 @@ pub enum Operation {
     Passthrough,
 }
 
+impl Operation {
+    /// Its name in events, metrics and spans.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::TextCompletion => "text_completion",
+            Self::Embeddings => "embeddings",
+            Self::Image => "image",
+            Self::Audio => "audio",
+            Self::Moderation => "moderation",
+            Self::Realtime => "realtime",
+            Self::ExecuteTool => "execute_tool",
+            Self::Passthrough => "passthrough",
+        }
+    }
+}
+
 /// Where quantities come from, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -13,7 +13,7 @@ use self::imports::{CRATES, Imports, Source};
 const ROOMS: [(&str, &[&str]); 15] = [
     ("admin", &["gateway"]),
     ("api", &["error", "gateway", "headers", "request", "telemetry"]),
-    ("books", &["error", "gateway"]),
+    ("books", &["error", "gateway", "telemetry"]),
     ("cache_port", &[]),
     ("error", &[]),
     ("gateway", &["cache_port", "stored", "telemetry"]),

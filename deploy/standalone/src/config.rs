@@ -5,6 +5,7 @@
 //! gateway: { … }              # as in the gateway's own file
 //! accounting: { … }           # optional
 //! cache_service: { … }        # optional; on by itself when a model has a `cache`
+//! allow_plain_secrets: false  # true: secrets may stand in this file itself
 //! ```
 //!
 //! What ties the services together (`events`, addresses of each other, folders) is filled in. `events` is one
@@ -19,7 +20,7 @@ use serde_json::json;
 use tollgate_cache_service::config::{EmbedderConfig, MiniLmConfig};
 use tollgate_eventlog::config::{EmbeddedConfig, EventLogConfig};
 use tollgate_settings::load::{malformed, parse_yaml, read_text};
-use tollgate_settings::{ConfigError, Mistakes};
+use tollgate_settings::{ConfigError, Mistakes, plain_secrets};
 
 use crate::engines;
 use crate::section::{Additions, Fields, Section};
@@ -55,6 +56,8 @@ struct Outline {
     data_dir: PathBuf,
     #[serde(default)]
     events: Option<EventLogConfig>,
+    #[serde(default)]
+    allow_plain_secrets: bool,
     #[serde(default)]
     gateway: Fields,
     #[serde(default)]
@@ -144,6 +147,9 @@ fn invalid(path: &Path, mistakes: Mistakes) -> ConfigError {
 fn mistakes_in(config: &Config) -> Mistakes {
     let mut all = Mistakes::default();
     all.add_section("events", config.events.mistakes());
+    if !config.gateway.allow_plain_secrets {
+        all.add_section("events", plain_secrets(&config.events));
+    }
     let gateway = tollgate_gateway::check(&config.gateway).err().unwrap_or_default();
     all.add_section("gateway", without_events(gateway));
     all.add_section("accounting", without_events(config.accounting.mistakes()));
@@ -259,6 +265,7 @@ impl Outline {
     fn shared(&self, given: &Fields) -> Additions {
         let mut additions = Additions::default();
         additions.add(given, "events", json!(self.events()));
+        additions.add(given, "allow_plain_secrets", json!(self.allow_plain_secrets));
         additions
     }
 }
@@ -337,6 +344,18 @@ gateway:
         assert_eq!(lines.len(), 3, "{error}");
         assert!(lines[1].starts_with("events.kafka.properties.sasl.password: "), "{error}");
         assert!(lines[2].starts_with("cache_service.token: "), "{error}");
+    }
+
+    #[test]
+    fn plain_secrets_are_allowed_for_all_sections_at_once() {
+        let text = "events: { kafka: { brokers: [k], properties: { sasl.password: hunter1 } } }\n\
+                    cache_service: { token: hunter2 }\n";
+        let error = read(text).unwrap_err();
+        for path in ["events.kafka.properties.sasl.password", "cache_service.token"] {
+            assert!(error.contains(&format!("{path}: is written in plain text")), "{error}");
+        }
+        assert!(error.lines().count() == 3 && !error.contains("hunter"), "{error}");
+        read(&format!("allow_plain_secrets: true\n{text}")).unwrap();
     }
 
     #[test]

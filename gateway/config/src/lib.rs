@@ -65,6 +65,9 @@ pub struct Config {
     /// Name of this replica in events and metrics; the host name when absent.
     #[serde(default = "defaults::gateway_id")]
     pub gateway_id: Arc<str>,
+    /// Whether secrets may stand in this file in plain text, instead of as references like `${secret:env:NAME}`.
+    #[serde(default)]
+    pub allow_plain_secrets: bool,
     /// Region of this replica; aliases may prefer backends of the same one.
     #[serde(default)]
     pub region: Option<Arc<str>>,

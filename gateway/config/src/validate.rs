@@ -24,6 +24,9 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
     check_server(config, &mut mistakes);
     super::validate_aliases::check_overload(config, &mut mistakes);
     mistakes.add_section("events", config.events.mistakes());
+    if !config.allow_plain_secrets {
+        mistakes.append(tollgate_settings::plain_secrets(config));
+    }
     for (name, backend) in &config.backends {
         check_backend(name, backend, &mut mistakes);
         super::validate_formats::check(name, backend, &mut mistakes);

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::cache_endpoint::CacheEndpoint;
+use http::Uri;
 use tollgate_backends::Deployment;
 use tollgate_backends::backend::Backend;
 use tollgate_backends::routing::alias::Alias;
@@ -17,6 +17,7 @@ use tollgate_formats::OnUnmappable;
 use tollgate_identity::{Caller, KeyTable};
 use tollgate_tokens::Encoding;
 
+use crate::cache_endpoint::CacheEndpoint;
 use crate::resiliency::Resiliency;
 
 /// Backends by name.

@@ -14,6 +14,7 @@ use tollgate_admission::{Permit, Place};
 use tollgate_crossing::ClientFormat;
 use tollgate_identity::{Caller, identify};
 use tollgate_schemas::ids::RequestId;
+use tracing::Instrument as _;
 
 use super::client_headers::ClientHeaders;
 use super::{family, render};
@@ -27,6 +28,7 @@ use crate::request::context::RequestContext;
 use crate::request::guard::RequestGuard;
 use crate::request::pipeline;
 use crate::telemetry::redact::Redacted;
+use crate::telemetry::spans;
 
 /// Serves one call from its head to its answer. `format` is what errors are told in.
 pub async fn serve(
@@ -52,17 +54,19 @@ pub async fn serve_in(
         CallKind::Passthrough { api, .. } => Some(api.backend.format),
         _ => None,
     };
-    let result = answer(request, payload, worker, context, kind).await;
+    let result = answer(request, payload, worker, context, kind).instrument(context.span.clone()).await;
     let code = result.as_ref().err().map(|error| error.class().code);
     worker.gateway.metrics.request_ended(code);
-    match (result, backend_format) {
+    let response = match (result, backend_format) {
         (Ok(answer), _) => render::answer(answer, context.id),
         (Err(error), Some(format)) => {
             log_refusal(&error, context);
             family::error(&error, format, context.id)
         }
         (Err(error), None) => refuse(&error, context),
-    }
+    };
+    spans::request_ended(&context.span, response.status().as_u16(), code);
+    response
 }
 
 /// An error as the response to a request.
@@ -139,7 +143,7 @@ async fn enter(
             RequestBody::Whole(body::read(http.headers, incoming(payload), server, &mut held).await?)
         }
     };
-    Ok((body, queue_key, RequestGuard { _permit: permit, held, answer: None }))
+    Ok((body, queue_key, RequestGuard { _permit: permit, _span: context.span.clone(), held, answer: None }))
 }
 
 /// A place among the running calls, at once or after a short wait.
@@ -163,10 +167,13 @@ fn incoming(payload: web::Payload) -> IncomingBody {
 #[must_use]
 pub fn context(request: &HttpRequest, worker: &Worker, format: ClientFormat) -> RequestContext {
     let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let mut trace = TraceContext::from_header(traceparent);
+    let span = spans::request(&mut trace, request.method().as_str());
     RequestContext {
         id: RequestId::now(),
         received: Instant::now(),
-        trace: TraceContext::from_header(traceparent),
+        trace,
+        span,
         format,
         snapshot: Arc::clone(&worker.gateway.snapshot.load()),
         attempts: Cell::new(0),

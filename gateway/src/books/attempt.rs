@@ -14,10 +14,12 @@ use tollgate_base::time::now_ms;
 use tollgate_ledger::{IntentTicket, LedgerError};
 use tollgate_limits::{Consumed, Reservation};
 use tollgate_schemas::usage::{UsageEvent, VERSION_FINAL};
+use tracing::Span;
 
 use super::ending::Ending;
 use super::measure::{Basis, Measure, measure};
 use crate::gateway::Gateway;
+use crate::telemetry::spans;
 
 /// One call of one backend, from its intent to its settlement.
 pub struct Attempt {
@@ -27,6 +29,7 @@ pub struct Attempt {
     basis: Basis,
     started: Instant,
     first_byte: Option<Duration>,
+    span: Span,
 }
 
 /// What must be given back when the attempt ends.
@@ -53,6 +56,7 @@ impl Attempt {
         traceparent: Option<&str>,
     ) -> Result<Self, LedgerError> {
         let ticket = gateway.ledger.intent(&mut event, traceparent)?;
+        let span = spans::attempt(&event);
         let open = Open { ticket, in_flight, reserved, permit: None };
         Ok(Self {
             gateway,
@@ -61,6 +65,7 @@ impl Attempt {
             basis,
             started: Instant::now(),
             first_byte: None,
+            span,
         })
     }
 
@@ -155,6 +160,7 @@ impl Attempt {
             tokens: Some(consumed.tokens()),
         });
         self.gateway.metrics.attempt_ended(&self.event);
+        spans::attempt_ended(&self.span, &self.event);
         Some((reserved, consumed))
     }
 

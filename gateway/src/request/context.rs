@@ -7,6 +7,7 @@ use std::time::Instant;
 use tollgate_crossing::ClientFormat;
 use tollgate_runtime::snapshot::Snapshot;
 use tollgate_schemas::ids::RequestId;
+use tracing::Span;
 
 use crate::headers::trace_context::TraceContext;
 
@@ -19,6 +20,8 @@ pub struct RequestContext {
     pub received: Instant,
     /// The caller's trace, or a new one.
     pub trace: TraceContext,
+    /// Its span; none is made without an exporter.
+    pub span: Span,
     /// The API format it speaks.
     pub format: ClientFormat,
     /// The configuration it runs under, to its end.

@@ -1,8 +1,9 @@
-//! What the gateway says about itself, and the clock that it measures with.
+//! What the gateway says about itself: metrics, logs, spans.
 
 pub mod background;
 mod load;
 pub mod metrics;
 pub mod redact;
 mod scrape;
+pub mod spans;
 pub mod tracing;

@@ -4,9 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use opentelemetry::Context;
-use opentelemetry::trace::{
-    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
 use tollgate_schemas::tokens::{input_tokens, output_tokens};
 use tollgate_schemas::usage::{Outcome, UsageEvent};
 use tracing::{Span, field};
@@ -107,5 +105,68 @@ pub fn attempt_ended(span: &Span, event: &UsageEvent) {
     }
     if event.outcome != Outcome::Ok {
         span.record("otel.status_code", "ERROR");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use opentelemetry::Value;
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    /// Keeps the spans that it is given.
+    #[derive(Debug, Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanExporter for Kept {
+        fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
+            self.0.lock().unwrap().extend(batch);
+            std::future::ready(Ok(()))
+        }
+    }
+
+    /// Spans that `work` made.
+    fn made(work: impl FnOnce()) -> Vec<SpanData> {
+        let kept = Kept::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone()).build();
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
+        let spans = kept.0.lock().unwrap();
+        spans.clone()
+    }
+
+    #[test]
+    fn a_request_goes_on_with_its_callers_trace_and_tells_how_it_ended() {
+        enable(1.0);
+        let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let mut trace = TraceContext::from_header(Some(header));
+        let spans = made(|| {
+            let span = request(&mut trace, "POST");
+            request_ended(&span, 429, Some("rate_limit_exceeded"));
+        });
+        let span = &spans[0];
+        assert_eq!(span.span_context.trace_id(), TraceId::from(trace.trace_id));
+        assert_eq!(span.parent_span_id, SpanId::from(0xb7ad_6b71_6920_3331));
+        assert_eq!(
+            span.span_context.span_id(),
+            SpanId::from(trace.span_id),
+            "backends name it as their parent"
+        );
+        let error = span.attributes.iter().find(|pair| pair.key.as_str() == "error.type").unwrap();
+        assert_eq!(error.value, Value::from("rate_limit_exceeded"));
+    }
+
+    #[test]
+    fn a_trace_that_its_caller_does_not_record_is_not_recorded() {
+        enable(1.0);
+        let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+        let mut trace = TraceContext::from_header(Some(header));
+        assert!(made(|| drop(request(&mut trace, "POST"))).is_empty());
     }
 }

@@ -89,6 +89,9 @@ pub fn init(options: TelemetryOptions) -> Guard {
     if registry.try_init().is_err() {
         return Guard::default();
     }
+    if exporter.is_some() {
+        super::spans::enable(options.sample_ratio);
+    }
     Guard { exporter }
 }
 

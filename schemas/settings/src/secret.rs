@@ -68,7 +68,7 @@ impl SecretTemplate {
     }
 
     /// Whether the text holds a reference; a credential without one is written in the clear.
-    fn has_reference(&self) -> bool {
+    pub(crate) fn has_reference(&self) -> bool {
         self.0.iter().any(|part| !matches!(part, Part::Text(_)))
     }
 
