@@ -199,7 +199,6 @@ impl Attempt {
     }
 
     /// Ends an attempt that is followed by another one: the reservation goes on to that.
-    #[must_use]
     pub fn end_for_next(&mut self, ending: Ending<'_>) -> Reserved {
         self.close(ending).map(|(reserved, _)| reserved).unwrap_or_default()
     }
