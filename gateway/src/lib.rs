@@ -31,4 +31,3 @@ pub use server::{Handle, StartError, start};
 pub use telemetry::tracing::{Guard as TelemetryGuard, TelemetryOptions, init as init_telemetry};
 pub use tollgate_config::Config;
 pub use tollgate_runtime::check;
-pub use tollgate_runtime::check;

@@ -20,7 +20,6 @@ use tollgate_schemas::ids::BootId;
 use tollgate_settings::Mistakes;
 
 use crate::admin;
-use crate::cache_port::CacheLookup;
 use crate::gateway::{Gateway, Worker};
 use crate::policies::cache_client::HttpCache;
 use crate::probes::Probes;
@@ -28,7 +27,6 @@ use crate::replicas::{Replica, Replicas};
 use crate::routes;
 use crate::stored::response_ids::ResponseIds;
 use crate::stored::signing_key::{self, SigningKeyError};
-use crate::telemetry::metrics::Metrics;
 
 /// Spool segment size; small enough to be deleted soon after it is published.
 const SEGMENT_BYTES: u64 = 64 << 20;

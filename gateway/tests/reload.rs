@@ -68,7 +68,7 @@ impl World {
         let side = serve_side(&seen).await;
         let mut config = usual(folder.path(), &authority, backend, side);
         change(&mut config);
-        let handle = start(&config, config.events.open().unwrap()).unwrap();
+        let handle = start(&config, tollgate_eventlog::open(&config.events).unwrap()).unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { seen, handle, config, client, side, _folder: folder }
     }

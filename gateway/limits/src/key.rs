@@ -184,51 +184,39 @@ mod tests {
         key(tuple).to_string()
     }
 
-    /// Names that look alike once they are joined.
-    const NAMES: [&str; 12] = [
-        "",
-        "a",
-        "b",
-        "a/b",
-        "b/a",
-        "/",
-        "a%2Fb",
-        "%",
-        "a:tokens_per_minute",
-        "tokens_per_minute",
-        "key/a",
-        "a\n",
-    ];
+    /// What names are made of, joined by `/`.
+    const ATOMS: [&str; 8] = ["a", "b", "", "%2F", "a:tokens_per_minute", "tokens_per_minute", "key", "team"];
+    const WORDS: usize = 5;
 
-    fn name() -> impl Strategy<Value = Arc<str>> {
-        proptest::sample::select(&NAMES[..]).prop_map(Arc::from)
+    /// The same words cut into four names in one of the ways that there are.
+    fn names(words: &[&str], cut: usize) -> [Arc<str>; 4] {
+        const CUTS: [[usize; 3]; 4] = [[1, 2, 3], [1, 2, 4], [1, 3, 4], [2, 3, 4]];
+        let [first, second, third] = CUTS[cut % CUTS.len()];
+        [&words[..first], &words[first..second], &words[second..third], &words[third..]]
+            .map(|name| name.join("/").into())
     }
 
-    fn subject() -> impl Strategy<Value = Subject> {
-        prop_oneof![
-            (name(), name()).prop_map(|(subscription, key_id)| Subject::Key { subscription, key_id }),
-            name().prop_map(|subscription| Subject::Subscription { subscription }),
-            (name(), name()).prop_map(|(tenant, team)| Subject::Team { tenant, team }),
-            name().prop_map(|tenant| Subject::Tenant { tenant }),
-            Just(Subject::Product),
-        ]
+    fn made(words: &[&str], (cut, kind, requests, hour): (usize, usize, bool, bool)) -> Tuple {
+        let [product, limit, one, two] = names(words, cut);
+        let subject = match kind {
+            0 => Subject::Key { subscription: one, key_id: two },
+            1 => Subject::Team { tenant: one, team: two },
+            2 => Subject::Subscription { subscription: one },
+            3 => Subject::Tenant { tenant: one },
+            _ => Subject::Product,
+        };
+        let meter = if requests { Meter::Requests } else { Meter::Tokens };
+        let span = if hour { Span::Hour } else { Span::Minute };
+        (product, limit, meter, Window::Sliding(span), subject)
     }
 
-    fn tuple() -> impl Strategy<Value = Tuple> {
-        let meter = prop_oneof![Just(Meter::Tokens), Just(Meter::Requests)];
-        let span = prop_oneof![Just(Span::Minute), Just(Span::Hour)];
-        (name(), name(), meter, span.prop_map(Window::Sliding), subject())
-    }
-
-    /// A tuple, and one that shares those of its parts that `same` says.
+    /// Two tuples, most often of the same words, so that they would be one when they are joined.
     fn pair() -> impl Strategy<Value = (Tuple, Tuple)> {
-        let same = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-        (tuple(), tuple(), same).prop_map(|(a, mut b, same)| {
-            b.0 = if same.0 { Arc::clone(&a.0) } else { b.0 };
-            b.1 = if same.1 { Arc::clone(&a.1) } else { b.1 };
-            (b.2, b.3) = if same.2 { (a.2, a.3) } else { (b.2, b.3) };
-            b.4 = if same.3 { a.4.clone() } else { b.4 };
-            (a, b)
+        let words = || proptest::collection::vec(proptest::sample::select(&ATOMS[..]), WORDS);
+        let others = prop_oneof![3 => Just(None), 1 => words().prop_map(Some)];
+        let shape = || (0_usize..4, 0_usize..5, proptest::bool::weighted(0.2), proptest::bool::weighted(0.2));
+        (words(), others, shape(), shape()).prop_map(|(words, others, one, other)| {
+            (made(&words, one), made(others.as_ref().unwrap_or(&words), other))
         })
     }
 
