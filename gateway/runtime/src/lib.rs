@@ -1,7 +1,7 @@
 //! The configuration as requests use it, and the live state that outlives it.
 //!
 //! [`runtime`] holds what a new configuration must not reset, by name: circuits, limits, bounds with those who run
-//! under them, tokens, connections, turns (what is kept and when it is replaced is in `kept`). [`compile`] makes a
+//! under them, tokens, connections, turns (what is kept and when it is replaced is in `kept`). [`mod@compile`] makes a
 //! [`snapshot`] of a configuration against it: at the start, and whenever the configuration changes. `parts` is the
 //! half of that which can fail, `restart` what cannot change while the process runs, [`resiliency`] the settings of
 //! an alias that have state.

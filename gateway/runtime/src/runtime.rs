@@ -10,7 +10,7 @@ use tollgate_limits::Limiters;
 
 use crate::kept::Kept;
 
-/// The live state of a gateway. [`crate::compile`] adjusts it to a configuration; nothing else changes its bounds.
+/// The live state of a gateway. [`crate::compile()`] adjusts it to a configuration; nothing else changes its bounds.
 #[derive(Debug)]
 pub struct Runtime {
     /// Health, circuits and committed capacity of the deployments.

@@ -1,6 +1,6 @@
 //! Which target of a priority group is the best one now: pure.
 //!
-//! Least busy and latency compare loads, which are read once per decision. Up to [`SCANNED`] targets are
+//! Least busy and latency compare loads, which are read once per decision. Up to `SCANNED` targets are
 //! compared by how busy they are; of more, and for latency, only two that were drawn by weight: a crowd of
 //! gateways that all follow the same numbers would otherwise run from one target to the next together.
 
