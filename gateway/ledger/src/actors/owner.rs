@@ -108,7 +108,6 @@ impl Drop for UsageHandle {
     }
 }
 
-/// What actors are made of.
 struct Parts {
     ledger: Ledger,
     log: Arc<dyn EventLog>,
@@ -121,7 +120,6 @@ struct Actors {
     publisher: Option<Running<PublisherActor>>,
 }
 
-/// An actor and its thread.
 struct Running<A: Actor> {
     actor: Addr<A>,
     thread: Arbiter,

@@ -13,7 +13,6 @@ use super::{Publisher, wrap};
 const CONTENT_TRIES: u8 = 5;
 
 impl Publisher {
-    /// Takes delivery reports.
     pub(super) fn collect(&mut self, now: Instant, wait: Duration) {
         let Some(producer) = &mut self.producer else { return };
         let mut done = std::mem::take(&mut self.done);

@@ -235,7 +235,7 @@ impl Writer {
         (self.deferred.len() + self.releases.len()) as u64
     }
 
-    /// What must be synced; none when everything is on the disk or the disk refuses.
+    /// What must be synced; `None` if everything is on the disk or the disk refuses.
     pub(super) fn sync_work(&self) -> Option<SyncWork> {
         let active =
             self.active.as_ref().filter(|_| !self.unsynced.is_empty() && self.health.error().is_none())?;
@@ -347,7 +347,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Readable bytes of a segment, and whether it is finished; none when it is gone.
+    /// Readable bytes of a segment, and whether it is finished; `None` if it is gone.
     pub(super) fn readable(&self, id: u64) -> Option<(u64, bool)> {
         match &self.active {
             Some(active) if active.id() == id => Some((active.end(), false)),

@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod letters;
 mod schedules;
 mod sequence;
 mod sink;
