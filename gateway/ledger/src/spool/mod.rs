@@ -32,6 +32,8 @@ mod letters;
 mod maintain;
 mod recover;
 mod tail;
+#[cfg(test)]
+mod tests;
 pub(crate) mod volume;
 mod writer;
 

@@ -260,7 +260,13 @@ impl Writer {
         self.unsynced.len()
     }
 
+    /// Notes that the sync of `work` has reported success.
     pub(super) fn synced(&mut self, work: &SyncWork) {
+        if self.health.sync_failed() {
+            // Another sync of these files failed meanwhile. The kernel tells that once, so this success may be the
+            // answer to pages that were dropped.
+            return;
+        }
         let done = usize::try_from(work.upto.saturating_sub(self.unsynced_from)).unwrap_or(0);
         self.unsynced.drain(..done.min(self.unsynced.len()));
         self.unsynced_from = self.unsynced_from.max(work.upto);
