@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::recorder::Recorder;
 
-/// An attempt that has begun. Dropped without [`Ledger::settle`](crate::Ledger::settle), its intent's own event is published.
+/// An attempt that has begun. Dropped without [`Ledger::settle`](crate::Ledger::settle), its intent's own event is
+/// published.
 #[derive(Debug)]
 #[must_use = "an attempt ends with Ledger::settle"]
 pub struct IntentTicket {

@@ -1,4 +1,4 @@
-//! Every metric of the gateway: its name, labels and buckets stand here and nowhere else.
+//! The metrics of the gateway: names, labels and buckets. Crates that own their metrics register them here.
 //!
 //! Labels come from closed sets: aliases, backends and subscriptions of the configuration, outcomes and
 //! codes of enums. Whatever would grow beyond `MAX_SERIES` is counted under `overflow`. The series of an

@@ -21,13 +21,13 @@ fn append(writer: &mut Writer, text: &str) {
 }
 
 /// All records on the disk.
-fn records(files: &FakeFiles) -> Vec<String> {
+fn records(files: &FakeFiles) -> Vec<Vec<u8>> {
     let dir = Path::new(DIR);
     let mut found = Vec::new();
     for id in list_segments(files, dir).unwrap() {
         let mut reader = SegmentReader::open(files, dir, id).unwrap();
         while let Read::Record { payload, .. } = reader.read(u64::MAX).unwrap() {
-            found.push(String::from_utf8(payload.to_vec()).unwrap());
+            found.push(payload.to_vec());
         }
     }
     found
@@ -51,7 +51,7 @@ fn a_sync_that_ends_late_takes_no_file_off_that_it_has_not_synced() {
     let work = writer.sync_work().unwrap();
     work.files.iter().for_each(|file| file.sync().unwrap());
     let found = records(&files.after_power_cut(3));
-    assert_eq!(found.iter().filter(|text| text.starts_with('b')).count(), 2);
+    assert_eq!(found.iter().filter(|record| record.starts_with(b"b")).count(), 2);
 }
 
 #[test]
@@ -67,6 +67,23 @@ fn a_sync_that_succeeds_beside_one_that_failed_proves_nothing() {
     writer.synced(&beside);
     writer.recover(Instant::now()).unwrap();
     for seed in 0..20 {
-        assert!(records(&files.after_power_cut(seed)).contains(&"once".to_owned()));
+        assert!(records(&files.after_power_cut(seed)).contains(&b"once".to_vec()));
     }
+}
+
+#[test]
+fn settlements_beyond_the_memory_for_them_become_releases_and_the_end_of_the_boot_never_does() {
+    let files = FakeFiles::new();
+    let mut writer = writer(&files);
+    writer.health.fail(failed(), false, Instant::now());
+    let mut frame = Frame::new();
+    let half = frame.build(|out| out.resize(8 + (8 << 20) - 8, b'x')).unwrap().to_vec();
+    (0..3).for_each(|intent| writer.defer(&half, 7 + intent));
+    let mut frame = Frame::new();
+    writer.defer(frame.build(|out| out.extend_from_slice(b"end")).unwrap(), 0);
+    writer.recover(Instant::now()).unwrap();
+    let found = records(&files);
+    let lengths: Vec<usize> = found.iter().map(Vec::len).collect();
+    // Two settlements, the end, and the release of the third settlement's intent.
+    assert_eq!((lengths.len(), lengths[2], lengths[3]), (4, 3, 17));
 }

@@ -216,9 +216,10 @@ impl Writer {
         }
     }
 
-    /// Keeps a settlement in memory until the disk takes records again.
+    /// Keeps a settlement in memory until the disk takes records again. The end of the boot is kept in any case: no
+    /// intent can stand in for it.
     pub(super) fn defer(&mut self, sealed: &[u8], intent: u64) {
-        if self.deferred_bytes + sealed.len() <= MAX_DEFERRED_BYTES {
+        if intent == 0 || self.deferred_bytes + sealed.len() <= MAX_DEFERRED_BYTES {
             self.deferred_bytes += sealed.len();
             self.deferred.push_back(sealed.to_vec());
         } else {
