@@ -12,8 +12,8 @@
 //! * a publisher can be dropped at any moment; a new one starts at the last reported cursor, and what was
 //!   in flight is published twice, which no report shows.
 //!
-//! Modules in reading order: `deliveries` (what reports lead to), `window` (how far the cursor may move), `pace` (when to try again), `wrap`
-//! (record to CloudEvent).
+//! Modules in reading order: `deliveries` (what reports lead to), `window` (how far the cursor may move), `pace` (when
+//! to try again), `wrap` (record to CloudEvent).
 
 mod deliveries;
 mod pace;

@@ -22,8 +22,8 @@
 //! again, and which then meet a power cut, are lost: the next process sees them in the page cache and cannot
 //! know that the disk has not got them.
 //!
-//! Modules in reading order: `writer` (appends), `health` (when to try again), `cursor`, `cursor_file`, `recover` (start), `maintain`, `letters`,
-//! `tail` (the publisher's reading end).
+//! Modules in reading order: `writer` (appends), `health` (when to try again), `cursor`, `cursor_file`, `recover`
+//! (start), `maintain`, `letters`, `volume` (the bound), `tail` (the publisher's reading end).
 
 mod cursor;
 mod cursor_file;
