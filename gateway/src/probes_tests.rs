@@ -11,7 +11,7 @@ use tollgate_config::BackendConfig;
 use tollgate_settings::load::parse_yaml;
 
 use super::*;
-use crate::telemetry::metrics::{LedgerGauges, Metrics};
+use crate::telemetry::metrics::Metrics;
 use tollgate_backends::circuit::{CircuitRules, CountedFailures, Rule, Threshold};
 use tollgate_backends::{CircuitState, DeploymentId, DeploymentSpec, credentials, tls};
 
@@ -126,7 +126,7 @@ async fn a_backend_is_left_alone_and_comes_back_without_a_clients_request() {
     assert!(backends.observe().iter().all(|seen| seen.trips == 1 && seen.succeeded + seen.failed == 0));
     drop(probes);
     let text = metrics.encode(
-        &LedgerGauges::default(),
+        &tollgate_ledger::LedgerStatus::default(),
         &[],
         &tollgate_limits::LimiterStats::default(),
         &Default::default(),

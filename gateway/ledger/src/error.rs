@@ -10,9 +10,9 @@ pub enum LedgerError {
     /// The spool holds as much as it may; the event log is not keeping up or cannot be reached.
     #[error("the usage spool is full ({used_bytes} of {max_bytes} bytes)")]
     Full {
-        /// What it holds.
+        /// Bytes of segments and dead letters.
         used_bytes: u64,
-        /// What it may hold.
+        /// Their bound, bytes.
         max_bytes: u64,
     },
     /// The disk refuses. The ledger tries a fresh segment from time to time.

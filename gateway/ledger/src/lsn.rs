@@ -1,9 +1,8 @@
-//! A place in the spool.
+//! Where a record stands in the spool ("log sequence number").
 
 /// Segment and offset of a record; ordered as records were written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Lsn {
-    /// Id of the segment.
     pub(crate) segment: u64,
     /// Offset in the segment's file, bytes; 0 stands for its first record.
     pub(crate) offset: u64,

@@ -24,11 +24,11 @@ pub struct LedgerOptions {
 /// When records are forced to the disk. They survive the death of the process in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FsyncPolicy {
-    /// By the operating system alone.
+    /// Whenever the operating system does so.
     None,
     /// Together, this often: a loss of power may turn so much of the past into recovered attempts.
     Group {
-        /// Longest wait.
+        /// Longest time between two syncs.
         every: Duration,
     },
     /// Each record before the call returns.
@@ -51,10 +51,10 @@ pub struct Recovered {
     pub orphans: u64,
     /// Records that wait to be published, without the orphans.
     pub backlog_records: u64,
-    /// Segments left.
+    /// Segments that earlier processes left.
     pub segments: u64,
     /// Their size, bytes.
     pub bytes: u64,
-    /// Bytes behind the last complete records.
+    /// Bytes behind the last complete records, torn by a death in the middle of a write.
     pub torn_bytes: u64,
 }

@@ -13,7 +13,6 @@
 use tollgate_schemas::topics::Topic;
 use uuid::Uuid;
 
-/// Kinds of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An attempt begins. Its event is what will be published if nothing else is heard of it.
@@ -28,7 +27,6 @@ pub(crate) enum Kind {
     Content = 5,
 }
 
-/// A decoded record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
     pub(crate) kind: Kind,
@@ -36,7 +34,7 @@ pub(crate) struct Record<'a> {
     pub(crate) intent: u64,
     /// When it was written, ms since the Unix epoch.
     pub(crate) written_ms: i64,
-    /// None for a release only.
+    /// `None` for a release only.
     pub(crate) event: Option<Event<'a>>,
 }
 
@@ -54,7 +52,7 @@ pub(crate) struct Event<'a> {
     pub(crate) data: &'a [u8],
 }
 
-/// What the reader of the books needs to know of a record.
+/// The part of a record that recovery and the cursor need, at the start of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) kind: Kind,
@@ -92,7 +90,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, head: Head, event: Option<&Event<'_>>) {
     out.extend_from_slice(event.data);
 }
 
-/// Kind, intent and time of a record; none when the bytes are no record.
+/// Kind, intent and time of a record; `None` if the bytes are no record.
 pub(crate) fn head(bytes: &[u8]) -> Option<Head> {
     let mut input = Input(bytes);
     Some(Head {
@@ -102,7 +100,7 @@ pub(crate) fn head(bytes: &[u8]) -> Option<Head> {
     })
 }
 
-/// The record in `bytes`; none when they are no record.
+/// The record in `bytes`; `None` if they are no record.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Record<'_>> {
     let Head { kind, intent, written_ms } = head(bytes)?;
     let mut input = Input(bytes.get(17..)?);

@@ -4,46 +4,49 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-/// The ledger at one moment.
+/// The ledger at one moment. Serialised as the admin interface shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LedgerStatus {
-    /// Whether new intents are refused now: the disk refuses or the spool is full.
-    pub refusing: bool,
-    /// Bytes in the spool's segments.
+    /// Bytes of the spool's segments and dead letters.
     pub spool_bytes: u64,
     /// Records that wait to be published.
     pub backlog_records: u64,
-    /// Bytes of the spool that are not published yet, intents included.
-    pub backlog_bytes: u64,
-    /// Age of the oldest record that waits to be published, ms; 0 when none does.
-    pub oldest_unpublished_ms: u64,
+    /// Age of the oldest of them, ms; 0 if there is none.
+    pub backlog_age_ms: u64,
     /// Attempts that have begun and not ended.
     pub open_intents: u64,
-    /// Settlements that wait in memory for the disk.
-    pub deferred: u64,
+    /// Records that the event log has taken since the spool was opened.
+    pub published: u64,
+    /// Attempts of dead processes that were recovered when the spool was opened.
+    pub recovered: u64,
     /// Content events dropped because the spool ran short.
     pub shed: u64,
     /// Intents and events refused because the spool was full or could not be written.
     pub refused: u64,
     /// Attempts that were served although they could not be written down.
     pub unmetered: u64,
-    /// Attempts of dead processes that were recovered when the spool was opened.
-    pub recovered: u64,
-    /// Records that the event log has taken since the spool was opened.
-    pub published: u64,
-    /// Usage events that the event log refused for good; they are in the dead-letter topic or folder.
+    /// Settlements that wait in memory for the disk.
+    pub deferred: u64,
+    /// Events that the event log refused for good; usage among them is in the dead-letter topic or folder.
     pub dead_letters: u64,
     /// Syncs that failed.
-    pub failed_fsync: u64,
-    /// Bytes of segments that could not be read.
-    pub damaged_bytes: u64,
-    /// Times an actor died and was replaced.
-    pub actor_restarts: u64,
+    pub failed_fsyncs: u64,
     /// Last sequence number given.
     pub seq: u64,
+    /// Whether new intents are refused now: the disk refuses or the spool is full.
+    #[serde(skip)]
+    pub refusing: bool,
+    /// Bytes of the spool that are not published yet, intents included.
+    #[serde(skip)]
+    pub backlog_bytes: u64,
+    /// Bytes of segments that could not be read.
+    #[serde(skip)]
+    pub damaged_bytes: u64,
+    /// Times an actor died and was replaced.
+    #[serde(skip)]
+    pub actor_restarts: u64,
 }
 
-/// Counters behind [`LedgerStatus`].
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) open_intents: AtomicU64,
@@ -59,12 +62,10 @@ pub(crate) struct Counters {
     pub(crate) actor_restarts: AtomicU64,
 }
 
-/// Adds one.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Reads a counter.
 pub(crate) fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tollgate_backends::Backends;
 use tollgate_backends::routing::alias::{Pick, candidates};
 use tollgate_base::clock::Clock;
-use tollgate_limits::{LimiterOptions, Limiters};
+use tollgate_limits::Limiters;
 use tollgate_settings::load::parse_yaml;
 
 use super::*;
@@ -17,7 +17,7 @@ fn config(text: &str) -> Config {
 fn runtime() -> Runtime {
     let arbiter = actix_rt::Arbiter::current();
     let backends = Backends::start_in(&arbiter, Clock::manual(), Vec::new());
-    Runtime::new(backends, Limiters::start_in(&arbiter, LimiterOptions::default()))
+    Runtime::new(backends, Limiters::start())
 }
 
 /// Two backends, of which `a` is bounded, and a model on both.

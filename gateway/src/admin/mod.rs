@@ -5,7 +5,6 @@ use actix_web::{HttpResponse, Responder};
 use serde::Serialize;
 
 use crate::gateway::Gateway;
-use crate::telemetry::metrics::LedgerGauges;
 
 mod circuits;
 
@@ -48,7 +47,7 @@ async fn ready(gateway: web::Data<Gateway>) -> HttpResponse {
 }
 
 async fn metrics(gateway: web::Data<Gateway>) -> HttpResponse {
-    let ledger = ledger_gauges(&gateway);
+    let ledger = gateway.ledger.status();
     let (backends, limiters) = (gateway.backends.observe(), gateway.limiters.stats());
     let text = gateway.metrics.encode(&ledger, &backends, &limiters, &gateway.load());
     HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text)
@@ -67,24 +66,5 @@ async fn overload(gateway: web::Data<Gateway>) -> impl Responder {
 }
 
 async fn ledger(gateway: web::Data<Gateway>) -> impl Responder {
-    HttpResponse::Ok().json(ledger_gauges(&gateway))
-}
-
-fn ledger_gauges(gateway: &Gateway) -> LedgerGauges {
-    let status = gateway.ledger.status();
-    LedgerGauges {
-        spool_bytes: status.spool_bytes,
-        backlog_records: status.backlog_records,
-        backlog_age_ms: status.oldest_unpublished_ms,
-        open_intents: status.open_intents,
-        published: status.published,
-        recovered: status.recovered,
-        shed: status.shed,
-        refused: status.refused,
-        unmetered: status.unmetered,
-        deferred: status.deferred,
-        dead_letters: status.dead_letters,
-        failed_fsyncs: status.failed_fsync,
-        seq: status.seq,
-    }
+    HttpResponse::Ok().json(gateway.ledger.status())
 }

@@ -16,16 +16,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use serde::Serialize;
 use tollgate_admission::OverloadSnapshot;
 use tollgate_backends::DeploymentSnapshot;
+use tollgate_ledger::{LedgerMetrics, LedgerStatus};
 use tollgate_limits::{LimiterMetrics, LimiterStats};
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{Outcome, UsageEvent};
 
 use super::background::{ProbeMetrics, ReplicaMetrics};
 use super::load::{OverloadMetrics, TokenCountMetrics};
-use super::scrape::{DeploymentMetrics, LedgerMetrics};
+use super::scrape::DeploymentMetrics;
 
 /// Most label combinations of one family of metrics.
 const MAX_SERIES: usize = 2_000;
@@ -71,37 +71,6 @@ struct ConsumerLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabels {
     code: &'static str,
-}
-
-/// Numbers of the ledger at the moment of a scrape.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct LedgerGauges {
-    /// Bytes on the disk.
-    pub spool_bytes: u64,
-    /// Records that the log has not confirmed.
-    pub backlog_records: u64,
-    /// Age of the oldest of them, ms.
-    pub backlog_age_ms: u64,
-    /// Attempts under way.
-    pub open_intents: u64,
-    /// Records that the log confirmed.
-    pub published: u64,
-    /// Attempts written down for a gateway that died.
-    pub recovered: u64,
-    /// Content events given up for lack of room.
-    pub shed: u64,
-    /// Requests refused because the spool could not take them.
-    pub refused: u64,
-    /// Requests served without an event because the spool was full.
-    pub unmetered: u64,
-    /// Settled events that wait in memory because they could not be written.
-    pub deferred: u64,
-    /// Events that the log refused for good.
-    pub dead_letters: u64,
-    /// Failed fsyncs.
-    pub failed_fsyncs: u64,
-    /// Last sequence number.
-    pub seq: u64,
 }
 
 type Buckets = fn() -> Histogram;
@@ -294,7 +263,7 @@ impl Metrics {
     #[must_use]
     pub fn encode(
         &self,
-        ledger: &LedgerGauges,
+        ledger: &LedgerStatus,
         deployments: &[DeploymentSnapshot],
         limiters: &LimiterStats,
         overload: &OverloadSnapshot,

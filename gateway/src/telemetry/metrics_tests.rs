@@ -46,7 +46,7 @@ fn event(alias: &str) -> UsageEvent {
 
 fn scrape(metrics: &Metrics) -> String {
     metrics.encode(
-        &LedgerGauges { backlog_records: 3, ..LedgerGauges::default() },
+        &LedgerStatus { backlog_records: 3, ..LedgerStatus::default() },
         &[],
         &LimiterStats::default(),
         &OverloadSnapshot::default(),
@@ -111,7 +111,7 @@ async fn circuits_and_limiters_show_their_state() {
             requests: AdmissionSnapshot { waiting: 5, ..AdmissionSnapshot::default() },
         }],
     };
-    let text = metrics.encode(&LedgerGauges::default(), &backends.observe(), &limiters, &overload);
+    let text = metrics.encode(&LedgerStatus::default(), &backends.observe(), &limiters, &overload);
     for line in [
         r#"tollgate_circuit_open{backend="b",model="m"} 1"#,
         r#"tollgate_circuit_trips_total{backend="b",model="m"} 1"#,
@@ -128,6 +128,6 @@ async fn circuits_and_limiters_show_their_state() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
-    let after = metrics.encode(&LedgerGauges::default(), &[], &limiters, &OverloadSnapshot::default());
+    let after = metrics.encode(&LedgerStatus::default(), &[], &limiters, &OverloadSnapshot::default());
     assert!(!after.contains("tollgate_circuit_open{"), "a deployment that is gone is not shown");
 }

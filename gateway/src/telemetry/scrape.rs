@@ -1,4 +1,4 @@
-//! Metrics that are read off the state of ledger and circuits when somebody scrapes.
+//! Metrics that are read off the state of circuits when somebody scrapes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +9,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use tollgate_backends::{CircuitState, DeploymentSnapshot};
-
-use super::metrics::LedgerGauges;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DeploymentLabels {
@@ -144,59 +142,6 @@ impl DeploymentMetrics {
         self.circuit_state.get_or_create(&state).set(1);
         let until = seen.retry_at.map_or(0.0, |at| at.as_millisecond() as f64 / 1_000.0);
         self.circuit_open_until.get_or_create(labels).set(until);
-    }
-}
-
-/// The ledger's numbers.
-#[derive(Default)]
-pub(super) struct LedgerMetrics {
-    gauges: [Gauge; 13],
-}
-
-impl LedgerMetrics {
-    const NAMES: [(&'static str, &'static str); 13] = [
-        ("spool_bytes", "Bytes of usage records on the disk"),
-        ("spool_backlog_records", "Usage records that the event log has not confirmed"),
-        ("spool_backlog_age_ms", "Age of the oldest of them, ms"),
-        ("spool_open_intents", "Attempts under way"),
-        ("spool_published", "Usage records confirmed by the event log since the start"),
-        ("spool_recovered", "Attempts of gateways that died, written down at the start"),
-        ("spool_content_shed", "Content events given up for lack of room"),
-        ("spool_refused", "Requests refused because the spool could not take them"),
-        ("spool_unmetered", "Requests served without an event because the spool was full"),
-        ("spool_deferred", "Settled events that wait in memory because they could not be written"),
-        ("spool_dead_letters", "Events that the event log refused for good"),
-        ("spool_failed_fsyncs", "Failed fsyncs of the spool"),
-        ("ledger_seq", "Last sequence number of this boot"),
-    ];
-
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        for ((name, help), gauge) in Self::NAMES.into_iter().zip(&metrics.gauges) {
-            registry.register(name, help, gauge.clone());
-        }
-        metrics
-    }
-
-    pub(super) fn set(&self, now: &LedgerGauges) {
-        let values = [
-            now.spool_bytes,
-            now.backlog_records,
-            now.backlog_age_ms,
-            now.open_intents,
-            now.published,
-            now.recovered,
-            now.shed,
-            now.refused,
-            now.unmetered,
-            now.deferred,
-            now.dead_letters,
-            now.failed_fsyncs,
-            now.seq,
-        ];
-        for (gauge, value) in self.gauges.iter().zip(values) {
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        }
     }
 }
 

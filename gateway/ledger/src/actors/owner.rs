@@ -30,7 +30,7 @@ const LAST_TOPICS_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct UsageHandle {
     ledger: Ledger,
-    orders: mpsc::UnboundedSender<OwnerCommand>,
+    commands: mpsc::UnboundedSender<OwnerCommand>,
     owner: Option<JoinHandle<()>>,
     stopping: Arc<AtomicBool>,
 }
@@ -56,7 +56,7 @@ enum OwnerCommand {
 /// Starts syncing and publishing the ledger. The event log need not be reachable.
 #[must_use]
 pub fn start(ledger: Ledger, log: Arc<dyn EventLog>) -> UsageHandle {
-    let (orders, received) = mpsc::unbounded_channel();
+    let (commands, received) = mpsc::unbounded_channel();
     let stopping = Arc::new(AtomicBool::new(false));
     create_topics(Arc::clone(&log), Arc::clone(&stopping));
     let parts = Parts { ledger: ledger.clone(), log };
@@ -66,7 +66,7 @@ pub fn start(ledger: Ledger, log: Arc<dyn EventLog>) -> UsageHandle {
     if let Err(error) = &owner {
         tracing::error!(%error, "the ledger's thread cannot be started; events stay in the spool");
     }
-    UsageHandle { ledger, orders, owner: owner.ok(), stopping }
+    UsageHandle { ledger, commands, owner: owner.ok(), stopping }
 }
 
 impl UsageHandle {
@@ -77,8 +77,8 @@ impl UsageHandle {
             tracing::error!(%error, "the end of the boot could not be written down");
         }
         let (done, answer) = std::sync::mpsc::channel();
-        let order = OwnerCommand::Shutdown { deadline: Instant::now() + deadline, done };
-        let sent = self.orders.send(order).is_ok();
+        let command = OwnerCommand::Shutdown { deadline: Instant::now() + deadline, done };
+        let sent = self.commands.send(command).is_ok();
         let drained = sent && answer.recv_timeout(deadline + 3 * GRACE).unwrap_or(false);
         self.stop();
         let report = ShutdownReport { drained, left_records: self.ledger.status().backlog_records };
@@ -88,9 +88,9 @@ impl UsageHandle {
 
     fn stop(&mut self) {
         self.stopping.store(true, Ordering::Relaxed);
-        // The owner ends when nobody can send orders any more.
+        // The owner ends when nobody can send commands any more.
         let (gone, _) = mpsc::unbounded_channel();
-        self.orders = gone;
+        self.commands = gone;
         if let Some(owner) = self.owner.take() {
             let _ = owner.join();
         }
@@ -98,7 +98,7 @@ impl UsageHandle {
 
     #[cfg(test)]
     pub(super) fn crash_actors(&self) {
-        let _ = self.orders.send(OwnerCommand::CrashBoth);
+        let _ = self.commands.send(OwnerCommand::CrashBoth);
     }
 }
 
@@ -108,7 +108,6 @@ impl Drop for UsageHandle {
     }
 }
 
-/// What actors are made of.
 struct Parts {
     ledger: Ledger,
     log: Arc<dyn EventLog>,
@@ -121,20 +120,19 @@ struct Actors {
     publisher: Option<Running<PublisherActor>>,
 }
 
-/// An actor and its thread.
 struct Running<A: Actor> {
     actor: Addr<A>,
     thread: Arbiter,
 }
 
-async fn own(parts: Parts, mut orders: mpsc::UnboundedReceiver<OwnerCommand>) {
+async fn own(parts: Parts, mut commands: mpsc::UnboundedReceiver<OwnerCommand>) {
     let mut actors = Actors { parts, spool: None, publisher: None };
     actors.replace_dead();
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
             _ = look.tick() => actors.replace_dead(),
-            order = orders.recv() => match order {
+            command = commands.recv() => match command {
                 Some(OwnerCommand::Shutdown { deadline, done }) => {
                     let drained = actors.drain(deadline).await;
                     // The handle may have stopped waiting.

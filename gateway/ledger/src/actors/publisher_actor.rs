@@ -17,10 +17,9 @@ const WAIT: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_millis(20);
 
 /// Pause between steps. An actor that notifies itself without one never lets its thread's other tasks run,
-/// so it could not be stopped from outside. Longer than a moment, so that a busy spool is read in large pieces.
-const BREATHE: Duration = Duration::from_millis(5);
+/// so it could not be stopped from outside. Long enough for a busy spool to be read in large pieces.
+const STEP_PAUSE: Duration = Duration::from_millis(5);
 
-/// Publishes the spool.
 pub(super) struct PublisherActor {
     publisher: Publisher,
     drain: Option<Drain>,
@@ -70,7 +69,7 @@ impl Handler<Next> for PublisherActor {
             return;
         }
         let pause = match step {
-            Step::Busy => BREATHE,
+            Step::Busy => STEP_PAUSE,
             Step::Idle => IDLE,
         };
         ctx.notify_later(Next, pause);
@@ -94,7 +93,6 @@ impl Handler<Drain> for PublisherActor {
     }
 }
 
-/// Panics, as a bug would.
 #[cfg(test)]
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -58,7 +58,6 @@ impl Handler<Finish> for SpoolActor {
     }
 }
 
-/// Panics, as a bug would.
 #[cfg(test)]
 #[derive(Message)]
 #[rtype(result = "()")]

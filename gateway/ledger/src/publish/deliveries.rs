@@ -13,7 +13,6 @@ use super::{Publisher, wrap};
 const CONTENT_TRIES: u8 = 5;
 
 impl Publisher {
-    /// Takes delivery reports.
     pub(super) fn collect(&mut self, now: Instant, wait: Duration) {
         let Some(producer) = &mut self.producer else { return };
         let mut done = std::mem::take(&mut self.done);
@@ -95,9 +94,11 @@ impl Publisher {
         match self.keep_locally(slot.source) {
             Ok(()) => self.give_up(token),
             Err(error) => {
-                tracing::error!(%error, "a dead letter cannot be kept");
+                // Many events may wait for room among the letters: the first one says so for all of them.
+                if self.pace.failed(now) {
+                    tracing::error!(%error, "dead letters cannot be kept; their events wait in the spool");
+                }
                 self.send_later(token);
-                self.pace.failed(now);
             }
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! * the cursor moves over records that the log has reported as taken (or that are dead letters) and over
 //!   nothing else;
-//! * only positions are kept in memory, never records: what must be sent again is read again;
+//! * only places of records are kept in memory, never records: what must be sent again is read again;
 //! * nothing moves before a read that can fail: a record that cannot be read now keeps its place in the spool
 //!   or in the queue, and is read again later;
 //! * no record blocks the others: one that the log refuses goes to the dead-letter topic, and if that
@@ -12,8 +12,8 @@
 //! * a publisher can be dropped at any moment; a new one starts at the last reported cursor, and what was
 //!   in flight is published twice, which no report shows.
 //!
-//! Modules in reading order: `deliveries` (what reports lead to), `window` (how far the cursor may move), `pace` (when to try again), `wrap`
-//! (record to CloudEvent).
+//! Modules in reading order: `deliveries` (what reports lead to), `window` (how far the cursor may move), `pace` (when
+//! to try again), `wrap` (record to CloudEvent).
 
 mod deliveries;
 mod pace;
@@ -35,11 +35,11 @@ use super::lsn::Lsn;
 use super::record::{self, Kind};
 use super::spool::{Progress, Rereader, Spool, Tail};
 
-/// Records in flight at most.
+/// Records that are not finished, at most.
 const MAX_IN_FLIGHT: usize = 4_096;
 /// Records between cursor and reading end at most, those included that publish nothing.
 const MAX_SLOTS: usize = 65_536;
-/// Bytes in flight at most.
+/// Their bytes, at most.
 const MAX_BYTES: usize = 8 << 20;
 /// Records read from the spool in one step at most, so that a step stays short.
 const MAX_READ: usize = 2_048;
@@ -55,7 +55,6 @@ pub(crate) enum Step {
     Busy,
 }
 
-/// The publisher; runs on one thread.
 pub(crate) struct Publisher {
     spool: Arc<Spool>,
     log: Arc<dyn EventLog>,
@@ -127,7 +126,7 @@ impl Publisher {
         if more || waiting { Step::Busy } else { Step::Idle }
     }
 
-    /// Reports progress to the spool now.
+    /// Reports progress to the spool, unless it has just done so and `at_once` does not insist.
     pub(crate) fn report(&mut self, now: Instant, at_once: bool) {
         let (cursor, at) = self.reported;
         let recent = at.is_some_and(|at| now.saturating_duration_since(at) < REPORT_EVERY);
@@ -139,12 +138,11 @@ impl Publisher {
         }
     }
 
-    /// Whether everything in the spool is published.
     pub(crate) fn is_drained(&mut self) -> bool {
         self.window.unfinished() == 0 && matches!(self.next_written_ms(), Ok(None))
     }
 
-    /// When the next record to read was written; none at the end of the spool.
+    /// When the next record to read was written; `None` at the end of the spool.
     fn next_written_ms(&mut self) -> io::Result<Option<i64>> {
         let Some((span, payload)) = self.tail.next()? else { return Ok(None) };
         let written_ms = record::head(payload).map_or(0, |head| head.written_ms);
@@ -152,7 +150,6 @@ impl Publisher {
         Ok(Some(written_ms))
     }
 
-    /// Makes a producer when there is none.
     fn connect(&mut self, now: Instant) -> bool {
         if self.producer.is_none() {
             match self.log.producer() {

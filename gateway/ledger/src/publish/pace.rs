@@ -36,7 +36,6 @@ impl Pace {
         self.pause.take().is_some()
     }
 
-    /// Whether something may be sent now.
     pub(crate) fn may_send(&self, now: Instant) -> bool {
         self.resume_at.is_none_or(|at| now >= at)
     }

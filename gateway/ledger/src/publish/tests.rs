@@ -5,8 +5,8 @@ use tollgate_schemas::topics::Topic;
 use uuid::Uuid;
 
 use super::*;
-use crate::tests::{Behaviour, Sink, begun, drain, ended, open, open_with, options, publisher, report};
-use crate::{ContentMessage, Ledger, LedgerOptions};
+use crate::tests::{Behaviour, Sink, begun, drain, ended, open, publisher, report};
+use crate::{ContentMessage, Ledger};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -121,81 +121,6 @@ fn a_refused_event_becomes_a_dead_letter_and_blocks_nobody() {
         assert_eq!(header(wrap::REASON_HEADER).unwrap(), "scripted");
         assert_eq!((ledger.status().dead_letters, ledger.status().backlog_records), (1, 0));
     }
-}
-
-/// Files among the dead letters.
-fn letters(files: &FakeFiles) -> usize {
-    files.paths().iter().filter(|path| path.to_string_lossy().contains("dead-letters")).count()
-}
-
-#[test]
-fn dead_letters_that_nobody_takes_are_kept_in_one_file() {
-    let (files, ledger) = ledger_with(9);
-    let sink = Sink::default();
-    sink.refuse_topic(Topic::UsageDeadLetter);
-    sink.script([Behaviour::Refuse; 8]);
-    drain(&ledger, &sink);
-    assert_eq!((letters(&files), report(&sink).len(), ledger.status().dead_letters), (1, 1, 8));
-}
-
-#[test]
-fn each_start_offers_dead_letters_once_more() {
-    let (files, ledger) = ledger_with(4);
-    let sink = Sink::default();
-    sink.refuse_topic(Topic::UsageDeadLetter);
-    sink.script([Behaviour::Refuse; 4]);
-    drain(&ledger, &sink);
-    assert!(sink.taken().is_empty());
-    ledger.spool().persist_progress(Instant::now(), true).unwrap();
-
-    let files = files.after_power_cut(5);
-    let (ledger, _) = open(&files);
-    assert_eq!((letters(&files), ledger.status().backlog_records), (0, 4));
-    // One of them is refused again.
-    sink.script([Behaviour::Refuse]);
-    drain(&ledger, &sink);
-    assert_eq!((letters(&files), report(&sink).len(), ledger.status().backlog_records), (1, 3, 0));
-
-    let (ledger, _) = open(&files.after_kill());
-    drain(&ledger, &sink);
-    assert_eq!(report(&sink).len(), 4);
-}
-
-#[test]
-fn dead_letters_that_cannot_be_offered_now_are_kept() {
-    let (files, ledger) = ledger_with(2);
-    let sink = Sink::default();
-    sink.refuse_topic(Topic::UsageDeadLetter);
-    sink.script([Behaviour::Refuse; 2]);
-    drain(&ledger, &sink);
-    let full = files.after_kill();
-    full.set_free_bytes(Some(0));
-    let (ledger, _) = open(&full);
-    assert!(letters(&full) == 1 && ledger.status().refusing);
-    let (ledger, _) = open(&full.after_kill());
-    drain(&ledger, &sink);
-    assert_eq!(report(&sink).len(), 2);
-}
-
-#[test]
-fn dead_letters_are_bounded_and_what_has_no_room_among_them_waits_in_the_spool() {
-    let files = FakeFiles::new();
-    let (ledger, _) = open_with(&files, LedgerOptions { max_bytes: 40 << 10, ..options() });
-    write(&ledger, 20);
-    let sink = Sink::default();
-    sink.refuse_topic(Topic::UsageDeadLetter);
-    sink.refuse_topic(Topic::Usage);
-    let mut publisher = publisher(&ledger, &sink);
-    let now = Instant::now();
-    for step in 0..50 {
-        publisher.step(now + step * 10 * SECOND, Duration::ZERO);
-    }
-    publisher.report(now, true);
-    let status = ledger.status();
-    assert!(status.dead_letters > 3 && status.backlog_records > 3, "{status:?}");
-    assert_eq!(status.dead_letters + status.backlog_records, 20);
-    ledger.spool().persist_progress(now + 1_000 * SECOND, true).unwrap();
-    assert!(ledger.status().spool_bytes > status.backlog_bytes + 3_000, "letters count as part of the spool");
 }
 
 #[test]
@@ -318,7 +243,7 @@ fn the_oldest_waiting_record_is_known() {
     sink.hold(false);
     publisher.step(now, Duration::ZERO);
     publisher.report(now, true);
-    assert_eq!(ledger.status().oldest_unpublished_ms, 0);
+    assert_eq!(ledger.status().backlog_age_ms, 0);
 }
 
 /// Steps until everything is published; the steps are far enough apart for every pause.

@@ -10,7 +10,7 @@ use super::super::lsn::Lsn;
 use super::super::record::Kind;
 use super::super::spool::Span;
 
-/// A record behind the cursor.
+/// A record between the cursor and the reading end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
     /// Where the record stands; for a release, where its intent stands.
@@ -54,15 +54,11 @@ impl Slot {
 /// What passing a record means for the open intents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Nothing.
     None,
-    /// An intent is open from here on.
     Open(u64, Lsn),
-    /// An intent is done with.
     Close(u64),
 }
 
-/// The slots behind the cursor.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     slots: VecDeque<(Slot, State)>,
@@ -88,7 +84,7 @@ enum State {
 /// How far the cursor moved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Advance {
-    /// The new cursor, if it moved.
+    /// `None` if it did not move.
     pub(crate) cursor: Option<Lsn>,
     /// Published records that it passed.
     pub(crate) published: u64,
@@ -176,7 +172,7 @@ impl Window {
     }
 
     /// Forgets everything: the producer is gone, and reading starts again at the cursor. Tokens are not used
-    /// again.
+    /// again, so that late reports of the old producer finish nothing.
     pub(crate) fn clear(&mut self) {
         let first_token = self.first_token + self.slots.len() as u64;
         *self = Self { first_token, ..Self::default() };

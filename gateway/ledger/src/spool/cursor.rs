@@ -40,7 +40,7 @@ impl Progress {
         out
     }
 
-    /// What [`Progress::encode`] wrote; none for anything else.
+    /// What [`Progress::encode`] wrote; `None` if the bytes are anything else.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (1, rest) = bytes.split_first()? else { return None };
         let (words, []) = rest.as_chunks::<8>() else { return None };

@@ -13,6 +13,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use tollgate_base::time::now_ms;
 use tollgate_eventlog::segment::files::Files;
@@ -22,6 +23,7 @@ use tollgate_eventlog::segment::{
 };
 
 use super::super::record::{self, Head, Kind};
+use super::super::status::Counters;
 use super::writer::Writer;
 
 /// The letters of a spool.
@@ -87,29 +89,37 @@ impl Letters {
         kept
     }
 
-    /// Writes all letters into the spool again, to be published like new events, and returns how many.
-    ///
-    /// # Errors
-    /// When they cannot be read or written. They stay then, and some may be published twice.
-    pub(super) fn offer_again(&mut self, files: &dyn Files, writer: &mut Writer) -> io::Result<u64> {
+    /// Writes all letters into the spool again, to be published like new events. When they cannot be read or
+    /// written they stay, and some may be published twice.
+    pub(super) fn offer_again(&mut self, files: &dyn Files, writer: &mut Writer, counters: &Counters) {
         let mut offered = 0;
-        for &(id, _) in &self.earlier {
-            offered += copy(SegmentReader::open(files, &self.dir, id)?, writer)?;
+        match self.copy_all(files, writer, &mut offered) {
+            Ok(()) if offered > 0 => {
+                tracing::info!(offered, "dead letters are offered to the event log again");
+            }
+            Ok(()) => {}
+            Err(error) => tracing::warn!(%error, "dead letters cannot be offered again; they are kept"),
         }
-        if offered > 0 {
+        counters.publishable.fetch_add(offered, Ordering::Relaxed);
+    }
+
+    fn copy_all(&mut self, files: &dyn Files, writer: &mut Writer, copied: &mut u64) -> io::Result<()> {
+        for &(id, _) in &self.earlier {
+            copy(SegmentReader::open(files, &self.dir, id)?, writer, copied)?;
+        }
+        if *copied > 0 {
             writer.sync_active()?;
         }
         while let Some(&(id, _)) = self.earlier.last() {
             files.remove(&segment_path(&self.dir, id))?;
             self.earlier.pop();
         }
-        Ok(offered)
+        Ok(())
     }
 }
 
-fn copy(mut letters: SegmentReader, writer: &mut Writer) -> io::Result<u64> {
+fn copy(mut letters: SegmentReader, writer: &mut Writer, copied: &mut u64) -> io::Result<()> {
     let mut frame = Frame::new();
-    let mut copied = 0;
     while let Read::Record { payload, offset } = letters.read(u64::MAX)? {
         let Some(event) = record::decode(payload).and_then(|record| record.event) else {
             tracing::error!(offset, "a dead letter cannot be read and is dropped");
@@ -118,7 +128,7 @@ fn copy(mut letters: SegmentReader, writer: &mut Writer) -> io::Result<u64> {
         let head = Head { kind: Kind::Event, intent: 0, written_ms: now_ms() };
         let sealed = frame.build(|out| record::encode(out, head, Some(&event))).map_err(io::Error::other)?;
         writer.append(sealed).map_err(io::Error::other)?;
-        copied += 1;
+        *copied += 1;
     }
-    Ok(copied)
+    Ok(())
 }

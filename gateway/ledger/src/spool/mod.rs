@@ -22,8 +22,8 @@
 //! again, and which then meet a power cut, are lost: the next process sees them in the page cache and cannot
 //! know that the disk has not got them.
 //!
-//! Modules in reading order: `writer` (appends), `health` (when to try again), `cursor`, `cursor_file`, `recover` (start), `maintain`, `letters`,
-//! `tail` (the publisher's reading end).
+//! Modules in reading order: `writer` (appends), `health` (when to try again), `cursor`, `cursor_file`, `recover`
+//! (start), `maintain`, `letters`, `volume` (the bound), `tail` (the publisher's reading end).
 
 mod cursor;
 mod cursor_file;
@@ -32,6 +32,8 @@ mod letters;
 mod maintain;
 mod recover;
 mod tail;
+#[cfg(test)]
+mod tests;
 pub(crate) mod volume;
 mod writer;
 
@@ -59,8 +61,8 @@ use super::status::{Counters, count};
 /// Content is shed when the spool is this full, in quarters of its bound.
 const CONTENT_QUARTERS: u64 = 3;
 
-/// Dead letters may take one part in so many of the spool's bound.
-const LETTERS_SHARE: u64 = 8;
+/// Most that dead letters may take, bytes: so many can be copied at a start without a noticeable wait.
+const MAX_LETTER_BYTES: u64 = 64 << 20;
 
 /// Unsynced bytes at which a writer syncs by itself, because nobody else seems to.
 const SYNC_AT_BYTES: usize = 8 << 20;
@@ -74,12 +76,11 @@ pub(crate) enum Class {
     Usage,
     /// Taken in any case: its intent was accepted, or the process is about to end.
     Owed {
-        /// The intent, 0 for none.
+        /// The intent; 0 if the record belongs to no attempt.
         intent: u64,
     },
 }
 
-/// The spool of one process.
 #[derive(Debug)]
 pub(crate) struct Spool {
     pub(crate) files: Arc<dyn Files>,
@@ -100,7 +101,6 @@ pub(crate) struct Spool {
     _lock: Box<dyn LockGuard>,
 }
 
-/// Settings of a spool.
 #[derive(Debug, Clone)]
 pub(crate) struct SpoolOptions {
     pub(crate) dir: PathBuf,
@@ -123,48 +123,31 @@ impl Spool {
             _ => failed(error),
         })?;
         let found = recover::scan(&*files, &dir).map_err(failed)?;
-        let recovered = Recovered {
-            orphans: found.orphans.len() as u64,
-            backlog_records: found.backlog,
-            segments: found.segments.len() as u64,
-            bytes: found.segments.values().sum(),
-            torn_bytes: found.torn_bytes,
-        };
-        let keep_unsynced = fsync != FsyncPolicy::None;
-        if keep_unsynced {
+        let (recovered, counters) = (found.summary(), found.counters());
+        if fsync != FsyncPolicy::None {
             sync_earlier(&*files, &dir, &found.segments).map_err(failed)?;
         }
+        let persisted = Mutex::new(Persisted::new(&*files, found.cursor_file, found.progress.clone()));
         let mut writer = Writer::new(
             Arc::clone(&files),
             dir.clone(),
             segment_bytes,
-            keep_unsynced,
+            fsync != FsyncPolicy::None,
             found.segments,
             found.next_segment,
         );
-        found.orphans.iter().for_each(|intent| writer.release_later(*intent));
-        let counters = Counters::default();
-        counters.recovered.store(recovered.orphans, Ordering::Relaxed);
-        counters.damaged_bytes.store(recovered.torn_bytes, Ordering::Relaxed);
-        counters.publishable.store(found.backlog + recovered.orphans, Ordering::Relaxed);
         for id in found.empty {
             // Made ahead by a process that ended. One that stays is met again by the next start.
             let _ = files.remove(&segment_path(&dir, id));
         }
-        let persisted = Mutex::new(Persisted::new(&*files, found.cursor_file, found.progress.clone()));
+        found.orphans.iter().for_each(|intent| writer.release_later(*intent));
         if let Err(error) = writer.recover(Instant::now()) {
             // A full disk is no reason not to start: nothing is accepted until it takes records.
             tracing::error!(%error, dir = %dir.display(), "the spool cannot be written");
         }
-        let mut letters = Letters::open(&*files, &dir, max_bytes / LETTERS_SHARE).map_err(failed)?;
-        match letters.offer_again(&*files, &mut writer) {
-            Ok(0) => {}
-            Ok(offered) => {
-                counters.publishable.fetch_add(offered, Ordering::Relaxed);
-                tracing::info!(offered, "dead letters are offered to the event log again");
-            }
-            Err(error) => tracing::warn!(%error, "dead letters cannot be offered again; they are kept"),
-        }
+        let mut letters =
+            Letters::open(&*files, &dir, MAX_LETTER_BYTES.min(max_bytes / 8)).map_err(failed)?;
+        letters.offer_again(&*files, &mut writer, &counters);
         let letter_bytes = AtomicU64::new(letters.bytes());
         let spool = Self {
             files,
@@ -359,7 +342,6 @@ impl Spool {
         self.writer.lock().next_after(segment)
     }
 
-    /// Usage of the spool.
     pub(crate) fn gauge(&self) -> Gauge {
         let writer = self.writer.lock();
         let cursor = self.progress.lock().cursor;
@@ -379,7 +361,6 @@ fn sync_earlier(files: &dyn Files, dir: &Path, segments: &BTreeMap<u64, u64>) ->
     segments.keys().try_for_each(|id| files.open(&segment_path(dir, *id))?.sync())
 }
 
-/// Usage of the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gauge {
     pub(crate) used_bytes: u64,

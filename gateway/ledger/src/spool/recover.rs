@@ -8,7 +8,9 @@ use tollgate_eventlog::segment::files::Files;
 use tollgate_eventlog::segment::{HEADER_BYTES, Read, SegmentReader, list_segments, segment_path};
 
 use super::super::lsn::Lsn;
+use super::super::options::Recovered;
 use super::super::record::{self, Kind};
+use super::super::status::Counters;
 use super::cursor::Progress;
 use super::cursor_file::CursorFile;
 
@@ -28,6 +30,28 @@ pub(super) struct Found {
     pub(super) torn_bytes: u64,
     /// An id above every one that was ever used.
     pub(super) next_segment: u64,
+}
+
+impl Found {
+    pub(super) fn summary(&self) -> Recovered {
+        Recovered {
+            orphans: self.orphans.len() as u64,
+            backlog_records: self.backlog,
+            segments: self.segments.len() as u64,
+            bytes: self.segments.values().sum(),
+            torn_bytes: self.torn_bytes,
+        }
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        let orphans = self.orphans.len() as u64;
+        Counters {
+            recovered: orphans.into(),
+            damaged_bytes: self.torn_bytes.into(),
+            publishable: (self.backlog + orphans).into(),
+            ..Counters::default()
+        }
+    }
 }
 
 /// Reads the spool's folder. Nothing is changed, so a crash in here costs nothing.

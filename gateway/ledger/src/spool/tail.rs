@@ -38,7 +38,7 @@ impl Tail {
         Self { spool, reader: None, at, payload: Vec::new() }
     }
 
-    /// The next record, none when there is no more for now. The position is behind it afterwards.
+    /// The next record, `None` if there is no more for now. The position is behind it afterwards.
     ///
     /// # Errors
     /// When a segment cannot be read.

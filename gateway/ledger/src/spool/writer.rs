@@ -216,9 +216,10 @@ impl Writer {
         }
     }
 
-    /// Keeps a settlement in memory until the disk takes records again.
+    /// Keeps a settlement in memory until the disk takes records again. The end of the boot is kept in any case: no
+    /// intent can stand in for it.
     pub(super) fn defer(&mut self, sealed: &[u8], intent: u64) {
-        if self.deferred_bytes + sealed.len() <= MAX_DEFERRED_BYTES {
+        if intent == 0 || self.deferred_bytes + sealed.len() <= MAX_DEFERRED_BYTES {
             self.deferred_bytes += sealed.len();
             self.deferred.push_back(sealed.to_vec());
         } else {
@@ -235,7 +236,7 @@ impl Writer {
         (self.deferred.len() + self.releases.len()) as u64
     }
 
-    /// What must be synced; none when everything is on the disk or the disk refuses.
+    /// What must be synced; `None` if everything is on the disk or the disk refuses.
     pub(super) fn sync_work(&self) -> Option<SyncWork> {
         let active =
             self.active.as_ref().filter(|_| !self.unsynced.is_empty() && self.health.error().is_none())?;
@@ -260,7 +261,13 @@ impl Writer {
         self.unsynced.len()
     }
 
+    /// Notes that the sync of `work` has reported success.
     pub(super) fn synced(&mut self, work: &SyncWork) {
+        if self.health.sync_failed() {
+            // Another sync of these files failed meanwhile. The kernel tells that once, so this success may be the
+            // answer to pages that were dropped.
+            return;
+        }
         let done = usize::try_from(work.upto.saturating_sub(self.unsynced_from)).unwrap_or(0);
         self.unsynced.drain(..done.min(self.unsynced.len()));
         self.unsynced_from = self.unsynced_from.max(work.upto);
@@ -347,7 +354,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Readable bytes of a segment, and whether it is finished; none when it is gone.
+    /// Readable bytes of a segment, and whether it is finished; `None` if it is gone.
     pub(super) fn readable(&self, id: u64) -> Option<(u64, bool)> {
         match &self.active {
             Some(active) if active.id() == id => Some((active.end(), false)),

@@ -69,7 +69,7 @@ fn a_failed_sync_loses_nothing_even_if_the_power_goes_after_the_recovery() {
         ledger.settle(ticket, &ended(&early)).unwrap();
         files.fail_syncs(1);
         ledger.spool().sync().unwrap_err();
-        assert_eq!(ledger.status().failed_fsync, 1);
+        assert_eq!(ledger.status().failed_fsyncs, 1);
         assert!(matches!(ledger.intent(&mut begun(), None), Err(LedgerError::Storage(_))));
         ledger.spool().maintain(Instant::now() + LATER);
         assert!(!ledger.status().refusing);

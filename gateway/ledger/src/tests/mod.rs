@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod letters;
 mod schedules;
 mod sequence;
 mod sink;
@@ -114,8 +115,12 @@ pub(super) fn drain(ledger: &Ledger, sink: &Sink) {
 
 /// What a report would show: the highest version of each event.
 pub(super) fn report(sink: &Sink) -> BTreeMap<EventId, UsageEvent> {
+    highest(sink.usage())
+}
+
+fn highest(events: Vec<UsageEvent>) -> BTreeMap<EventId, UsageEvent> {
     let mut rows: BTreeMap<EventId, UsageEvent> = BTreeMap::new();
-    for event in sink.usage() {
+    for event in events {
         let row = rows.entry(event.event_id).or_insert_with(|| event.clone());
         if event.version > row.version {
             *row = event;

@@ -5,6 +5,7 @@
 //! no cursor stands still. What must hold after a last restart and a full publication:
 //!
 //! * nothing is published that was never begun, and no settlement that was never made;
+//! * what the log refused is in the dead-letter topic, or was kept and offered again;
 //! * after kills alone, every begun attempt has a row, and a settlement that was written wins;
 //! * after a power cut the same holds for what had been synced before it;
 //! * the sequence of a boot whose records no power cut could take has no hole.
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_eventlog::segment::fake::Dice;
 use tollgate_schemas::ids::BootId;
+use tollgate_schemas::topics::Topic;
 
 use super::*;
 use crate::{IntentTicket, LedgerError};
@@ -132,6 +134,8 @@ impl World {
             Behaviour::Retry,
             Behaviour::Full,
             Behaviour::Fatal,
+            Behaviour::Refuse,
+            Behaviour::Refuse,
         ];
         let script: Vec<_> = (0..3).map(|_| behaviours[self.dice.below(behaviours.len())]).collect();
         self.sink.script(script);
@@ -201,9 +205,11 @@ impl World {
     fn check(mut self, seed: u64) {
         self.files.heal();
         self.check_recovery(seed);
+        self.sink.take_all();
         self.restart(self.files.after_kill());
         drain(&self.ledger, &self.sink);
-        let rows = report(&self.sink);
+        let letters = self.sink.events(Topic::UsageDeadLetter);
+        let rows = highest(self.sink.usage().into_iter().chain(letters).collect());
         let known: BTreeMap<EventId, &Attempt> =
             self.attempts.iter().map(|attempt| (attempt.begun.event_id, attempt)).collect();
         for (id, row) in &rows {

@@ -46,6 +46,11 @@ impl Sink {
         self.state.lock().script.extend(behaviours);
     }
 
+    /// Forgets the script: everything is taken.
+    pub(crate) fn take_all(&self) {
+        self.state.lock().script.clear();
+    }
+
     pub(crate) fn refuse_topic(&self, topic: Topic) {
         self.state.lock().refused_topics.push(topic);
     }
@@ -70,9 +75,13 @@ impl Sink {
 
     /// The usage events that were taken, in order.
     pub(crate) fn usage(&self) -> Vec<UsageEvent> {
+        self.events(Topic::Usage)
+    }
+
+    /// The usage events that ended in `topic`.
+    pub(crate) fn events(&self, topic: Topic) -> Vec<UsageEvent> {
         let is_usage = |record: &&OutRecord| {
-            record.topic == Topic::Usage
-                && Envelope::from_headers(&record.headers).unwrap().kind == EVENT_TYPE
+            record.topic == topic && Envelope::from_headers(&record.headers).unwrap().kind == EVENT_TYPE
         };
         let parse = |record: &OutRecord| serde_json::from_slice(record.payload.as_ref().unwrap()).unwrap();
         self.state.lock().taken.iter().filter(is_usage).map(parse).collect()

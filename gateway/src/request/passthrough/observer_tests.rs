@@ -4,6 +4,7 @@ use base64::Engine as _;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_admission::MemoryBudget;
+use tollgate_crossing::Wire;
 use tollgate_formats::bedrock::event_stream::encode_event;
 use tollgate_formats::openai_media::MediaKind;
 
