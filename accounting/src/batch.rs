@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use tollgate_base::hash::fnv1a;
 
 use tollgate_eventlog::{Position, TopicPartition};
 
@@ -164,11 +165,6 @@ impl PartitionBatch {
         let TopicPartition { topic, partition } = self.partition;
         format!("{}:{partition}:{}-{}:{:016x}", topic.name(), self.first, self.last, fnv1a(ids))
     }
-}
-
-/// FNV-1a: stable over processes and releases, which the standard hasher does not promise.
-fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

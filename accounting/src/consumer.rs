@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tollgate_base::time::now_ms;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
@@ -359,10 +360,6 @@ async fn insert_until_known(store: &LedgerStore, blocks: Vec<Block>, metrics: &M
             }
         }
     }
-}
-
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
 }
 
 #[cfg(test)]

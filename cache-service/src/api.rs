@@ -79,7 +79,7 @@ async fn invalidate(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpRe
     match api.cache.invalidate(filter).await {
         Ok(()) => HttpResponse::NoContent().finish(),
         Err(error) => {
-            tracing::error!(error = %crate::error::chain(&error), "invalidation failed");
+            tracing::error!(error = %tollgate_base::errors::chain(&error), "invalidation failed");
             refuse(StatusCode::SERVICE_UNAVAILABLE, "index_unavailable", "the index did not do it; try again")
         }
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Tells ms since the Unix epoch.
 #[derive(Clone)]
@@ -12,10 +11,7 @@ impl Clock {
     /// The system's time.
     #[must_use]
     pub fn system() -> Self {
-        Self::new(|| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
+        Self::new(tollgate_base::time::now_ms)
     }
 
     /// Whatever `now_ms` tells.

@@ -1,6 +1,5 @@
 //! Why the service does not start.
 
-use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
 
@@ -61,16 +60,4 @@ impl Error {
                 | Self::Events(LogError::Config(_))
         )
     }
-}
-
-/// An error and its causes on one line.
-pub fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::chain;
 use crate::lookup::Cache;
+use tollgate_base::errors::chain;
 
 /// Sweeps at once and then every `interval`, until the task is aborted.
 pub(crate) async fn sweep_forever(cache: Cache, interval: Duration) {

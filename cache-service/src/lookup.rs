@@ -136,7 +136,7 @@ fn hit(found: Found, kind: HitKind) -> CacheHit {
 fn index_miss(error: IndexError) -> Miss {
     // An open circuit has been logged when it opened.
     if !matches!(error, IndexError::CircuitOpen) {
-        tracing::warn!(error = %crate::error::chain(&error), "cache index failed a lookup");
+        tracing::warn!(error = %tollgate_base::errors::chain(&error), "cache index failed a lookup");
     }
     Miss::Index
 }

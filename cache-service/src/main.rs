@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
+use tollgate_base::errors::chain;
 use tollgate_cache_service::config::Config;
-use tollgate_cache_service::error::{Error, chain};
+use tollgate_cache_service::error::Error;
 use tollgate_settings::EXIT_CONFIG;
 use tracing_subscriber::EnvFilter;
 

@@ -19,7 +19,7 @@ use crate::config::{Config, EmbedderConfig, IndexConfig};
 use crate::embed::minilm::MiniLm;
 use crate::embed::openai::OpenAiEmbedder;
 use crate::embed::{Embedder, Embeddings};
-use crate::error::{Error, chain};
+use crate::error::Error;
 use crate::expiry;
 use crate::index::embedded::EmbeddedIndex;
 use crate::index::qdrant::QdrantIndex;
@@ -28,6 +28,7 @@ use crate::invalidations::Invalidations;
 use crate::lookup::Cache;
 use crate::metrics::Metrics;
 use crate::store::{Filler, Progress};
+use tollgate_base::errors::chain;
 
 /// Vectors of the embedded index when nothing embeds: any fixed length will do.
 const WITHOUT_EMBEDDER: usize = 384;

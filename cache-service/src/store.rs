@@ -17,11 +17,11 @@ use tollgate_eventlog::{Consumer, InRecord, Polled, TopicPartition};
 use tollgate_schemas::cache::{CacheInvalidate, CacheStore, INVALIDATE_TYPE, STORE_TYPE};
 
 use crate::config::Limits;
-use crate::error::chain;
 use crate::guard::fingerprint;
 use crate::index::{Entry, IndexError, Meaning};
 use crate::lookup::Cache;
 use crate::metrics::RecordResult;
+use tollgate_base::errors::chain;
 
 const POLL: Duration = Duration::from_millis(200);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tollgate_admission::snapshot::{AdmissionSnapshot, BackendLoad};
 use tollgate_admission::{Admission, MemoryBudget, OverloadSnapshot};
 use tollgate_backends::Backends;
-use tollgate_backends::call::Caller;
+use tollgate_backends::call::BackendClient;
 use tollgate_config::Config;
 use tollgate_ledger::Ledger;
 use tollgate_limits::Limiters;
@@ -116,7 +116,7 @@ pub struct Worker {
     /// Shared by all workers.
     pub gateway: Arc<Gateway>,
     /// This thread's connections to backends.
-    pub caller: Rc<Caller>,
+    pub caller: Rc<BackendClient>,
     /// Asks the cache service, where the configuration has one.
     pub cache: Rc<dyn CacheLookup>,
 }

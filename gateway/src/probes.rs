@@ -15,7 +15,7 @@ use rand::Rng;
 use tokio::task::JoinHandle;
 use tollgate_backends::Backends;
 use tollgate_backends::backend::Backend;
-use tollgate_backends::call::{CallError, Caller, collect};
+use tollgate_backends::call::{BackendClient, CallError, collect};
 use tollgate_config::ProbeConfig;
 use tollgate_runtime::snapshot::ProbeTarget;
 
@@ -33,7 +33,7 @@ impl Probes {
     /// Starts the probes of the current configuration and of all that replace it. Must be called inside an actix
     /// system.
     #[must_use]
-    pub fn start(gateway: &Arc<Gateway>, caller: Caller) -> Self {
+    pub fn start(gateway: &Arc<Gateway>, caller: BackendClient) -> Self {
         let gateway = Arc::clone(gateway);
         let caller = Rc::new(caller);
         Self(actix_rt::spawn(async move {
@@ -112,7 +112,7 @@ struct Probe {
     backend: Arc<ArcSwap<Backend>>,
     config: ProbeConfig,
     uri: http::Uri,
-    caller: Rc<Caller>,
+    caller: Rc<BackendClient>,
     backends: Backends,
     metrics: ProbeMetrics,
 }

@@ -71,7 +71,7 @@ fn probe(url: &str, config: &str, clock: &Clock, metrics: &Metrics) -> Probe {
         uri: config.uri(&backend.url).unwrap(),
         config,
         backend: Arc::new(ArcSwap::from_pointee(resolved(&backend))),
-        caller: Rc::new(Caller::new(tls::client_config().unwrap())),
+        caller: Rc::new(BackendClient::new(tls::client_config().unwrap())),
         backends: Backends::start_in(&actix_rt::Arbiter::current(), clock.clone(), specs),
         metrics: metrics.probes().clone(),
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
-use tollgate_backends::call::Caller;
+use tollgate_backends::call::BackendClient;
 use tollgate_backends::tls;
 use tollgate_config::{Config, FsyncConfig, OnFullConfig};
 use tollgate_eventlog::{EventLog, LogError};
@@ -98,7 +98,7 @@ pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartErr
     let gateway = Arc::new(Gateway::new(snapshot, runtime, ledger, response_ids));
     let (model_server, addr) = serve_model_api(config, &gateway)?;
     let (admin_server, admin_addr) = serve_admin(config, &gateway)?;
-    let probes = Probes::start(&gateway, Caller::new(tls::client_config()?));
+    let probes = Probes::start(&gateway, BackendClient::new(tls::client_config()?));
     let replicas = share_circuits(config, &gateway, log);
     tracing::info!(%addr, admin = %admin_addr, "listening");
     Ok(Handle { gateway, addr, admin_addr, model_server, admin_server, usage, probes, replicas })
@@ -145,7 +145,7 @@ fn serve_model_api(
     let tls = tls::client_config()?;
     let (gateway, base_path) = (Arc::clone(gateway), config.base_path.clone());
     let factory = move || {
-        let caller = Rc::new(Caller::new(tls.clone()));
+        let caller = Rc::new(BackendClient::new(tls.clone()));
         let cache = Rc::new(HttpCache::new(Rc::clone(&caller)));
         let worker = Worker { gateway: Arc::clone(&gateway), caller, cache };
         App::new().app_data(web::Data::new(worker)).configure(|app| routes::model_api(app, &base_path))

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::time::Duration;
+use tollgate_base::errors::chain;
 
 use clickhouse::Client;
 use clickhouse::error::Error as ClientError;
@@ -114,21 +115,6 @@ fn translate(error: ClientError) -> StoreError {
         ClientError::Network(_) | ClientError::TimedOut => StoreError::Unreachable(chain(&error)),
         other => StoreError::Answer(chain(&other)),
     }
-}
-
-/// The error and its causes on one line: the crate's network errors say little themselves.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

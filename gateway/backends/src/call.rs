@@ -56,7 +56,7 @@ pub enum CallError {
 }
 
 /// Calls of one worker thread.
-pub struct Caller {
+pub struct BackendClient {
     tls: rustls::ClientConfig,
     /// One for each connect timeout and TLS settings in use, the oldest first; in practice one.
     pools: RefCell<Vec<Pool>>,
@@ -85,8 +85,8 @@ impl Pool {
     }
 }
 
-impl Caller {
-    /// A caller for the thread it is used on.
+impl BackendClient {
+    /// A client for the thread it is used on.
     #[must_use]
     pub fn new(tls: rustls::ClientConfig) -> Self {
         Self { tls, pools: RefCell::new(Vec::new()) }

@@ -66,7 +66,7 @@ fn uri(backend: &Backend) -> Uri {
 }
 
 async fn post(backend: &Backend) -> Result<Response<AnswerBody>, CallError> {
-    let caller = Caller::new(client_config().unwrap());
+    let caller = BackendClient::new(client_config().unwrap());
     caller.post(backend, &uri(backend), HeaderMap::new(), Bytes::from_static(b"{}")).await
 }
 

@@ -358,7 +358,7 @@ async fn what_opened_at_another_replica_is_open_here_and_then_half_open() {
     assert!(deployment.admit().unwrap().is_probe());
     hear(&backends, RemoteChange::Closed { by_operator: false }).await;
     assert_eq!(deployment.snapshot().circuit, CircuitState::Closed);
-    assert!(told.lock().is_empty(), "what was heard is not told on");
+    assert!(told.lock().is_empty(), "a remote update is not rebroadcast");
     assert!(!backends.hear(&id("x"), Remote { replica: "gw-2".into(), change: RemoteChange::Held }));
 }
 

@@ -18,7 +18,7 @@ use tollgate_credentials::Credentials;
 
 use super::*;
 use crate::backend::Backend;
-use crate::call::{CallError, Caller};
+use crate::call::{BackendClient, CallError};
 
 /// An authority, a server that it signed, and files for a client.
 struct Authority {
@@ -105,7 +105,7 @@ fn backend(addr: SocketAddr, tls: &str) -> Backend {
     Backend::resolve(&"b".into(), &config, Arc::new(Credentials::anonymous()), tls).unwrap()
 }
 
-async fn call(caller: &Caller, backend: &Backend) -> Result<StatusCode, CallError> {
+async fn call(caller: &BackendClient, backend: &Backend) -> Result<StatusCode, CallError> {
     let uri = backend.responses_url.as_deref().unwrap_or_default().parse().unwrap();
     let answer = caller.post(backend, &uri, http::HeaderMap::new(), Bytes::from_static(b"{}")).await;
     answer.map(|response| response.status())
@@ -121,7 +121,7 @@ async fn a_backend_is_shown_the_gateways_certificate_and_another_is_not() {
     let pair = format!(
         "{{ ca: {ca}, client_certificate: {{ certificate: '${{secret:file:{cert}}}', key: '${{secret:file:{key}}}' }} }}"
     );
-    let caller = Caller::new(client_config().unwrap());
+    let caller = BackendClient::new(client_config().unwrap());
     assert_eq!(call(&caller, &backend(addr, &pair)).await.unwrap(), StatusCode::OK);
     // The same caller, right after: a connection made with the certificate is not used for others.
     let bare = backend(addr, &format!("{{ ca: {ca} }}"));
@@ -152,7 +152,7 @@ async fn a_certificate_of_a_strange_authority_is_refused_on_both_sides() {
     let pair = format!(
         "client_certificate: {{ certificate: '${{secret:file:{cert}}}', key: '${{secret:file:{key}}}' }}"
     );
-    let caller = Caller::new(client_config().unwrap());
+    let caller = BackendClient::new(client_config().unwrap());
     let refused = backend(addr, &format!("{{ ca: {}, {pair} }}", own.path("ca.pem")));
     assert!(call(&caller, &refused).await.is_err());
     let distrusted = backend(addr, &format!("{{ ca: {}, {pair} }}", strange.path("ca.pem")));

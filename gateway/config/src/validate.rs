@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tollgate_settings::load::nearest;
+use tollgate_base::names::nearest;
 use tollgate_settings::{Mistakes, SecretTemplate};
 
 use super::{

@@ -275,7 +275,7 @@ impl<S: Source> Landing<S> {
         shared.quiet_until_ms.store(shared.clock.now_ms() + millis(cooldown), Ordering::Release);
         drop(flight);
         tracing::warn!(backend = %shared.backend, failures, cooldown_ms = millis(cooldown),
-            error = %error.chain(), "credentials cannot be fetched");
+            error = %tollgate_base::errors::chain(&error), "credentials cannot be fetched");
     }
 }
 

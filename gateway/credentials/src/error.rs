@@ -87,19 +87,6 @@ impl CredentialError {
         }
     }
 
-    /// The error with its causes, for the log.
-    #[must_use]
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(inner) = cause {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        text
-    }
-
     /// How long the endpoint asked to be left alone.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {

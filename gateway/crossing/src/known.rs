@@ -34,7 +34,7 @@ pub enum Reading {
 
 /// What an answer said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct AnswerFacts {
     /// What was used.
     pub usage: Option<Usage>,
     /// The model, where it says so.
@@ -116,20 +116,20 @@ impl Reading {
 
     /// What a whole answer says; nothing when it cannot be read.
     #[must_use]
-    pub fn of_answer(self, body: &Bytes) -> Said {
+    pub fn of_answer(self, body: &Bytes) -> AnswerFacts {
         let wire = match self {
-            Self::Invoke => return Said::default(),
+            Self::Invoke => return AnswerFacts::default(),
             Self::Wire(wire) => wire,
         };
         match wire {
             Wire::Embeddings => {
                 let usage = openai_embeddings::answer::usage(body).ok().flatten();
-                Said { usage, model: model_of(body) }
+                AnswerFacts { usage, model: model_of(body) }
             }
-            Wire::Media(kind) => Said { usage: of_answer(kind, body), model: None },
+            Wire::Media(kind) => AnswerFacts { usage: of_answer(kind, body), model: None },
             wire => wire.decode_answer(body).map_or_else(
-                |_| Said::default(),
-                |answer| Said { usage: answer.usage, model: name(&answer.model) },
+                |_| AnswerFacts::default(),
+                |answer| AnswerFacts { usage: answer.usage, model: name(&answer.model) },
             ),
         }
     }
@@ -195,7 +195,7 @@ mod tests {
         let said = Reading::Wire(Wire::Chat).of_answer(&Bytes::from_static(chat));
         assert_eq!(said.model.as_deref(), Some("gpt-x"));
         assert_eq!(said.usage.unwrap().total(), 5);
-        assert_eq!(Reading::Wire(Wire::Chat).of_answer(&Bytes::from_static(b"{")), Said::default());
+        assert_eq!(Reading::Wire(Wire::Chat).of_answer(&Bytes::from_static(b"{")), AnswerFacts::default());
         let embeddings = br#"{"model":"e","data":[],"usage":{"prompt_tokens":4,"total_tokens":4}}"#;
         let said = Reading::Wire(Wire::Embeddings).of_answer(&Bytes::from_static(embeddings));
         assert_eq!((said.usage.unwrap().embedding, said.model.as_deref()), (4, Some("e")));

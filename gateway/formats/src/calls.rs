@@ -2,6 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
+use tollgate_base::hash::fnv1a;
 
 /// JSON text of a tool's arguments, written as an object. Arguments that are no JSON object (a model can be cut
 /// off in the midst of them) are kept as a text under `arguments`.
@@ -57,11 +58,8 @@ impl Serialize for CallId<'_> {
 
 /// FNV-1a, 64 bit, of texts one after the other: the same in every process and release.
 pub(crate) fn fingerprint(texts: &[&str]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-    texts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, text| {
-        // A separator that no UTF-8 text holds.
-        text.as_bytes().iter().chain(&[0xff]).fold(hash, step)
-    })
+    // 0xff is a separator that no UTF-8 text holds.
+    fnv1a(texts.iter().flat_map(|text| text.bytes().chain([0xff])))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use tollgate_backends::call::{Caller, collect, post_request};
+use tollgate_backends::call::{BackendClient, collect, post_request};
 use tollgate_runtime::cache_endpoint::CacheEndpoint;
 use tollgate_schemas::cache::{LookupRequest, LookupResponse};
 
@@ -19,13 +19,13 @@ const DEADLINE_HEADER: HeaderName = HeaderName::from_static("x-tollgate-deadline
 
 /// Asks a cache service over HTTP, with the connections of one worker thread.
 pub struct HttpCache {
-    caller: Rc<Caller>,
+    caller: Rc<BackendClient>,
 }
 
 impl HttpCache {
     /// A client with the connections of `caller`.
     #[must_use]
-    pub fn new(caller: Rc<Caller>) -> Self {
+    pub fn new(caller: Rc<BackendClient>) -> Self {
         Self { caller }
     }
 

@@ -1,4 +1,4 @@
-//! Transitions as events of the log, and events as what a circuit here should heed. Pure.
+//! Transitions as events of the log, and events as changes of a circuit here. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,10 +55,10 @@ pub fn is_over(state: &BackendState, now_ms: i64) -> bool {
     state.state == StateKind::Open && state.until_ms.is_none_or(|until_ms| until_ms <= now_ms)
 }
 
-/// What a circuit here should heed of it: nothing of what this run said itself, nor of what is over.
+/// The change to a circuit here: none for what this run said itself, nor for what is over.
 /// `now_ms` is wall time.
 #[must_use]
-pub fn to_heed(me: &Replica, state: &BackendState, now_ms: i64) -> Option<(DeploymentId, Remote)> {
+pub fn remote_change(me: &Replica, state: &BackendState, now_ms: i64) -> Option<(DeploymentId, Remote)> {
     if state.boot_id == me.boot_id || is_over(state, now_ms) {
         return None;
     }
@@ -140,18 +140,18 @@ mod tests {
             (said.cause.as_deref(), said.failure.as_deref()),
             (Some("retry_after"), Some("status 429"))
         );
-        let (id, remote) = to_heed(&other, &said, NOW_MS + 10_000).unwrap();
+        let (id, remote) = remote_change(&other, &said, NOW_MS + 10_000).unwrap();
         assert_eq!((id.to_string().as_str(), &*remote.replica), ("b/vendor/m:free", "gw-1"));
         assert_eq!(remote.change, RemoteChange::Opened { left: Duration::from_secs(20) });
-        assert_eq!(to_heed(&other, &said, NOW_MS + 30_000), None, "it is over");
+        assert_eq!(remote_change(&other, &said, NOW_MS + 30_000), None, "it is over");
     }
 
     #[test]
     fn what_this_run_said_is_not_heeded_but_what_an_earlier_one_said_is() {
         let one = replica("gw-1");
         let said = said_by(&one, Change::Held);
-        assert_eq!(to_heed(&one, &said, NOW_MS), None);
-        assert!(to_heed(&replica("gw-1"), &said, NOW_MS).is_some());
+        assert_eq!(remote_change(&one, &said, NOW_MS), None);
+        assert!(remote_change(&replica("gw-1"), &said, NOW_MS).is_some());
     }
 
     #[test]

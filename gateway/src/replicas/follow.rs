@@ -1,4 +1,4 @@
-//! Reads what circuits of other replicas became, and lets the circuits here heed it.
+//! Reads what circuits of other replicas became, and applies it to the circuits here.
 
 use std::io;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use std::time::Duration;
 use tollgate_backends::Backends;
 use tollgate_eventlog::{EventLog, InRecord, LogError, Tail, Topic};
 
-use super::publish::wall_ms;
 use super::{Replica, event};
 use crate::telemetry::background::ReplicaMetrics;
+use tollgate_base::time::now_ms;
 
 /// How long one look at the log may wait; the thread ends within that.
 const LOOK: Duration = Duration::from_millis(500);
@@ -83,7 +83,7 @@ impl Work {
                 None => self.log.tail(Topic::BackendState).map(|new| tail = Some(new)),
             };
             for record in records.drain(..) {
-                self.heed(&record);
+                self.apply_remote(&record);
             }
             if let Err(error) = looked {
                 // A new reader starts at the beginning; what is known already changes nothing.
@@ -96,9 +96,9 @@ impl Work {
         }
     }
 
-    fn heed(&self, record: &InRecord) {
+    fn apply_remote(&self, record: &InRecord) {
         let Some(state) = event::read(record) else { return };
-        let Some((id, remote)) = event::to_heed(&self.me, &state, wall_ms()) else { return };
+        let Some((id, remote)) = event::remote_change(&self.me, &state, now_ms()) else { return };
         if self.backends.hear(&id, remote) {
             self.metrics.heard();
         }

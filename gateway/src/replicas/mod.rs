@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! * no request, and no actor, ever waits for the log; without it each replica knows what it finds out;
-//! * what was heard is never told on;
+//! * remote updates are never rebroadcast;
 //! * a circuit that opened elsewhere is open here no longer than the rules here allow.
 
 use std::io;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tollgate_base::time::now_ms;
 
 use tollgate_backends::transition::Listener;
 use tollgate_eventlog::{DeliveryError, EventLog, Producer, SendError};
@@ -47,7 +48,7 @@ impl Publisher {
     pub(super) fn listener(&self, me: Replica, metrics: ReplicaMetrics) -> Listener {
         let queue = self.queue.clone();
         Arc::new(move |transition| {
-            let state = event::state(&me, &transition, wall_ms());
+            let state = event::state(&me, &transition, now_ms());
             match queue.try_send(Message::Say(state)) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_)) => metrics.dropped(),
@@ -120,7 +121,7 @@ impl Work {
             std::thread::sleep(LOOK_EVERY);
             return;
         };
-        while let Some((token, state)) = self.outbox.next(wall_ms()) {
+        while let Some((token, state)) = self.outbox.next(now_ms()) {
             let Ok(record) = event::record(&state) else {
                 self.outbox.done(token);
                 continue;
@@ -171,9 +172,4 @@ impl Work {
         self.metrics.dropped();
         self.outbox.done(token);
     }
-}
-
-/// Wall time, ms since the Unix epoch.
-pub(super) fn wall_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
 }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use tollgate_admission::Place;
 use tollgate_crossing::ClientFormat;
 use tollgate_expressions::RequestFacts;
 use tollgate_formats::FormatError;
@@ -22,7 +23,7 @@ use tollgate_runtime::snapshot::Model;
 use tollgate_schemas::cache::CacheHit;
 
 use super::answer::{Answer, Facts};
-use super::call::{Call, CallKind, ModelPhases, ReserveBy};
+use super::call::{Call, CallKind, HttpFacts, ModelPhases, ReserveBy};
 use super::context::RequestContext;
 use super::first_byte::AnswerStart;
 use super::guard::RequestGuard;
@@ -38,6 +39,7 @@ use crate::headers;
 use crate::policies::content_events;
 use crate::policies::semantic_cache::{self, CacheStatus, LookupOutcome, StorePlan};
 use crate::policies::token_limit::{self, PromptSize};
+use crate::stored::response_ids::StoredAt;
 
 /// Serves one call.
 ///
@@ -142,94 +144,136 @@ async fn phases(
     content_type: &str,
 ) -> Result<Answer, GatewayError> {
     let Call { caller, http, queue_key, guard, .. } = call;
-    let (snapshot, format) = (&context.snapshot, context.format);
-    let phases = ModelPhases::of(format);
-    let model = snapshot.model_for(caller, events.model_requested)?;
-
-    let changed = match phases.alias_rules {
-        true => alias_rules::apply(format, &view, body, &model.defaults, &model.caps)?,
-        false => None,
-    };
+    let model = context.snapshot.model_for(caller, events.model_requested)?;
+    let exchange = Exchange::new(worker, context, caller, http, events, &model, content_type);
+    let changed = exchange.alias_rules(&view, body)?;
     let body = changed.as_ref().unwrap_or(body);
-    let view = if changed.is_some() { format.view(body)? } else { view };
+    let view = if changed.is_some() { context.format.view(body)? } else { view };
     let continues = stored_answers::continued(worker, caller, &view)?;
-
-    // Forms are files: no text to publish, and what they come to in tokens only their models know.
-    let is_form = format.is_media() && multipart::is_form(content_type);
-    if !is_form {
-        content_events::record_prompt(&worker.gateway, &snapshot.content, events, body);
-    }
-
-    let bypass = !phases.cache || events.stream || headers::opts_out_of_cache(http.headers);
-    let asked =
-        semantic_cache::look(worker, context.id, snapshot.cache.as_ref(), caller, &model, body, bypass).await;
-    let (cache, plan) = match asked {
+    exchange.publish_prompt(body);
+    let (cache, plan) = match exchange.look_in_cache(body).await {
         LookupOutcome::Hit(status, hit) => return Ok(from_cache(worker, events, status, *hit, guard)),
         LookupOutcome::Miss(plan) => (CacheStatus::Miss, Some(plan)),
         LookupOutcome::Bypass => (CacheStatus::Bypass, None),
     };
-
-    let completion = match phases.reserve_by {
-        ReserveBy::Prompt if format.bounds_output() => {
-            view.max_output_tokens.unwrap_or(snapshot.server.default_completion_tokens.0)
-        }
-        ReserveBy::Prompt | ReserveBy::Estimate => 0,
-    };
-    let reserved = reserve(worker, caller, &model, format, phases, body, is_form, completion).await?;
-
-    let mut headers = headers::for_backend(http.headers, &context.trace);
-    if format.is_media()
-        && let Ok(kind) = content_type.parse()
-    {
-        headers.insert(CONTENT_TYPE, kind);
-    }
-    let facts = RequestFacts {
-        headers: http.headers,
-        path: http.path,
-        body,
-        subscription: &caller.payer.subscription,
-        tenant: &caller.payer.tenant,
-        team: &caller.payer.team,
-    };
-    let request = ModelRequest {
-        context,
-        events,
-        model: &model,
-        body,
-        view: &view,
-        headers,
-        facts,
-        continues: continues.as_ref(),
-        queue_key: &queue_key,
-        expected_tokens: estimated_tokens(body.len()).saturating_add(completion),
-    };
+    let completion = exchange.allowed_completion(&view);
+    let reserved = exchange.reserve(body, completion).await?;
+    let request = exchange.request(body, &view, continues.as_ref(), &queue_key, completion);
     let reply = search::first_answer(worker, &request, reserved).await?;
     let facts = Facts { cache: model.cache.is_some().then_some(cache), ..Facts::default() };
     Ok(delivered(worker, &request, reply, plan, facts, guard))
 }
 
-/// What the request may use, reserved under every limit of its caller.
-#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only repeat their names")]
-async fn reserve(
-    worker: &Worker,
-    caller: &Caller,
-    model: &Model,
-    format: ClientFormat,
+/// What every phase of a model's answer knows.
+struct Exchange<'a> {
+    worker: &'a Worker,
+    context: &'a RequestContext,
+    caller: &'a Caller,
+    http: HttpFacts<'a>,
+    events: EventContext<'a>,
+    model: &'a Model,
+    content_type: &'a str,
     phases: ModelPhases,
-    body: &Bytes,
+    /// Forms are files: no text to publish, and what they come to in tokens only their models know.
     is_form: bool,
-    completion: u64,
-) -> Result<Reservation, GatewayError> {
-    let limiters = &worker.gateway.limiters;
-    match phases.reserve_by {
-        ReserveBy::Estimate => {
-            let tokens = if is_form { 0 } else { estimated_tokens(body.len()) };
-            token_limit::reserve_estimate(limiters, caller, tokens).await
+}
+
+impl<'a> Exchange<'a> {
+    fn new(
+        worker: &'a Worker,
+        context: &'a RequestContext,
+        caller: &'a Caller,
+        http: HttpFacts<'a>,
+        events: EventContext<'a>,
+        model: &'a Model,
+        content_type: &'a str,
+    ) -> Self {
+        let phases = ModelPhases::of(context.format);
+        let is_form = context.format.is_media() && multipart::is_form(content_type);
+        Self { worker, context, caller, http, events, model, content_type, phases, is_form }
+    }
+
+    fn alias_rules(&self, view: &View<'_>, body: &Bytes) -> Result<Option<Bytes>, FormatError> {
+        if !self.phases.alias_rules {
+            return Ok(None);
         }
-        ReserveBy::Prompt => {
-            let tokenizer_model = model.targets.first().map_or("", |target| &*target.model);
-            let prompt = PromptSize::new(format, tokenizer_model, body);
-            token_limit::reserve(limiters, caller, prompt, completion).await
+        alias_rules::apply(self.context.format, view, body, &self.model.defaults, &self.model.caps)
+    }
+
+    fn publish_prompt(&self, body: &Bytes) {
+        if !self.is_form {
+            let content = &self.context.snapshot.content;
+            content_events::record_prompt(&self.worker.gateway, content, self.events, body);
+        }
+    }
+
+    async fn look_in_cache(&self, body: &Bytes) -> LookupOutcome {
+        let Self { worker, context, caller, model, .. } = self;
+        let bypass =
+            !self.phases.cache || self.events.stream || headers::opts_out_of_cache(self.http.headers);
+        let settings = context.snapshot.cache.as_ref();
+        semantic_cache::look(worker, context.id, settings, caller, model, body, bypass).await
+    }
+
+    /// Tokens that the answer may have.
+    fn allowed_completion(&self, view: &View<'_>) -> u64 {
+        if !self.context.format.bounds_output() {
+            return 0;
+        }
+        view.max_output_tokens.unwrap_or(self.context.snapshot.server.default_completion_tokens.0)
+    }
+
+    /// What the request may use, reserved under every limit of its caller.
+    async fn reserve(&self, body: &Bytes, completion: u64) -> Result<Reservation, GatewayError> {
+        let limiters = &self.worker.gateway.limiters;
+        match self.phases.reserve_by {
+            ReserveBy::Estimate => {
+                let tokens = if self.is_form { 0 } else { estimated_tokens(body.len()) };
+                token_limit::reserve_estimate(limiters, self.caller, tokens).await
+            }
+            ReserveBy::Prompt => {
+                let tokenizer_model = self.model.targets.first().map_or("", |target| &*target.model);
+                let prompt = PromptSize::new(self.context.format, tokenizer_model, body);
+                token_limit::reserve(limiters, self.caller, prompt, completion).await
+            }
+        }
+    }
+
+    /// The request as its attempts need it.
+    fn request<'b>(
+        &'b self,
+        body: &'b Bytes,
+        view: &'b View<'b>,
+        continues: Option<&'b StoredAt>,
+        queue_key: &'b Place,
+        completion: u64,
+    ) -> ModelRequest<'b> {
+        let mut headers = headers::for_backend(self.http.headers, &self.context.trace);
+        if self.context.format.is_media()
+            && let Ok(kind) = self.content_type.parse()
+        {
+            headers.insert(CONTENT_TYPE, kind);
+        }
+        let payer = &self.caller.payer;
+        let facts = RequestFacts {
+            headers: self.http.headers,
+            path: self.http.path,
+            body,
+            subscription: &payer.subscription,
+            tenant: &payer.tenant,
+            team: &payer.team,
+        };
+        ModelRequest {
+            context: self.context,
+            events: self.events,
+            model: self.model,
+            body,
+            view,
+            headers,
+            facts,
+            continues,
+            queue_key,
+            expected_tokens: estimated_tokens(body.len()).saturating_add(completion),
         }
     }
 }

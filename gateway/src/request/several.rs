@@ -10,7 +10,7 @@ use futures_util::stream;
 use http::{HeaderMap, Response, Uri};
 use tollgate_backends::AnswerBody;
 use tollgate_backends::backend::Backend;
-use tollgate_backends::call::{CallError, CallResult, Caller, collect};
+use tollgate_backends::call::{BackendClient, CallError, CallResult, collect};
 use tollgate_crossing::crossing;
 use tollgate_crossing::embeddings::{Embeddings, Part};
 use tollgate_formats::exchange::AnswerHead;
@@ -29,7 +29,7 @@ pub struct Several {
 /// Where the calls go.
 pub struct CallSite<'a> {
     /// This thread's connections.
-    pub caller: &'a Caller,
+    pub caller: &'a BackendClient,
     /// Who is called.
     pub backend: &'a Backend,
     /// Where.

@@ -2,15 +2,18 @@
 
 use std::error::Error;
 
-/// An error followed by what caused it, joined by `: `. `Display` of an error leaves its source out, so that clients
-/// do not see it; logs print the chain.
+/// An error followed by what caused it, joined by `: `, causes that it names itself left out. `Display` of an error leaves
+/// its source out, so that clients do not see it; logs print the chain.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
+        let reason = source.to_string();
+        if !text.contains(&reason) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
         cause = source.source();
     }
     text

@@ -33,6 +33,16 @@ fn distance(wanted: &str, name: &str) -> Option<usize> {
     (begins || steps * 5 <= length * 2).then_some(steps)
 }
 
+/// The candidate most like `wrong`, when one is alike at all.
+#[must_use]
+pub fn nearest<'a>(wrong: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|name| (strsim::jaro_winkler(wrong, name), name))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

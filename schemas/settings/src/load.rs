@@ -1,6 +1,7 @@
 //! Reads the file and says precisely what is wrong with it: file, line, column, and what was meant.
 
 use std::path::{Path, PathBuf};
+use tollgate_base::names::nearest;
 
 use serde::de::DeserializeOwned;
 
@@ -129,16 +130,6 @@ fn suggest(message: &str) -> Option<String> {
     let wrong = unknown.split('`').nth(1)?;
     let known = expected.trim_start().trim_start_matches("one of ");
     nearest(wrong, known.split(", ").map(|name| name.trim_matches(['`', ' ']))).map(str::to_owned)
-}
-
-/// The candidate most like `wrong`, when one is alike at all.
-#[must_use]
-pub fn nearest<'a>(wrong: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .map(|name| (strsim::jaro_winkler(wrong, name), name))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tollgate_config::Strategy;
 
-use super::balance::{Member, Order, Standing, order};
+use super::balance::{CandidateOrder, Member, Standing, order};
 use super::rendezvous::{self, stable_hash};
 use super::strategy::{self, Loads};
 use crate::{Deployment, FailureKind};
@@ -126,7 +126,7 @@ impl Loads for Live<'_> {
 /// committed capacity the request does not fit come behind, those whose circuit is open come last; admission
 /// decides when their turn comes.
 #[must_use]
-pub fn candidates(alias: &Alias, pick: Pick) -> Order {
+pub fn candidates(alias: &Alias, pick: Pick) -> CandidateOrder {
     let Alias { strategy, targets, members, turn } = alias;
     let number = match strategy {
         Strategy::RoundRobin if pick.session.is_none() => turn.0.fetch_add(1, Ordering::Relaxed),

@@ -12,7 +12,7 @@
 use smallvec::SmallVec;
 
 /// Indexes of targets, best first.
-pub type Order = SmallVec<[usize; 8]>;
+pub type CandidateOrder = SmallVec<[usize; 8]>;
 
 /// What does not change about one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub fn order(
     members: &[Member],
     standing: impl Fn(usize) -> Standing,
     mut arrange: impl FnMut(&mut [usize]),
-) -> Order {
-    let (mut order, mut behind) = (Order::new(), SmallVec::<[(Standing, usize); 8]>::new());
+) -> CandidateOrder {
+    let (mut order, mut behind) = (CandidateOrder::new(), SmallVec::<[(Standing, usize); 8]>::new());
     for index in 0..members.len() {
         match standing(index) {
             Standing::Ready => order.push(index),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     /// The order by weights alone, of members that are ready or down.
-    fn by_weight(members: &[Member], ready: impl Fn(usize) -> bool, pick: u64) -> Order {
+    fn by_weight(members: &[Member], ready: impl Fn(usize) -> bool, pick: u64) -> CandidateOrder {
         let standing = |index| if ready(index) { Standing::Ready } else { Standing::Down };
         order(members, standing, |group| draw(group, members, pick, usize::MAX))
     }

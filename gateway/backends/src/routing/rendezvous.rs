@@ -5,6 +5,7 @@
 //! Nothing is stored, and every gateway that has the same targets decides alike.
 
 use smallvec::SmallVec;
+use tollgate_base::hash::fnv1a;
 
 use super::balance::{Member, bring_forward, mix};
 
@@ -15,8 +16,7 @@ const SOUGHT: usize = 3;
 /// A number for a text that is the same in every process and version (FNV-1a, 64 bits, then mixed).
 #[must_use]
 pub fn stable_hash(bytes: &[u8]) -> u64 {
-    let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, fold))
+    mix(fnv1a(bytes.iter().copied()))
 }
 
 /// Puts the first places of one group into the session's order, sessions in proportion to the weights.

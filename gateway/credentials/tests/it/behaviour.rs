@@ -98,7 +98,11 @@ async fn an_endpoint_that_is_not_there_is_unreachable_and_the_log_says_why() {
     let yaml = format!("oauth2: {{ token_url: 'http://{addr}/', client_id: c, client_secret: s }}");
     let error = authorization(&Bench::new(&[]).credentials(&yaml)).await.unwrap_err();
     assert!(matches!(error, CredentialError::Unreachable { .. }), "{error}");
-    assert!(error.chain().to_lowercase().contains("refused"), "{}", error.chain());
+    assert!(
+        tollgate_base::errors::chain(&error).to_lowercase().contains("refused"),
+        "{}",
+        tollgate_base::errors::chain(&error)
+    );
 }
 
 #[tokio::test]

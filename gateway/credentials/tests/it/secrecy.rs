@@ -37,7 +37,10 @@ async fn no_secret_is_in_any_debug_output_or_error() {
             let credentials = Bench::new(variables).credentials(&yaml);
             let mut head = head();
             let error = credentials.prepare(&mut head, b"").await.unwrap_err();
-            let printed = format!("{credentials:?} {error} {error:?} {} {head:?}", error.chain());
+            let printed = format!(
+                "{credentials:?} {error} {error:?} {} {head:?}",
+                tollgate_base::errors::chain(&error)
+            );
             assert!(!printed.contains(CANARY), "{printed}");
         }
     }

@@ -7,7 +7,7 @@ use http::header::CONTENT_ENCODING;
 use tollgate_admission::Held;
 use tollgate_config::ServerConfig;
 use tollgate_crossing::Decoder;
-use tollgate_crossing::known::{self, Reading, Said};
+use tollgate_crossing::known::{self, AnswerFacts, Reading};
 use tollgate_formats::Usage;
 use tollgate_formats::bedrock::{self, event_stream};
 use tollgate_formats::exchange::{StreamDecoder, StreamEvent};
@@ -135,7 +135,7 @@ impl Observer {
         let Self { source, heard } = self;
         match std::mem::replace(source, Source::Blind) {
             Source::Whole { reading, body, .. } => {
-                let Said { usage, model } = reading.of_answer(&body.freeze());
+                let AnswerFacts { usage, model } = reading.of_answer(&body.freeze());
                 heard.usage = heard.usage.or(usage);
                 heard.model = heard.model.take().or(model);
             }

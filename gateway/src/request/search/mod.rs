@@ -15,7 +15,7 @@ use tollgate_admission::Admission;
 use tollgate_backends::InFlight;
 use tollgate_backends::call::{CallError, CallResult};
 use tollgate_backends::routing::affinity::Session;
-use tollgate_backends::routing::balance::Order as CandidateOrder;
+use tollgate_backends::routing::balance::CandidateOrder;
 use tollgate_backends::routing::{self, Pick};
 use tollgate_base::errors::chain;
 use tollgate_crossing::prompt::expect_counts;

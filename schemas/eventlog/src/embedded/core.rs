@@ -5,7 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+use tollgate_base::time::now_ms;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -169,7 +170,7 @@ impl Core {
             }
             if Instant::now() >= clean_at {
                 clean_at = Instant::now() + clean_every;
-                if let Err(error) = self.clean(unix_ms(), COMPACT_AFTER) {
+                if let Err(error) = self.clean(now_ms(), COMPACT_AFTER) {
                     tracing::warn!(%error, "retention of the embedded log failed");
                 }
             }
@@ -244,9 +245,4 @@ impl Core {
 struct Changes {
     count: Mutex<u64>,
     changed: Condvar,
-}
-
-fn unix_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
