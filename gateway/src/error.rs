@@ -21,7 +21,6 @@ pub enum Side {
     Client,
     /// The operator of the gateway.
     Gateway,
-    /// The backend.
     Backend,
 }
 
@@ -88,7 +87,6 @@ pub enum GatewayError {
     /// The model's backends have no such API.
     #[error("the model `{model}` does not serve {operation}")]
     UnsupportedOperation {
-        /// The alias.
         model: Arc<str>,
         /// What was asked of it, by the name of the API format.
         operation: &'static str,
@@ -116,7 +114,6 @@ pub enum GatewayError {
     /// A limit is reached.
     #[error("{} {limit} is exceeded; try again in {} s", limit.meter.unit(), seconds_up(*retry_after))]
     LimitReached {
-        /// Which.
         limit: Arc<LimitRule>,
         /// Units of its meter left now.
         remaining: u64,
@@ -126,7 +123,6 @@ pub enum GatewayError {
     /// The request can never fit the limit.
     #[error("the request needs about {needed} {}, more than the {limit} ever allows", limit.meter.units())]
     LargerThanLimit {
-        /// Which.
         limit: Arc<LimitRule>,
         /// Units of its meter that the request needs.
         needed: u64,
@@ -146,7 +142,6 @@ pub enum GatewayError {
     /// No backend of the alias may be called now.
     #[error("no backend of the model `{model}` is available now; try again in {} s", seconds_up(*retry_after))]
     NoBackend {
-        /// The alias.
         model: Arc<str>,
         /// Earliest recovery.
         retry_after: Duration,
@@ -154,7 +149,6 @@ pub enum GatewayError {
     /// All backends of the alias are at their providers' rate limits.
     #[error("the backends of the model `{model}` take no more requests now; try again in {} s", seconds_up(*retry_after))]
     RateLimited {
-        /// The alias.
         model: Arc<str>,
         /// Earliest recovery.
         retry_after: Duration,
@@ -181,7 +175,6 @@ pub enum GatewayError {
     BrokenAnswer {
         /// Name of the backend.
         backend: Arc<str>,
-        /// What was wrong.
         message: String,
     },
     /// The backend answered with an error of its own.
@@ -189,7 +182,6 @@ pub enum GatewayError {
     BackendStatus {
         /// Name of the backend.
         backend: Arc<str>,
-        /// Its status.
         status: u16,
     },
     /// The backend takes no more requests now.

@@ -33,7 +33,6 @@ pub struct Gateway {
     pub limiters: Limiters,
     /// Where every attempt is written down.
     pub ledger: Ledger,
-    /// What is measured.
     pub metrics: Arc<Metrics>,
     /// Bounds the requests that run at a time.
     pub admission: Arc<Admission>,

@@ -47,23 +47,13 @@ pub enum StartError {
     Config(Mistakes),
     /// The spool cannot be opened.
     #[error("spool {path}: {source}")]
-    Ledger {
-        /// Its folder.
-        path: String,
-        /// Why.
-        source: LedgerError,
-    },
+    Ledger { path: String, source: LedgerError },
     /// The event log cannot be opened.
     #[error(transparent)]
     EventLog(#[from] LogError),
     /// An address cannot be listened on.
     #[error("cannot listen on {addr}: {source}")]
-    Listen {
-        /// The address.
-        addr: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
+    Listen { addr: SocketAddr, source: io::Error },
     /// TLS towards backends cannot be set up.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -72,7 +62,6 @@ pub enum StartError {
     SigningKey(#[from] SigningKeyError),
 }
 
-/// A running gateway.
 pub struct Handle {
     gateway: Arc<Gateway>,
     addr: SocketAddr,

@@ -6,10 +6,12 @@
 
 pub mod admission;
 pub mod memory;
+pub mod metrics;
 pub mod queue;
 pub mod snapshot;
 
 pub use admission::{Admission, AdmissionRules, Overloaded, Permit};
 pub use memory::{Held, MemoryBudget};
+pub use metrics::OverloadMetrics;
 pub use queue::Place;
 pub use snapshot::OverloadSnapshot;

@@ -8,7 +8,6 @@ use crate::gateway::Gateway;
 
 mod circuits;
 
-/// The admin pages.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/healthz", web::get().to(alive))

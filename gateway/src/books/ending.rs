@@ -36,7 +36,6 @@ pub struct Ending<'a> {
     pub class: AttemptClass,
     /// How long the backend asked to be left alone.
     pub retry_after: Option<Duration>,
-    /// What it produced.
     pub produced: Produced<'a>,
 }
 
@@ -54,7 +53,6 @@ impl<'a> Ending<'a> {
         }
     }
 
-    /// The backend failed.
     #[must_use]
     pub fn failed(kind: FailureKind, status: u16, code: &'static str, produced: Produced<'a>) -> Self {
         Self {

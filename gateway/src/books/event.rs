@@ -14,9 +14,7 @@ use tollgate_schemas::usage::{
 /// What every event of one request has in common.
 #[derive(Debug, Clone, Copy)]
 pub struct EventContext<'a> {
-    /// The request.
     pub request_id: RequestId,
-    /// Who pays.
     pub payer: &'a Payer,
     /// What is asked for.
     pub operation: Operation,
@@ -28,10 +26,8 @@ pub struct EventContext<'a> {
     pub stream: bool,
 }
 
-/// Who is called.
 #[derive(Debug, Clone, Copy)]
 pub struct Callee<'a> {
-    /// The endpoint.
     pub backend: &'a Backend,
     /// The model's name there; empty where only the answer says it.
     pub model: &'a Arc<str>,

@@ -25,9 +25,7 @@ use crate::policies::semantic_cache::CacheStatus;
 
 /// What goes back to the client.
 pub enum Answer {
-    /// A whole answer.
     Whole {
-        /// Its status.
         status: StatusCode,
         /// Its body, in the client's API format.
         body: Bytes,
@@ -38,18 +36,14 @@ pub enum Answer {
     },
     /// An answer that is relayed without being changed.
     Relayed {
-        /// Its status.
         status: StatusCode,
         /// Its headers, as far as the client needs them.
         headers: HeaderMap,
-        /// Its body.
         body: Box<Relayed<AnswerBody>>,
         /// Facts for headers; `None` where the answer's own headers are all that its client expects.
         facts: Option<Facts>,
     },
-    /// A stream.
     Stream {
-        /// Its body.
         stream: Box<ClientStream>,
         /// Facts for headers.
         facts: Facts,
@@ -89,7 +83,6 @@ pub struct Served {
 /// A backend's refusal of a request; trying elsewhere would not help.
 #[derive(Debug)]
 pub struct Refusal {
-    /// Its status.
     pub status: StatusCode,
     /// Its error, in the API format of the client.
     pub body: Bytes,

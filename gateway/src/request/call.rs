@@ -28,13 +28,10 @@ use super::guard::RequestGuard;
 
 /// A call that has entered: its caller is known, and it holds a place among the running ones.
 pub struct Call<'a> {
-    /// What is asked.
     pub kind: CallKind<'a>,
     /// The client's HTTP request.
     pub http: HttpFacts<'a>,
-    /// Who calls.
     pub caller: &'a Caller,
-    /// Its body.
     pub body: RequestBody,
     /// Whose turn it is where requests wait.
     pub queue_key: Place,
@@ -51,16 +48,13 @@ pub struct HttpFacts<'a> {
     pub path: &'a str,
     /// Query, as it came, without the question mark.
     pub query: Option<&'a str>,
-    /// Headers.
     pub headers: &'a dyn Headers,
 }
 
-/// What is asked.
 #[derive(Clone)]
 pub enum CallKind<'a> {
     /// A model's answer, in one of the API formats of clients.
     Model {
-        /// The API format.
         format: ClientFormat,
         /// The alias, where the path names it and not the body.
         alias_in_path: Option<&'a str>,
@@ -78,7 +72,6 @@ pub enum CallKind<'a> {
     },
     /// An API of a backend below a path of the gateway's own.
     Passthrough {
-        /// Where it goes.
         api: &'a Arc<Api>,
         /// What follows the API's own path.
         rest: &'a str,

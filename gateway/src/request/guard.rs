@@ -6,7 +6,6 @@ use tracing::Span;
 /// A place among the running requests, and the memory of its bodies.
 #[derive(Debug)]
 pub struct RequestGuard {
-    /// Its place.
     pub _permit: Permit,
     /// Its span, which ends with it.
     pub _span: Span,

@@ -15,7 +15,6 @@ use crate::stored::response_ids::StoredAt;
 
 /// A request for a model's answer.
 pub struct ModelRequest<'a> {
-    /// The request.
     pub context: &'a RequestContext,
     /// What its events have in common.
     pub events: EventContext<'a>,

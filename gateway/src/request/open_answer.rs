@@ -14,11 +14,9 @@ use crate::books::attempt::Attempt;
 pub struct OpenAnswer<'a> {
     /// Books that stay open until the body ends.
     pub attempt: Attempt,
-    /// The answer.
     pub response: Response<AnswerBody>,
     /// What the client and the backend speak.
     pub crossing: Crossing,
-    /// Who answers.
     pub target: &'a Target,
     /// Whether the client reads calls of tools in OpenAI's old form only.
     pub legacy_functions: bool,

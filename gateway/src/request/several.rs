@@ -30,9 +30,7 @@ pub struct Several {
 pub struct CallSite<'a> {
     /// This thread's connections.
     pub caller: &'a BackendClient,
-    /// Who is called.
     pub backend: &'a Backend,
-    /// Where.
     pub uri: &'a Uri,
     /// With which headers.
     pub headers: &'a HeaderMap,

@@ -40,7 +40,6 @@ pub struct StoredAt {
     pub backend: String,
     /// The model's name there.
     pub model: String,
-    /// The provider's id.
     pub id: String,
 }
 

@@ -24,12 +24,7 @@ pub enum SigningKeyError {
     Secret(#[from] SecretError),
     /// The file cannot be read or made.
     #[error("{path}: {source}")]
-    File {
-        /// Its path.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
+    File { path: String, source: io::Error },
 }
 
 /// The configured key, else this replica's own.

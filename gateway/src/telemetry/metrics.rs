@@ -16,16 +16,15 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use tollgate_admission::OverloadSnapshot;
-use tollgate_backends::DeploymentSnapshot;
+use tollgate_admission::{OverloadMetrics, OverloadSnapshot};
+use tollgate_backends::{DeploymentMetrics, DeploymentSnapshot};
 use tollgate_ledger::{LedgerMetrics, LedgerStatus};
 use tollgate_limits::{LimiterMetrics, LimiterStats};
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{Outcome, UsageEvent};
 
 use super::background::{ProbeMetrics, ReplicaMetrics};
-use super::load::{OverloadMetrics, TokenCountMetrics};
-use super::scrape::DeploymentMetrics;
+use super::token_counts::TokenCountMetrics;
 
 /// Most label combinations of one family of metrics.
 const MAX_SERIES: usize = 2_000;

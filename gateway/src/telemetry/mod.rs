@@ -1,9 +1,8 @@
 //! What the gateway says about itself: metrics, logs, spans.
 
 pub mod background;
-mod load;
 pub mod metrics;
 pub mod redact;
-mod scrape;
 pub mod spans;
+mod token_counts;
 pub mod tracing;

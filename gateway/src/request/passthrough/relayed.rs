@@ -68,7 +68,6 @@ struct HeadClass {
 
 /// What an answer is relayed with.
 pub struct RelayedParts {
-    /// Its books.
     pub attempt: Attempt,
     /// Reads it along.
     pub observer: Observer,

@@ -21,7 +21,6 @@ use crate::request::stored_answers;
 
 /// A target that may be called now.
 pub(super) struct Candidate<'a> {
-    /// What is called.
     pub(super) callee: Callee<'a>,
     /// Admission by its circuit.
     pub(super) in_flight: InFlight,
@@ -31,13 +30,10 @@ pub(super) struct Candidate<'a> {
 
 /// What is called, and with what.
 pub(super) struct Callee<'a> {
-    /// The target.
     pub(super) target: &'a Target,
     /// What the client and the backend speak.
     pub(super) crossing: Crossing,
-    /// Where.
     pub(super) uri: Uri,
-    /// The body.
     pub(super) body: Bytes,
     /// Parameters that were left out.
     pub(super) dropped: Vec<Cow<'static, str>>,

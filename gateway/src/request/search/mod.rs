@@ -60,7 +60,6 @@ pub enum Reply<'a> {
     },
     /// It refuses the request itself.
     Refusal {
-        /// What it says.
         refusal: Refusal,
         /// For the client's headers.
         served: Served,

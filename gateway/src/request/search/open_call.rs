@@ -37,7 +37,6 @@ pub struct OpenCall {
 /// What must be known to read an answer that nobody waits for.
 #[derive(Debug, Clone)]
 pub struct Unseen {
-    /// Who answers.
     pub backend: Arc<Backend>,
     /// What client and backend speak.
     pub crossing: Crossing,

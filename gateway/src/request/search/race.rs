@@ -18,7 +18,6 @@ pub enum Lane<F: Future> {
 
 /// The end of a race.
 pub struct Raced<F: Future> {
-    /// The first call.
     pub first: Lane<F>,
     /// The second one, where there was one.
     pub second: Option<Lane<F>>,

@@ -30,7 +30,6 @@ pub(super) enum CallVerdict {
     Answer(Box<Attempt>, Response<AnswerBody>),
     /// It refuses the request itself.
     Refusal(Refusal),
-    /// It failed.
     Failure(Box<Unanswered>),
 }
 

@@ -74,7 +74,6 @@ pub struct RelayOptions {
     pub stages: Stages,
     /// What the client speaks.
     pub client: ClientFormat,
-    /// The backend.
     pub backend: Arc<Backend>,
     /// How long its client waits for the stream to begin, also without a byte.
     pub patience: Duration,

@@ -1,4 +1,4 @@
-//! Metrics of overload and of token counting, read when somebody scrapes.
+//! Metrics of overload, read when somebody scrapes.
 
 use std::sync::Arc;
 
@@ -7,24 +7,18 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use tollgate_admission::snapshot::OverloadSnapshot;
-use tollgate_tokens::Stats;
+use tollgate_base::metrics::set;
 
-use super::scrape::set;
+use crate::snapshot::OverloadSnapshot;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BackendLabel {
     backend: Arc<str>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WayLabel {
-    way: &'static str,
-}
-
 /// What runs, waits and was refused. Backends without a bound of their own have no series.
 #[derive(Default)]
-pub(super) struct OverloadMetrics {
+pub struct OverloadMetrics {
     running: Gauge,
     waiting: Gauge,
     refused: Counter,
@@ -36,7 +30,9 @@ pub(super) struct OverloadMetrics {
 }
 
 impl OverloadMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    /// Registers the families with the registry of the service.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         for (name, help, gauge) in [
             ("requests_running", "Requests that run", &metrics.running),
@@ -65,7 +61,8 @@ impl OverloadMetrics {
         metrics
     }
 
-    pub(super) fn set(&self, now: &OverloadSnapshot) {
+    /// Shows what is so now.
+    pub fn set(&self, now: &OverloadSnapshot) {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.running.set(count(now.requests.running));
         self.waiting.set(count(now.requests.waiting));
@@ -80,35 +77,6 @@ impl OverloadMetrics {
             self.backend_running.get_or_create(&label).set(count(load.requests.running));
             self.backend_waiting.get_or_create(&label).set(count(load.requests.waiting));
             set(&self.backend_refused.get_or_create(&label), load.requests.refused);
-        }
-    }
-}
-
-/// How prompts are counted.
-#[derive(Default)]
-pub(super) struct TokenCountMetrics {
-    counts: Family<WayLabel, Counter>,
-}
-
-impl TokenCountMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        registry.register(
-            "token_counts",
-            "Prompts counted inline or offloaded, and estimated with a full queue or after a failure",
-            metrics.counts.clone(),
-        );
-        metrics
-    }
-
-    pub(super) fn set(&self, now: Stats) {
-        for (way, count) in [
-            ("inline", now.inline),
-            ("offloaded", now.offloaded),
-            ("queue_full", now.queue_full),
-            ("failed", now.failed),
-        ] {
-            set(&self.counts.get_or_create(&WayLabel { way }), count);
         }
     }
 }

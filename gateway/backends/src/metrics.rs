@@ -1,14 +1,16 @@
 //! Metrics that are read off the state of circuits when somebody scrapes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use tollgate_backends::{CircuitState, DeploymentSnapshot};
+use tollgate_base::metrics::set;
+
+use crate::{CircuitState, DeploymentSnapshot};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DeploymentLabels {
@@ -26,7 +28,7 @@ struct CircuitLabels {
 
 /// Circuits and load of the deployments. Those that are gone from the configuration disappear.
 #[derive(Default)]
-pub(super) struct DeploymentMetrics {
+pub struct DeploymentMetrics {
     circuit_open: Family<DeploymentLabels, Gauge>,
     circuit_half_open: Family<DeploymentLabels, Gauge>,
     circuit_state: Family<CircuitLabels, Gauge>,
@@ -41,7 +43,9 @@ pub(super) struct DeploymentMetrics {
 }
 
 impl DeploymentMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    /// Registers the families with the registry of the service.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register(
             "circuit_open",
@@ -98,7 +102,8 @@ impl DeploymentMetrics {
         metrics
     }
 
-    pub(super) fn set(&self, deployments: &[DeploymentSnapshot]) {
+    /// Shows what is so now.
+    pub fn set(&self, deployments: &[DeploymentSnapshot]) {
         self.circuit_open.clear();
         self.circuit_half_open.clear();
         self.circuit_state.clear();
@@ -143,9 +148,4 @@ impl DeploymentMetrics {
         let until = seen.retry_at.map_or(0.0, |at| at.as_millisecond() as f64 / 1_000.0);
         self.circuit_open_until.get_or_create(labels).set(until);
     }
-}
-
-/// Makes a counter show a count that is kept elsewhere.
-pub(super) fn set(counter: &Counter<u64, AtomicU64>, count: u64) {
-    counter.inner().store(count, Ordering::Relaxed);
 }
