@@ -94,7 +94,7 @@ pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartErr
     let snapshot = compile(config, &runtime).map_err(StartError::Config)?;
     let ledger = open_ledger(config)?;
     let usage = tollgate_ledger::start(ledger.clone(), Arc::clone(&log));
-    let response_ids = ResponseIds::new(&signing_key::load(config)?);
+    let response_ids = ResponseIds::new(&signing_key::load(config)?).map_err(SigningKeyError::from)?;
     let gateway = Arc::new(Gateway::new(snapshot, runtime, ledger, response_ids));
     let (model_server, addr) = serve_model_api(config, &gateway)?;
     let (admin_server, admin_addr) = serve_admin(config, &gateway)?;

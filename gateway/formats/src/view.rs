@@ -170,7 +170,7 @@ pub(crate) fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 /// Where a value borrowed from `body` stands in it.
-fn range_in(body: &[u8], raw: &RawValue) -> Range<usize> {
+pub(crate) fn range_in(body: &[u8], raw: &RawValue) -> Range<usize> {
     let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
     start..start + raw.get().len()
 }

@@ -8,7 +8,8 @@ use tollgate_runtime::snapshot::Target;
 use super::model_request::ModelRequest;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
-use crate::stored::response_ids::{IdRewriter, StoredAt};
+use crate::stored::response_ids::StoredAt;
+use crate::stored::shown_ids::ShownIds;
 
 /// The answer that a request continues; `None` when it begins anew.
 ///
@@ -28,7 +29,7 @@ pub fn continued(
 /// # Errors
 /// [`GatewayError::UnknownResponse`] when there is none.
 pub fn find(worker: &Worker, caller: &Caller, id: &str) -> Result<StoredAt, GatewayError> {
-    let found = worker.gateway.response_ids.unwrap(&caller.payer.subscription, id);
+    let found = worker.gateway.response_ids.open(&caller.payer.subscription, id);
     found.ok_or_else(|| GatewayError::UnknownResponse { id: id.chars().take(128).collect() })
 }
 
@@ -44,16 +45,16 @@ pub fn change(at: &StoredAt) -> Change {
     Change::new("previous_response_id", &at.id)
 }
 
-/// Replaces the provider's ids in an answer; `None` where the provider keeps no answers.
+/// The ids of an answer as its owner sees them; `None` where the provider keeps no answers.
 #[must_use]
-pub fn rewriter(
+pub fn shown_ids(
     worker: &Worker,
     request: &ModelRequest<'_>,
     crossing: Crossing,
     target: &Target,
-) -> Option<IdRewriter> {
+) -> Option<ShownIds> {
     crossing.wire.stores_answers().then(|| {
         let owner = &request.events.payer.subscription;
-        IdRewriter::new(worker.gateway.response_ids.clone(), owner, &target.backend.name, &target.model)
+        ShownIds::of_new(worker.gateway.response_ids.clone(), owner, &target.backend.name, &target.model)
     })
 }

@@ -26,7 +26,8 @@ use crate::books::measure::{Basis, Produced};
 use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::headers;
-use crate::stored::response_ids::{IdRewriter, StoredAt};
+use crate::stored::response_ids::StoredAt;
+use crate::stored::shown_ids::ShownIds;
 use tollgate_limits::Reservation;
 
 /// Serves one call.
@@ -154,7 +155,8 @@ async fn fetched(
         return Err(unknown(id));
     }
     call.guard.answer = Some(held);
-    let body = IdRewriter::of_stored(&at.id, id).rewrite(body);
+    let owner = &call.caller.payer.subscription;
+    let body = ShownIds::of_stored(worker.gateway.response_ids.clone(), owner, at, id).in_answer(body);
     Ok(Answer::Whole { status, body, facts: Facts::default(), guard: call.guard })
 }
 
