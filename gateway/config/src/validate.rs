@@ -54,6 +54,7 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
         mistakes.add_section("cache_service", cache_service.mistakes());
     }
     check_subscriptions(config, &mut mistakes);
+    super::validate_kept::check(config, &mut mistakes);
     mistakes.into_result()
 }
 
