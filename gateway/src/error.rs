@@ -93,6 +93,14 @@ pub enum GatewayError {
         /// Where it stands in the request, bounded.
         param: String,
     },
+    /// The model would go on after its answer, where nobody meters it.
+    #[error(
+        "work in the background is not supported, because what it uses could not be metered; leave `{param}` out"
+    )]
+    BackgroundNotSupported {
+        /// What asks for it.
+        param: &'static str,
+    },
     /// The model's backends have no such API.
     #[error("the model `{model}` does not serve {operation}")]
     UnsupportedOperation {
@@ -242,6 +250,9 @@ impl GatewayError {
             Self::UnsupportedParameter { .. } => {
                 (400, "unsupported_parameter", "invalid_request_error", Client)
             }
+            Self::BackgroundNotSupported { .. } => {
+                (400, "background_not_supported", "invalid_request_error", Client)
+            }
             Self::UnboundHandle { .. } => (400, "unbound_handle", "invalid_request_error", Client),
             Self::UnsupportedOperation { .. } => {
                 (400, "unsupported_operation", "invalid_request_error", Client)
@@ -295,6 +306,7 @@ impl GatewayError {
             Self::InvalidBody { param, .. } => param.as_deref(),
             Self::UnsupportedParameter { param } => Some(param),
             Self::UnboundHandle { param } => Some(param),
+            Self::BackgroundNotSupported { param } => Some(param),
             Self::UnknownModel { .. } => Some("model"),
             _ => None,
         }

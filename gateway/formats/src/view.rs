@@ -31,6 +31,8 @@ pub struct View<'a> {
     pub max_output_tokens: Option<u64>,
     /// The answer that this one continues (Responses).
     pub previous_response_id: Option<Cow<'a, str>>,
+    /// Whether the model is to go on when the request has been answered (Responses).
+    pub background: bool,
     /// Top-level fields that may have to be replaced, where the body has them.
     pub fields: Fields<'a>,
 }

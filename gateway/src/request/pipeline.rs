@@ -145,6 +145,7 @@ async fn phases(
     let (snapshot, format) = (&context.snapshot, context.format);
     let phases = ModelPhases::of(format);
     let model = snapshot.model_for(caller, events.model_requested)?;
+    stored_answers::ends_with_its_answer(&view)?;
 
     let changed = match phases.alias_rules {
         true => alias_rules::apply(format, &view, body, &model.defaults, &model.caps)?,

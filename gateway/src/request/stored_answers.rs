@@ -11,6 +11,32 @@ use crate::gateway::Worker;
 use crate::stored::response_ids::StoredAt;
 use crate::stored::shown_ids::ShownIds;
 
+/// Checks that a request does not ask a model to go on when its books are closed.
+///
+/// # Errors
+/// [`GatewayError::BackgroundNotSupported`] when it does.
+pub fn ends_with_its_answer(view: &View<'_>) -> Result<(), GatewayError> {
+    if view.background {
+        return Err(GatewayError::BackgroundNotSupported { param: "background" });
+    }
+    Ok(())
+}
+
+/// Checks that a kept answer is asked for as it is: only what works in the background is streamed again.
+///
+/// # Errors
+/// [`GatewayError::BackgroundNotSupported`] when a stream is asked for.
+pub fn is_asked_for_whole(query: Option<&str>) -> Result<(), GatewayError> {
+    let streams = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        name == "stream" && value != "false"
+    };
+    if query.is_some_and(|query| query.split('&').any(streams)) {
+        return Err(GatewayError::BackgroundNotSupported { param: "stream" });
+    }
+    Ok(())
+}
+
 /// The answer that a request continues; `None` when it begins anew.
 ///
 /// # Errors
@@ -57,4 +83,30 @@ pub fn shown_ids(
         let owner = &request.events.payer.subscription;
         ShownIds::of_new(worker.gateway.response_ids.clone(), owner, &target.backend.name, &target.model)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_in_the_background_is_refused_by_name() {
+        let refused = ends_with_its_answer(&View { background: true, ..View::default() }).unwrap_err();
+        let class = refused.class();
+        assert_eq!(
+            (class.status, class.code, refused.param()),
+            (400, "background_not_supported", Some("background"))
+        );
+        assert!(ends_with_its_answer(&View::default()).is_ok());
+    }
+
+    #[test]
+    fn a_kept_answer_is_not_streamed_again() {
+        for query in ["stream=true", "include=a&stream=true&starting_after=3", "stream"] {
+            assert!(is_asked_for_whole(Some(query)).is_err(), "{query}");
+        }
+        for query in [None, Some(""), Some("stream=false"), Some("include=stream")] {
+            assert!(is_asked_for_whole(query).is_ok(), "{query:?}");
+        }
+    }
 }

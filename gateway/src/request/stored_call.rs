@@ -43,7 +43,8 @@ pub async fn serve(
     method: Method,
     action: &'static str,
 ) -> Result<Answer, GatewayError> {
-    let found = stored_answers::find(worker, call.caller, id)
+    let found = stored_answers::is_asked_for_whole(call.http.query)
+        .and_then(|()| stored_answers::find(worker, call.caller, id))
         .and_then(|at| Ok((planned(context, &call, id, &at, action)?, at)));
     let (plan, at) = match found {
         Ok(found) => found,
