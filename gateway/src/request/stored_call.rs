@@ -17,7 +17,7 @@ use super::answer::{Answer, Facts};
 use super::call::Call;
 use super::context::RequestContext;
 use super::failure::call_failure;
-use super::stored_answers;
+use super::{idempotency, stored_answers};
 use crate::books;
 use crate::books::attempt::Attempt;
 use crate::books::ending::Ending;
@@ -134,7 +134,10 @@ async fn fetched(
     let max = context.snapshot.server.max_answer.as_usize();
     let mut held = worker.gateway.memory.hold();
     let whole = async {
-        let headers = headers::for_backend(call.http.headers, &context.trace);
+        let mut headers = headers::for_backend(call.http.headers, &context.trace);
+        let (client, owner) = (call.http.headers, &call.caller.payer.subscription);
+        let keys = &worker.gateway.idempotency_keys;
+        idempotency::insert(keys, &mut headers, client, owner, &at.backend, &at.model);
         let called: CallResult = worker.caller.call(backend, method, &plan.uri, headers, Bytes::new()).await;
         let (head, body) = called?.into_parts();
         let more = |bytes: usize| held.grow(bytes as u64);
