@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tollgate_settings::Mistakes;
 use tollgate_settings::load::nearest;
-use tollgate_settings::{Mistakes, SecretTemplate};
 
 use super::{
     BackendConfig, CacheConfig, Config, CounterScope, KeyConfig, LimitConfig, ModelConfig, SubscriptionConfig,
@@ -75,9 +75,6 @@ fn check_server(config: &Config, mistakes: &mut Mistakes) {
         if size.0 == 0 {
             mistakes.add(format!("server.{name}"), "must be above 0");
         }
-    }
-    if let Some(Err(error)) = config.responses.signing_key.as_ref().map(SecretTemplate::resolve) {
-        mistakes.add("responses.signing_key", error.to_string());
     }
     if config.gateway_id.is_empty() || config.gateway_id.len() > MAX_TAG_KEY_BYTES {
         mistakes.add("gateway_id", "must have 1 to 64 bytes");
