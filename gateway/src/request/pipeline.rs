@@ -247,7 +247,8 @@ fn delivered(
     match reply {
         Reply::Refusal { refusal, served } => {
             let facts = Facts { retry_after: refusal.retry_after, served: Some(served), ..facts };
-            Answer::Whole { status: refusal.status, body: refusal.body, facts, guard }
+            let body = stored_answers::in_refusal(request, refusal.body);
+            Answer::Whole { status: refusal.status, body, facts, guard }
         }
         Reply::Answer { start, limit, served } => {
             let facts = Facts { limit, served: Some(served), ..facts };

@@ -1,5 +1,6 @@
 //! Answers that a provider keeps (Responses API): which target has them, and whose they are.
 
+use bytes::Bytes;
 use tollgate_crossing::Crossing;
 use tollgate_formats::view::{Change, View};
 use tollgate_identity::Caller;
@@ -9,7 +10,7 @@ use super::model_request::ModelRequest;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::stored::response_ids::StoredAt;
-use crate::stored::shown_ids::ShownIds;
+use crate::stored::shown_ids::{self, ShownIds};
 
 /// Checks that a request does not ask a model to go on when its books are closed.
 ///
@@ -69,6 +70,15 @@ pub fn is_at(at: &StoredAt, target: &Target) -> bool {
 #[must_use]
 pub fn change(at: &StoredAt) -> Change {
     Change::new("previous_response_id", &at.id)
+}
+
+/// What a backend says when it refuses a request, with the id of the answer that it continues as its owner knows it.
+#[must_use]
+pub fn in_refusal(request: &ModelRequest<'_>, body: Bytes) -> Bytes {
+    match (request.continues, &request.view.previous_response_id) {
+        (Some(at), Some(asked)) => shown_ids::in_words(body, &at.id, asked),
+        _ => body,
+    }
 }
 
 /// The ids of an answer as its owner sees them; `None` where the provider keeps no answers.

@@ -27,7 +27,7 @@ use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::headers;
 use crate::stored::response_ids::StoredAt;
-use crate::stored::shown_ids::ShownIds;
+use crate::stored::shown_ids::{self, ShownIds};
 use tollgate_limits::Reservation;
 
 /// Serves one call.
@@ -54,7 +54,7 @@ pub async fn serve(
         }
     };
     let events = EventContext { model_requested: &at.model, ..events };
-    let attempt = match open(worker, context, &call, events, &plan, &at).await {
+    let attempt = match open(worker, context, &call, events, &plan, &at, id).await {
         Ok(attempt) => attempt,
         Err(error) => {
             books::refused(&worker.gateway, events, &error);
@@ -98,10 +98,11 @@ async fn open(
     events: EventContext<'_>,
     plan: &Plan,
     at: &StoredAt,
+    id: &str,
 ) -> Result<Attempt, GatewayError> {
     let model: Arc<str> = at.model.as_str().into();
-    let id = DeploymentId { backend: Arc::clone(&plan.backend.name), model: Arc::clone(&model) };
-    let deployment = worker.gateway.backends.get(&id).ok_or_else(|| unknown(&at.id))?;
+    let target = DeploymentId { backend: Arc::clone(&plan.backend.name), model: Arc::clone(&model) };
+    let deployment = worker.gateway.backends.get(&target).ok_or_else(|| unknown(id))?;
     let in_flight = deployment.admit().map_err(|refusal| GatewayError::NoBackend {
         model: Arc::clone(&model),
         retry_after: refusal.retry_after,
@@ -160,7 +161,10 @@ async fn fetched(
     }
     call.guard.answer = Some(held);
     let owner = &call.caller.payer.subscription;
-    let body = ShownIds::of_stored(worker.gateway.response_ids.clone(), owner, at, id).in_answer(body);
+    let body = match status.is_success() {
+        true => ShownIds::of_stored(worker.gateway.response_ids.clone(), owner, at, id).in_answer(body),
+        false => shown_ids::in_words(body, &at.id, id),
+    };
     Ok(Answer::Whole { status, body, facts: Facts::default(), guard: call.guard })
 }
 

@@ -1,6 +1,7 @@
 //! The ids of an answer as its owner sees them, in place of the provider's.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 use tollgate_formats::openai_responses::ids::{self, IdField};
 
 use super::response_ids::{ResponseIds, StoredAt};
@@ -61,6 +62,29 @@ impl ShownIds {
         let at = StoredAt { backend: self.backend.clone(), model: self.model.clone(), id: id.to_owned() };
         self.ids.seal(&self.owner, &at)
     }
+}
+
+/// What a provider says about a kept answer in words, with the id that its owner knows in place of the provider's.
+#[must_use]
+pub fn in_words(body: Bytes, provider_id: &str, asked: &str) -> Bytes {
+    let continues = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == b'-';
+    let mut out = BytesMut::new();
+    let mut copied = 0;
+    for at in memmem::find_iter(&body, provider_id) {
+        let end = at + provider_id.len();
+        // A longer id that begins with this one is another.
+        if provider_id.is_empty() || body.get(end).is_some_and(continues) {
+            continue;
+        }
+        out.extend_from_slice(&body[copied..at]);
+        out.extend_from_slice(asked.as_bytes());
+        copied = end;
+    }
+    if copied == 0 {
+        return body;
+    }
+    out.extend_from_slice(&body[copied..]);
+    out.freeze()
 }
 
 #[cfg(test)]
@@ -129,6 +153,18 @@ mod tests {
             let body = format!(r#"{{"id":"resp_a","object":"{object}"}}"#);
             let expected = format!(r#"{{"id":"{asked}","object":"{object}"}}"#);
             assert_eq!(stored.in_answer(body.into()), expected);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_answer_as_its_owner_does() {
+        let said = Bytes::from_static(br#"{"error":{"message":"'resp_a' is not resp_ab: resp_a."}}"#);
+        assert_eq!(
+            in_words(said.clone(), "resp_a", "resp_tg2X"),
+            r#"{"error":{"message":"'resp_tg2X' is not resp_ab: resp_tg2X."}}"#
+        );
+        for other in ["resp_b", ""] {
+            assert_eq!(in_words(said.clone(), other, "resp_tg2X").as_ptr(), said.as_ptr());
         }
     }
 
