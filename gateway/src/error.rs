@@ -84,6 +84,22 @@ pub enum GatewayError {
         /// The parameter, as the client calls it.
         param: Cow<'static, str>,
     },
+    /// The request names something that a provider keeps for an account that tenants share.
+    #[error(
+        "`{param}` names something that the provider keeps for an account that others use too, so it is not passed on; send the content itself"
+    )]
+    UnboundHandle {
+        /// Where it stands in the request, bounded.
+        param: String,
+    },
+    /// The model would go on after its answer, where nobody meters it.
+    #[error(
+        "work in the background is not supported, because what it uses could not be metered; leave `{param}` out"
+    )]
+    BackgroundNotSupported {
+        /// What asks for it.
+        param: &'static str,
+    },
     /// The model's backends have no such API.
     #[error("the model `{model}` does not serve {operation}")]
     UnsupportedOperation {
@@ -226,6 +242,10 @@ impl GatewayError {
             Self::UnsupportedParameter { .. } => {
                 (400, "unsupported_parameter", "invalid_request_error", Client)
             }
+            Self::BackgroundNotSupported { .. } => {
+                (400, "background_not_supported", "invalid_request_error", Client)
+            }
+            Self::UnboundHandle { .. } => (400, "unbound_handle", "invalid_request_error", Client),
             Self::UnsupportedOperation { .. } => {
                 (400, "unsupported_operation", "invalid_request_error", Client)
             }
@@ -277,6 +297,8 @@ impl GatewayError {
         match self {
             Self::InvalidBody { param, .. } => param.as_deref(),
             Self::UnsupportedParameter { param } => Some(param),
+            Self::UnboundHandle { param } => Some(param),
+            Self::BackgroundNotSupported { param } => Some(param),
             Self::UnknownModel { .. } => Some("model"),
             _ => None,
         }
@@ -341,46 +363,5 @@ fn near_names(near: &[Arc<str>]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use tollgate_limits::{Meter, Scope, Span, Window};
-
-    use super::*;
-
-    #[test]
-    fn waits_are_rounded_up_to_whole_seconds() {
-        assert_eq!(seconds_up(Duration::from_millis(1)), 1);
-        assert_eq!(seconds_up(Duration::from_millis(1001)), 2);
-        assert_eq!(seconds_up(Duration::ZERO), 1);
-    }
-
-    #[test]
-    fn a_refusal_by_a_limit_names_its_scope_meter_and_window() {
-        let rule = Arc::new(LimitRule {
-            name: "tokens_per_minute".into(),
-            scope: Scope::Subscription,
-            meter: Meter::Tokens,
-            window: Window::Sliding(Span::Minute),
-            amount: 100,
-        });
-        let used_up = LimitExceeded::UsedUp {
-            rule: Arc::clone(&rule),
-            remaining: 3,
-            retry_after: Duration::from_millis(1500),
-        };
-        assert_eq!(
-            GatewayError::from(used_up).to_string(),
-            "token limit of 100 tokens per minute for this subscription is exceeded; try again in 2 s"
-        );
-        assert_eq!(
-            GatewayError::from(LimitExceeded::TooLarge { rule, needed: 101 }).to_string(),
-            "the request needs about 101 tokens, more than the limit of 100 tokens per minute for this subscription ever allows"
-        );
-    }
-
-    #[test]
-    fn an_unknown_model_names_its_neighbours() {
-        let error = GatewayError::UnknownModel { model: "gtp".into(), near: vec!["gpt".into()] };
-        assert!(error.to_string().ends_with("did you mean `gpt`?"), "{error}");
-        assert_eq!(error.class().status, 404);
-    }
-}
+#[path = "error_tests.rs"]
+mod tests;

@@ -18,6 +18,8 @@ use tollgate_runtime::{Runtime, Snapshot, compile};
 use tollgate_settings::Mistakes;
 
 use crate::cache_port::CacheLookup;
+use crate::stored::Bound;
+use crate::stored::idempotency::IdempotencyKeys;
 use crate::stored::response_ids::ResponseIds;
 use crate::telemetry::metrics::Metrics;
 
@@ -40,6 +42,8 @@ pub struct Gateway {
     pub memory: Arc<MemoryBudget>,
     /// Binds stored answers to their owners.
     pub response_ids: ResponseIds,
+    /// Binds idempotency keys to their owners.
+    pub idempotency_keys: IdempotencyKeys,
     /// Set while the gateway drains.
     pub stopping: AtomicBool,
     /// Told whenever the snapshot was replaced; one task may wait.
@@ -50,12 +54,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway that serves this snapshot of `runtime`.
-    pub(crate) fn new(
-        snapshot: Snapshot,
-        runtime: Runtime,
-        ledger: Ledger,
-        response_ids: ResponseIds,
-    ) -> Self {
+    pub(crate) fn new(snapshot: Snapshot, runtime: Runtime, ledger: Ledger, bound: Bound) -> Self {
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             backends: runtime.backends.clone(),
@@ -65,7 +64,8 @@ impl Gateway {
             runtime,
             ledger,
             metrics: Arc::new(Metrics::new()),
-            response_ids,
+            response_ids: bound.response_ids,
+            idempotency_keys: bound.idempotency_keys,
             stopping: AtomicBool::new(false),
             replaced: Notify::new(),
             replacing: Mutex::new(()),

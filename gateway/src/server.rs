@@ -25,7 +25,7 @@ use crate::policies::cache_client::HttpCache;
 use crate::probes::Probes;
 use crate::replicas::{Replica, Replicas};
 use crate::routes;
-use crate::stored::response_ids::ResponseIds;
+use crate::stored::Bound;
 use crate::stored::signing_key::{self, SigningKeyError};
 
 /// Spool segment size; small enough to be deleted soon after it is published.
@@ -83,8 +83,8 @@ pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartErr
     let snapshot = compile(config, &runtime).map_err(StartError::Config)?;
     let ledger = open_ledger(config)?;
     let usage = tollgate_ledger::start(ledger.clone(), Arc::clone(&log));
-    let response_ids = ResponseIds::new(&signing_key::load(config)?);
-    let gateway = Arc::new(Gateway::new(snapshot, runtime, ledger, response_ids));
+    let bound = Bound::new(&signing_key::load(config)?).map_err(SigningKeyError::from)?;
+    let gateway = Arc::new(Gateway::new(snapshot, runtime, ledger, bound));
     let (model_server, addr) = serve_model_api(config, &gateway)?;
     let (admin_server, admin_addr) = serve_admin(config, &gateway)?;
     let probes = Probes::start(&gateway, BackendClient::new(tls::client_config()?));

@@ -23,6 +23,7 @@ mod sdk_matrix;
 mod simulated_backend;
 mod streaming;
 mod support;
+mod tenants;
 mod tidy;
 mod token_limit;
 mod unified_api;

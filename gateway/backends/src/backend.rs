@@ -27,6 +27,8 @@ pub struct Backend {
     pub serves_responses: bool,
     /// Where answers that it keeps are found; none where it keeps none.
     pub responses_url: Option<String>,
+    /// The one tenant that its account belongs to; `None` where tenants share it.
+    pub tenant: Option<Arc<str>>,
     /// Further headers that it is sent.
     pub headers: HeaderMap,
     /// Bounds what runs there at a time; none without a bound.
@@ -90,6 +92,7 @@ impl Backend {
             format: config.format,
             serves_responses,
             responses_url: responses_url.filter(|_| serves_responses),
+            tenant: config.tenant.clone(),
             headers: headers(config)?,
             admission: None,
             credentials,

@@ -28,6 +28,12 @@ pub struct BackendConfig {
     /// Azure OpenAI and api.openai.com do, servers that are only compatible do not.
     #[serde(default)]
     pub serves_responses: Option<bool>,
+    /// The one tenant that its account belongs to. Only then may requests name what the provider keeps for the
+    /// account: conversations, files, vector stores, containers, prompts, items of earlier answers. When absent, the
+    /// account is shared, and such handles are refused with `unbound_handle`; ids of responses are always bound to
+    /// their subscription.
+    #[serde(default)]
+    pub tenant: Option<Arc<str>>,
     /// Further headers that it is sent, by name.
     #[serde(default)]
     pub headers: IndexMap<String, String>,

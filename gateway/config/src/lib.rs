@@ -36,6 +36,7 @@ pub mod validate;
 mod validate_aliases;
 mod validate_circuits;
 mod validate_formats;
+mod validate_kept;
 mod validate_resiliency;
 
 pub use apis::ApiConfig;

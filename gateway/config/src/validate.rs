@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tollgate_base::names::nearest;
-use tollgate_settings::{Mistakes, SecretTemplate};
+use tollgate_settings::Mistakes;
 
 use super::{
     BackendConfig, CacheConfig, Config, CounterScope, KeyConfig, LimitConfig, ModelConfig, SubscriptionConfig,
@@ -54,6 +54,7 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
         mistakes.add_section("cache_service", cache_service.mistakes());
     }
     check_subscriptions(config, &mut mistakes);
+    super::validate_kept::check(config, &mut mistakes);
     mistakes.into_result()
 }
 
@@ -74,9 +75,6 @@ fn check_server(config: &Config, mistakes: &mut Mistakes) {
         if size.0 == 0 {
             mistakes.add(format!("server.{name}"), "must be above 0");
         }
-    }
-    if let Some(Err(error)) = config.responses.signing_key.as_ref().map(SecretTemplate::resolve) {
-        mistakes.add("responses.signing_key", error.to_string());
     }
     if config.gateway_id.is_empty() || config.gateway_id.len() > MAX_TAG_KEY_BYTES {
         mistakes.add("gateway_id", "must have 1 to 64 bytes");

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod crossing;
 pub mod embeddings;
+mod kept;
 pub mod known;
 pub mod prompt;
 pub mod wire;

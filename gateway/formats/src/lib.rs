@@ -18,6 +18,7 @@ mod claude;
 mod error;
 pub mod exchange;
 pub mod gemini;
+pub mod handles;
 mod json;
 #[cfg(test)]
 mod layers_tests;

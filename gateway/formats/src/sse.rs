@@ -9,12 +9,14 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 
 /// What happens to an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// It is relayed.
     Keep,
     /// The client does not see it.
     Drop,
+    /// It is relayed with other data.
+    Replace(String),
 }
 
 /// One event, as far as formats read it.
@@ -111,8 +113,12 @@ impl Splitter {
             let action = fields.event().map_or(Action::Keep, &mut *judge);
             match (action, &mut kept) {
                 (Action::Keep, Some(out)) => out.extend_from_slice(event),
-                (Action::Drop, None) => kept = Some(BytesMut::from(&bytes[..start])),
                 (Action::Keep, None) | (Action::Drop, Some(_)) => {}
+                (Action::Drop, None) => kept = Some(BytesMut::from(&bytes[..start])),
+                (Action::Replace(data), out) => {
+                    let out = out.get_or_insert_with(|| BytesMut::from(&bytes[..start]));
+                    fields.write_with(event, &data, out);
+                }
             }
             start = end;
             search = end;
@@ -178,6 +184,26 @@ impl<'a> Fields<'a> {
     fn event(&self) -> Option<Event<'_>> {
         let name = self.name.filter(|name| !name.is_empty());
         self.data.as_deref().map(|data| Event { name, data })
+    }
+
+    /// Writes the event with other data. Where its data is one line, all other bytes stay as they came.
+    fn write_with(&self, event: &[u8], data: &str, out: &mut BytesMut) {
+        if let Some(Cow::Borrowed(old)) = self.data
+            && !data.contains(['\n', '\r'])
+        {
+            let start = (old.as_ptr() as usize).saturating_sub(event.as_ptr() as usize);
+            out.extend_from_slice(event.get(..start).unwrap_or_default());
+            out.extend_from_slice(data.as_bytes());
+            out.extend_from_slice(event.get(start + old.len()..).unwrap_or_default());
+            return;
+        }
+        let name = self.name.map(|name| ("event", name)).into_iter();
+        for (field, value) in name.chain(data.lines().map(|line| ("data", line))) {
+            for piece in [field, ": ", value, "\n"] {
+                out.extend_from_slice(piece.as_bytes());
+            }
+        }
+        out.extend_from_slice(b"\n");
     }
 
     fn take_line(&mut self, line: &'a [u8]) -> Option<()> {

@@ -42,6 +42,19 @@ fn a_dropped_event_leaves_no_trace() {
 }
 
 #[test]
+fn an_event_with_other_data_keeps_its_other_bytes() {
+    let stream = b": hi\n\nevent: e\r\nid: 1\r\ndata:x\r\n\r\ndata: b\n\ndata: x\ndata: y\nevent: f\n\n";
+    let replaced = Splitter::new(100).push(Bytes::from_static(stream), |event| match event.data {
+        "x" => Action::Replace("longer".to_owned()),
+        "x\ny" => Action::Replace("1\n2".to_owned()),
+        _ => Action::Keep,
+    });
+    let expected =
+        b": hi\n\nevent: e\r\nid: 1\r\ndata:longer\r\n\r\ndata: b\n\nevent: f\ndata: 1\ndata: 2\n\n";
+    assert_eq!(replaced.unwrap(), &expected[..]);
+}
+
+#[test]
 fn an_event_beyond_the_bound_is_refused_wherever_it_is_cut() {
     let text = b"data: 789\n\n";
     let push = |splitter: &mut Splitter, piece: &'static [u8]| {

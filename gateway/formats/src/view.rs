@@ -31,6 +31,8 @@ pub struct View<'a> {
     pub max_output_tokens: Option<u64>,
     /// The answer that this one continues (Responses).
     pub previous_response_id: Option<Cow<'a, str>>,
+    /// Whether the model is to go on when the request has been answered (Responses).
+    pub background: bool,
     /// Top-level fields that may have to be replaced, where the body has them.
     pub fields: Fields<'a>,
 }
@@ -170,7 +172,7 @@ pub(crate) fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 /// Where a value borrowed from `body` stands in it.
-fn range_in(body: &[u8], raw: &RawValue) -> Range<usize> {
+pub(crate) fn range_in(body: &[u8], raw: &RawValue) -> Range<usize> {
     let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
     start..start + raw.get().len()
 }

@@ -28,8 +28,15 @@ const HOP_BY_HOP: [&str; 9] = [
 const PLACE: [&str; 4] = ["forwarded", "via", "x-real-ip", "true-client-ip"];
 const PLACE_PREFIX: &str = "x-forwarded-";
 /// What clients say to the provider about accounts and signatures of their own: the gateway's are used.
-const ACCOUNT: [&str; 5] =
-    ["openai-organization", "openai-project", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
+const ACCOUNT: [&str; 6] = [
+    // Is made anew for each subscription and target: the account is one for all.
+    "idempotency-key",
+    "openai-organization",
+    "openai-project",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+];
 /// Shorter keys would be found in headers that do not hold them.
 const MIN_KEY_BYTES: usize = 8;
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -139,6 +146,7 @@ mod tests {
             ("via", "1.1 proxy"),
             ("x-amz-security-token", "t"),
             ("openai-organization", "o"),
+            ("idempotency-key", "order-1"),
         ];
         assert_eq!(passed(&kept_back), []);
     }

@@ -13,8 +13,7 @@ pub mod trace_context;
 use crate::headers::trace_context::TraceContext;
 
 /// Headers of the client that backends see.
-const FORWARDED: [&str; 5] =
-    ["user-agent", "openai-beta", "idempotency-key", "anthropic-beta", "anthropic-version"];
+const FORWARDED: [&str; 4] = ["user-agent", "openai-beta", "anthropic-beta", "anthropic-version"];
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The client's headers as a backend sees them.

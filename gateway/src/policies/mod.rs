@@ -4,4 +4,5 @@
 pub mod cache_client;
 pub mod content_events;
 pub mod semantic_cache;
+pub mod shared_account;
 pub mod token_limit;

@@ -64,7 +64,7 @@ fn relay(worker: &Worker, request: &ModelRequest<'_>, open: OpenAnswer<'_>, sile
         filters: Vec::new(),
         max_event: snapshot.server.max_event.as_usize(),
         hide_usage: !include_usage,
-        ids: stored_answers::rewriter(worker, request, crossing, target),
+        ids: stored_answers::shown_ids(worker, request, crossing, target),
     });
     let options = RelayOptions {
         stages,

@@ -19,6 +19,7 @@ pub mod error_body;
 mod failure;
 mod first_byte;
 pub mod guard;
+mod idempotency;
 mod model_request;
 mod open_answer;
 pub mod passthrough;

@@ -145,6 +145,7 @@ async fn phases(
 ) -> Result<Answer, GatewayError> {
     let Call { caller, http, queue_key, guard, .. } = call;
     let model = context.snapshot.model_for(caller, events.model_requested)?;
+    stored_answers::ends_with_its_answer(&view)?;
     let exchange = Exchange::new(worker, context, caller, http, events, &model, content_type);
     let changed = exchange.alias_rules(&view, body)?;
     let body = changed.as_ref().unwrap_or(body);
@@ -290,7 +291,8 @@ fn delivered(
     match reply {
         Reply::Refusal { refusal, served } => {
             let facts = Facts { retry_after: refusal.retry_after, served: Some(served), ..facts };
-            Answer::Whole { status: refusal.status, body: refusal.body, facts, guard }
+            let body = stored_answers::in_refusal(request, refusal.body);
+            Answer::Whole { status: refusal.status, body, facts, guard }
         }
         Reply::Answer { start, limit, served } => {
             let facts = Facts { limit, served: Some(served), ..facts };

@@ -17,7 +17,7 @@ use super::answer::{Answer, Facts};
 use super::call::Call;
 use super::context::RequestContext;
 use super::failure::call_failure;
-use super::stored_answers;
+use super::{idempotency, stored_answers};
 use crate::books;
 use crate::books::attempt::Attempt;
 use crate::books::ending::Ending;
@@ -26,7 +26,8 @@ use crate::books::measure::{Basis, Produced};
 use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::headers;
-use crate::stored::response_ids::{IdRewriter, StoredAt};
+use crate::stored::response_ids::StoredAt;
+use crate::stored::shown_ids::{self, ShownIds};
 use tollgate_limits::Reservation;
 
 /// Serves one call.
@@ -42,7 +43,8 @@ pub async fn serve(
     method: Method,
     action: &'static str,
 ) -> Result<Answer, GatewayError> {
-    let found = stored_answers::find(worker, call.caller, id)
+    let found = stored_answers::is_asked_for_whole(call.http.query)
+        .and_then(|()| stored_answers::find(worker, call.caller, id))
         .and_then(|at| Ok((planned(context, &call, id, &at, action)?, at)));
     let (plan, at) = match found {
         Ok(found) => found,
@@ -52,7 +54,7 @@ pub async fn serve(
         }
     };
     let events = EventContext { model_requested: &at.model, ..events };
-    let attempt = match open(worker, context, &call, events, &plan, &at).await {
+    let attempt = match open(worker, context, &call, events, &plan, &at, id).await {
         Ok(attempt) => attempt,
         Err(error) => {
             books::refused(&worker.gateway, events, &error);
@@ -96,10 +98,11 @@ async fn open(
     events: EventContext<'_>,
     plan: &Plan,
     at: &StoredAt,
+    id: &str,
 ) -> Result<Attempt, GatewayError> {
     let model: Arc<str> = at.model.as_str().into();
-    let id = DeploymentId { backend: Arc::clone(&plan.backend.name), model: Arc::clone(&model) };
-    let deployment = worker.gateway.backends.get(&id).ok_or_else(|| unknown(&at.id))?;
+    let target = DeploymentId { backend: Arc::clone(&plan.backend.name), model: Arc::clone(&model) };
+    let deployment = worker.gateway.backends.get(&target).ok_or_else(|| unknown(id))?;
     let in_flight = deployment.admit().map_err(|refusal| GatewayError::NoBackend {
         model: Arc::clone(&model),
         retry_after: refusal.retry_after,
@@ -132,7 +135,10 @@ async fn fetched(
     let max = context.snapshot.server.max_answer.as_usize();
     let mut held = worker.gateway.memory.hold();
     let whole = async {
-        let headers = headers::for_backend(call.http.headers, &context.trace);
+        let mut headers = headers::for_backend(call.http.headers, &context.trace);
+        let (client, owner) = (call.http.headers, &call.caller.payer.subscription);
+        let keys = &worker.gateway.idempotency_keys;
+        idempotency::insert(keys, &mut headers, client, owner, &at.backend, &at.model);
         let called: CallResult = worker.caller.call(backend, method, &plan.uri, headers, Bytes::new()).await;
         let (head, body) = called?.into_parts();
         let more = |bytes: usize| held.grow(bytes as u64);
@@ -154,7 +160,11 @@ async fn fetched(
         return Err(unknown(id));
     }
     call.guard.answer = Some(held);
-    let body = IdRewriter::of_stored(&at.id, id).rewrite(body);
+    let owner = &call.caller.payer.subscription;
+    let body = match status.is_success() {
+        true => ShownIds::of_stored(worker.gateway.response_ids.clone(), owner, at, id).in_answer(body),
+        false => shown_ids::in_words(body, &at.id, id),
+    };
     Ok(Answer::Whole { status, body, facts: Facts::default(), guard: call.guard })
 }
 

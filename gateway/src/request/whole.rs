@@ -90,8 +90,8 @@ impl<'a> Whole<'a> {
         self.settle(worker, request, plan);
         let Self { status, incoming, crossing, target, held, .. } = self;
         guard.answer = Some(held);
-        let body = match stored_answers::rewriter(worker, request, crossing, target) {
-            Some(mut ids) => ids.rewrite(incoming.body),
+        let body = match stored_answers::shown_ids(worker, request, crossing, target) {
+            Some(ids) => ids.in_answer(incoming.body),
             None => incoming.body,
         };
         Answer::Whole { status, body, facts, guard }

@@ -11,6 +11,8 @@ use tollgate_config::Config;
 use tollgate_settings::SecretError;
 use zeroize::Zeroizing;
 
+use super::derived_key::DerivationError;
+
 /// Name of the file in `data_dir`.
 const FILE: &str = "response-ids.key";
 /// Length of a key that is made here, bytes.
@@ -25,6 +27,9 @@ pub enum SigningKeyError {
     /// The file cannot be read or made.
     #[error("{path}: {source}")]
     File { path: String, source: io::Error },
+    /// It is of no use.
+    #[error(transparent)]
+    Derivation(#[from] DerivationError),
 }
 
 /// The configured key, else this replica's own.

@@ -229,13 +229,20 @@ def responses(gateway, key, models):
         raises(NotFoundError, lambda: client.responses.retrieve(answer.id))
 
     def cancel():
-        answer = create(model=alias, input=QUESTION, background=True)
-        equal(client.responses.cancel(answer.id).status, "cancelled")
+        answer = create(model=alias, input=QUESTION)
+        raises(BadRequestError, lambda: client.responses.cancel(answer.id))
+
+    def background():
+        for stream in (False, True):
+            raises(BadRequestError, lambda: create(model=alias, input=QUESTION, background=True, stream=stream),
+                   "background_not_supported")
+        create(model=alias, input=QUESTION, background=False)
 
     cases = {"plain": plain, "stream": stream, "turns": turns, "tools": tools,
              "parallel_tools": lambda: tools(BOTH_QUESTION, 2, BOTH_RESULTS), "tools_stream": tools_stream,
              "image": image, "json_schema": json_schema, "length": length, "reasoning": reasoning,
-             "previous": previous, "kept": kept, "cancel": cancel}
+             "previous": previous, "kept": kept, "cancel": cancel,
+             "background": background}
     return cases | errors(lambda model: create(model=model, input=QUESTION), models)
 
 

@@ -4,6 +4,7 @@
 //! exists only where a provider keeps it.
 
 pub mod answer;
+pub mod ids;
 mod input;
 mod items;
 pub mod request;

@@ -21,6 +21,8 @@ struct Body<'a> {
     temperature: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "as_written")]
     previous_response_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    background: Option<&'a RawValue>,
 }
 
 /// Reads a body.
@@ -58,6 +60,7 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
         include_usage: true,
         max_output_tokens,
         previous_response_id: previous.map(Str::into_text),
+        background: seen.background.is_some_and(|raw| raw.get() != "false"),
         fields,
         ..View::default()
     })
@@ -74,6 +77,23 @@ mod tests {
         assert_eq!(view.previous_response_id.as_deref(), Some("resp_1"));
         assert_eq!((view.max_output_tokens, view.stream), (Some(9), false));
         assert!(view.field("previous_response_id").is_some());
+    }
+
+    #[test]
+    fn only_false_and_null_mean_that_nothing_goes_on_in_the_background() {
+        for (value, background) in [
+            ("false", false),
+            ("null", false),
+            ("true", true),
+            ("1", true),
+            ("\"false\"", true),
+            ("{}", true),
+        ] {
+            let body = format!(r#"{{"model":"m","input":"hi","stream":true,"background":{value}}}"#);
+            assert_eq!(view(body.as_bytes()).unwrap().background, background, "{value}");
+        }
+        assert!(view(br#"{"model":"m","back\u0067round":true}"#).unwrap().background);
+        assert!(view(br#"{"model":"m","background":false,"background":true}"#).is_err());
     }
 
     #[test]

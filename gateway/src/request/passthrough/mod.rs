@@ -25,6 +25,7 @@ use super::call::{Call, HttpFacts};
 use super::context::RequestContext;
 use super::failure::call_failure;
 use super::guard::RequestGuard;
+use super::idempotency;
 use super::model_request::ModelRequest;
 use super::open_answer::OpenAnswer;
 use crate::books;
@@ -184,6 +185,8 @@ async fn opened(
         // Its length is known better now.
         planned.headers.remove(CONTENT_LENGTH);
     }
+    let (keys, owner) = (&worker.gateway.idempotency_keys, &caller.payer.subscription);
+    idempotency::insert(keys, &mut planned.headers, http.headers, owner, &api.backend.name, model);
     let traffic = Arc::new(match &outgoing {
         Outgoing::Whole(body) => Traffic::of_body(body.len()),
         Outgoing::Stream(upload, ..) => Traffic::of_upload(upload.progress()),

@@ -15,6 +15,7 @@ use tollgate_formats::view::Change;
 use tollgate_runtime::snapshot::Target;
 
 use crate::error::GatewayError;
+use crate::policies::shared_account;
 use crate::request::model_request::ModelRequest;
 use crate::request::several::Several;
 use crate::request::stored_answers;
@@ -47,7 +48,8 @@ impl<'a> Candidate<'a> {
     /// Brings the request into the target's format.
     ///
     /// # Errors
-    /// When its backend has no such API, or its format cannot carry the request.
+    /// When its backend has no such API, its format cannot carry the request, or the request names what a shared
+    /// account keeps.
     pub(super) fn prepare(
         request: &ModelRequest<'_>,
         target: &'a Target,
@@ -74,6 +76,7 @@ impl<'a> Candidate<'a> {
             request.model.on_unmappable,
             extra,
         )?;
+        shared_account::check(wire, backend.tenant.as_deref(), &request.events.payer.tenant, &body)?;
         let several = embeddings.map(|embeddings| Rc::new(Several::new(embeddings)));
         let callee = Callee { target, crossing, uri, body, dropped, legacy_functions, several };
         Ok(Self { callee, in_flight, permit })

@@ -32,7 +32,7 @@ use super::first_byte::{self, AnswerStart};
 use super::model_request::ModelRequest;
 use super::open_answer::OpenAnswer;
 use super::several::CallSite;
-use super::stored_answers;
+use super::{idempotency, stored_answers};
 use crate::books::attempt::Attempt;
 use crate::books::event;
 use crate::books::measure::Basis;
@@ -271,8 +271,14 @@ impl<'a> Search<'a> {
     fn post(&self, callee: &Callee<'_>) -> impl Future<Output = CallResult> + use<> {
         let (caller, backend) = (Rc::clone(&self.worker.caller), Arc::clone(&callee.target.backend));
         let (uri, body) = (callee.uri.clone(), callee.body.clone());
-        let (headers, left) = (self.request.headers.clone(), self.time_left());
+        let (mut headers, left) = (self.request.headers.clone(), self.time_left());
         let several = callee.several.clone();
+        // Several calls with one key would be told what the first of them was.
+        if several.is_none() {
+            let keys = &self.worker.gateway.idempotency_keys;
+            let (client, owner) = (self.request.facts.headers, &self.request.events.payer.subscription);
+            idempotency::insert(keys, &mut headers, client, owner, &backend.name, &callee.target.model);
+        }
         let max_answer = self.request.context.snapshot.server.max_answer.as_usize();
         async move {
             if let Some(several) = several {

@@ -1,10 +1,11 @@
 //! The stages of a stream: decode, filters, encode. Pure: bytes in, bytes out.
 //!
 //! ```text
-//! backend's bytes ─▶ decode ─▶ meter ─▶ filters ─▶ encode ─▶ ids ─▶ client's bytes
-//!                       └────────────── native: bytes pass ─────────────┘
+//! backend's bytes ─▶ decode ─▶ meter ─▶ filters ─▶ encode ─▶ client's bytes
+//!                       └───────── native: bytes pass ─────────┘
 //! ```
 //! Where client and backend speak the same format and no filter is on, bytes pass untouched and are only read along.
+//! Where the provider keeps answers, the events that name one pass with the ids that its owner sees.
 //! A filter works on events, so with one the stream is encoded again in its own format. The meter reads before the
 //! filters: what the model produced is what is paid for, whatever of it the client sees.
 
@@ -17,7 +18,7 @@ use tollgate_formats::exchange::{StreamDecoder, StreamEncoder, StreamEvent};
 use tollgate_formats::sse::{Action, Splitter};
 
 use super::meter::Meter;
-use crate::stored::response_ids::IdRewriter;
+use crate::stored::shown_ids::ShownIds;
 
 /// Looks at each event of an answer before the client does.
 pub trait Filter {
@@ -39,15 +40,14 @@ pub struct StageOptions {
     pub max_event: usize,
     /// Whether an event that only reports usage is taken out, where bytes pass.
     pub hide_usage: bool,
-    /// Replaces ids of stored answers.
-    pub ids: Option<IdRewriter>,
+    /// Ids of stored answers as their owner sees them, where bytes pass.
+    pub ids: Option<ShownIds>,
 }
 
 /// One stream on its way through the stages.
 pub struct Stages {
     decode: Decode,
     encode: Encode,
-    ids: Option<IdRewriter>,
     meter: Meter,
 }
 
@@ -58,7 +58,7 @@ enum Decode {
 
 enum Encode {
     /// Bytes pass.
-    Native { hide_usage: bool },
+    Native { hide_usage: bool, ids: Option<ShownIds> },
     /// Events are written anew.
     Events { filters: Vec<Box<dyn Filter>>, encoder: Option<Box<dyn StreamEncoder>>, out: Vec<u8> },
 }
@@ -78,11 +78,11 @@ impl Stages {
         // Binary events that nobody translates are read for their usage alone.
         let native = encoder.is_none() && filters.is_empty() && !binary;
         let encode = if native {
-            Encode::Native { hide_usage }
+            Encode::Native { hide_usage, ids }
         } else {
             Encode::Events { filters, encoder, out: Vec::new() }
         };
-        Self { decode, encode, ids, meter: Meter::default() }
+        Self { decode, encode, meter: Meter::default() }
     }
 
     /// What was read so far.
@@ -96,10 +96,10 @@ impl Stages {
     /// # Errors
     /// When they are not what the backend's format says.
     pub fn push(&mut self, data: Bytes) -> Result<Bytes, FormatError> {
-        let Self { decode, encode, meter, .. } = self;
-        let bytes = match (decode, encode) {
-            (Decode::Sse(splitter, decoder), Encode::Native { hide_usage }) => {
-                pass(splitter, decoder.as_mut(), meter, *hide_usage, data)?
+        let Self { decode, encode, meter } = self;
+        Ok(match (decode, encode) {
+            (Decode::Sse(splitter, decoder), Encode::Native { hide_usage, ids }) => {
+                pass(splitter, decoder.as_mut(), meter, *hide_usage, ids.as_ref(), data)?
             }
             (Decode::Sse(splitter, decoder), encode) => {
                 let mut failed = None;
@@ -126,8 +126,7 @@ impl Stages {
                 failed.map_or(Ok(()), Err)?;
                 encode.take()
             }
-        };
-        Ok(self.with_ids(bytes))
+        })
     }
 
     /// The backend's body ended: the last bytes for the client.
@@ -135,24 +134,16 @@ impl Stages {
     /// # Errors
     /// [`FormatError::CutShort`] when the model had not finished.
     pub fn finish(&mut self) -> Result<Bytes, FormatError> {
-        let Self { decode, encode, meter, .. } = self;
+        let Self { decode, encode, meter } = self;
         let (decoder, rest): (&mut dyn StreamDecoder, Bytes) = match decode {
             Decode::Sse(splitter, decoder) => (decoder.as_mut(), splitter.take_rest()),
             Decode::EventStream(_, decoder) => (decoder, Bytes::new()),
         };
         decoder.finish(&mut |event| encode.event(&event, meter))?;
-        let bytes = match encode {
+        Ok(match encode {
             Encode::Native { .. } => rest,
             Encode::Events { .. } => encode.end(),
-        };
-        Ok(self.with_ids(bytes))
-    }
-
-    fn with_ids(&mut self, bytes: Bytes) -> Bytes {
-        match &mut self.ids {
-            Some(ids) => ids.rewrite(bytes),
-            None => bytes,
-        }
+        })
     }
 }
 
@@ -205,13 +196,17 @@ fn pass(
     decoder: &mut dyn StreamDecoder,
     meter: &mut Meter,
     hide_usage: bool,
+    ids: Option<&ShownIds>,
     data: Bytes,
 ) -> Result<Bytes, FormatError> {
     let passed = splitter.push(data, |event| {
         meter.begin_event();
         // What cannot be read passes: the client may understand more than the gateway does.
         let _ = decoder.read(event.name, event.data, &mut |step| meter.read(&step));
-        if hide_usage && meter.was_only_usage() { Action::Drop } else { Action::Keep }
+        if hide_usage && meter.was_only_usage() {
+            return Action::Drop;
+        }
+        ids.and_then(|ids| ids.in_event(event.data)).map_or(Action::Keep, Action::Replace)
     });
     passed.map_err(|error| FormatError::invalid(error.to_string(), None))
 }
@@ -220,6 +215,8 @@ fn pass(
 mod tests {
     use tollgate_crossing::{ClientFormat, Crossing, Wire};
     use tollgate_formats::exchange::{AnswerHead, Delta};
+
+    use crate::stored::response_ids::{ResponseIds, StoredAt};
 
     use super::*;
 
@@ -252,6 +249,42 @@ mod tests {
 
     fn shown() -> AnswerHead {
         AnswerHead { id: "chatcmpl-1".into(), model: "alias".into(), created_s: 1, legacy_functions: false }
+    }
+
+    #[test]
+    fn a_stream_of_a_stored_answer_shows_its_owner_s_id_however_it_is_cut() {
+        let ids = ResponseIds::new(b"secret").unwrap();
+        let at = StoredAt { backend: "openai".into(), model: "gpt".into(), id: "resp_a".into() };
+        let shown_id = ids.seal("checkout", &at).unwrap();
+        let event =
+            |kind: &str, rest: &str| format!("event: {kind}\ndata: {{\"type\":\"{kind}\",{rest}}}\n\n");
+        let response = |status: &str, id: &str| {
+            let rest = format!(
+                r#""response":{{"id":"{id}","object":"response","status":"{status}","output":[],"usage":null}}"#
+            );
+            event(&format!("response.{status}"), &rest)
+        };
+        let said =
+            event("response.output_text.delta", r#""output_index":0,"content_index":0,"delta":"resp_a""#);
+        let stream =
+            |id: &str| [response("in_progress", id), said.clone(), response("completed", id)].concat();
+        let sent = stream("resp_a");
+        for cut in [1, 7, 64, sent.len()] {
+            let way = Crossing { client: ClientFormat::Responses, wire: Wire::Responses };
+            let owned = ShownIds::of_new(ids.clone(), "checkout", "openai", "gpt");
+            let mut stages = Stages::new(StageOptions {
+                crossing: way.stream(shown(), true),
+                filters: Vec::new(),
+                max_event: 1 << 20,
+                hide_usage: false,
+                ids: Some(owned),
+            });
+            let mut got = Vec::new();
+            for piece in sent.as_bytes().chunks(cut) {
+                got.extend_from_slice(&stages.push(Bytes::copy_from_slice(piece)).unwrap());
+            }
+            assert_eq!(String::from_utf8(got).unwrap(), stream(&shown_id), "cut at {cut}");
+        }
     }
 
     fn streamed(filters: Vec<Box<dyn Filter>>) -> (Vec<Bytes>, String, usize) {
