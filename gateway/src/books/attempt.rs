@@ -99,6 +99,13 @@ impl Attempt {
         }
     }
 
+    /// Notes that a good answer has begun, whatever comes of it.
+    pub fn mark_answers(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.in_flight.answers();
+        }
+    }
+
     /// Notes that the first byte of the answer's body has come.
     pub fn mark_first_byte(&mut self) {
         self.first_byte.get_or_insert_with(|| self.started.elapsed());
