@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_admission::Permit;
 use tollgate_backends::retry_after::RateHeaders;
+use tollgate_backends::sent::Sent;
 use tollgate_backends::{AttemptOutcome, InFlight};
 use tollgate_base::time::now_ms;
 use tollgate_ledger::{IntentTicket, LedgerError};
@@ -27,6 +28,7 @@ pub struct Attempt {
     event: Box<UsageEvent>,
     open: Option<Open>,
     basis: Basis,
+    sent: Sent,
     started: Instant,
     first_byte: Option<Duration>,
     span: Span,
@@ -63,6 +65,7 @@ impl Attempt {
             event: Box::new(event),
             open: Some(open),
             basis,
+            sent: Sent::default(),
             started: Instant::now(),
             first_byte: None,
             span,
@@ -97,6 +100,12 @@ impl Attempt {
         if !rates.is_empty() {
             open.in_flight.note_rates(&rates);
         }
+    }
+
+    /// For whoever makes the call: whether it has gone out. Given up before, it costs nothing.
+    #[must_use]
+    pub fn sent(&self) -> &Sent {
+        &self.sent
     }
 
     /// Notes that a good answer has begun, whatever comes of it.
@@ -188,7 +197,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if self.open.is_some() {
-            self.end(Ending::abandoned(std::thread::panicking()));
+            self.end(Ending::abandoned(std::thread::panicking(), self.sent.is_sent()));
         }
     }
 }

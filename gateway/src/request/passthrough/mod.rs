@@ -10,6 +10,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use tollgate_admission::{Permit, Place};
 use tollgate_backends::call::{CallError, CallResult};
+use tollgate_backends::sent::Sent;
 use tollgate_backends::upload::{Upload, UploadSender};
 use tollgate_backends::{AnswerBody, InFlight};
 use tollgate_crossing::known::{Known, Reading};
@@ -260,9 +261,9 @@ async fn answered(
     let Opened { attempt, planned, outgoing, traffic, guard, begun } = opened;
     let backend = &api.backend;
     let known = planned.known.clone();
-    let sent = send(worker, context, api, planned, outgoing);
-    let (result, upload) = match tokio::time::timeout(backend.total_timeout, sent).await {
-        Ok(sent) => sent,
+    let call = send(worker, context, api, planned, outgoing, attempt.sent());
+    let (result, upload) = match tokio::time::timeout(backend.total_timeout, call).await {
+        Ok(ended) => ended,
         Err(_) => (Err(CallError::FirstByteTimeout), None),
     };
     let response = match result {
@@ -284,14 +285,15 @@ async fn send(
     api: &Api,
     planned: Planned,
     outgoing: Outgoing,
+    sent: &Sent,
 ) -> (CallResult, Option<Pump>) {
     let (caller, backend) = (&worker.caller, &api.backend);
     let Planned { method, uri, headers, .. } = planned;
     match outgoing {
-        Outgoing::Whole(body) => (caller.pass(backend, method, &uri, headers, body).await, None),
+        Outgoing::Whole(body) => (caller.pass(backend, method, &uri, headers, body, sent).await, None),
         Outgoing::Stream(upload, sender, incoming) => {
             let pump = Pump::start(incoming, context.snapshot.server.body_timeout.0, sender);
-            let answer = caller.upload(backend, method, &uri, headers, upload).await;
+            let answer = caller.upload(backend, method, &uri, headers, upload, sent).await;
             (answer, Some(pump))
         }
     }
