@@ -162,6 +162,7 @@ impl Attempt {
         let Open { ticket, in_flight, reserved, permit: _permit } = self.open.take()?;
         let measured = measure(&self.basis, &self.event.call.model, ending.produced);
         let consumed = measured.consumed();
+        self.note_disbelief(measured.disbelieved);
         let latency = self.started.elapsed();
         self.write_ending(&ending, measured, latency);
         if let Err(error) = self.gateway.ledger.settle(ticket, &self.event) {
@@ -178,6 +179,14 @@ impl Attempt {
         self.gateway.metrics.attempt_ended(&self.event);
         spans::attempt_ended(&self.span, &self.event);
         Some((reserved, consumed))
+    }
+
+    fn note_disbelief(&self, reported: Option<u64>) {
+        let Some(tokens) = reported else { return };
+        let call = &self.event.call;
+        self.gateway.metrics.usage_disbelieved();
+        tracing::warn!(event_id = %self.event.event_id, backend = %call.backend, model = %call.model, tokens,
+            "a backend reports more usage than one call can have; it is estimated instead");
     }
 
     fn write_ending(&mut self, ending: &Ending<'_>, measured: Measure, latency: Duration) {

@@ -104,6 +104,7 @@ impl<'a> Whole<'a> {
             complete: true,
             text: &incoming.text,
             text_beyond: 0,
+            body: incoming.body.len() as u64,
             prompt_sent: true,
         };
         attempt.end(Ending::ok(self.status.as_u16(), produced));

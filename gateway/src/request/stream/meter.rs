@@ -108,6 +108,7 @@ impl Meter {
             complete: self.done && self.failure.is_none(),
             text: &self.text,
             text_beyond: self.text_beyond,
+            body: 0,
             prompt_sent: true,
         }
     }
@@ -161,7 +162,8 @@ mod tests {
             param: None,
             retry_after: None,
         }));
-        assert!(meter.is_done() && !meter.produced().complete && meter.failure().is_some());
-        assert!(!meter.answers());
+        assert!(
+            meter.is_done() && !meter.produced().complete && meter.failure().is_some() && !meter.answers()
+        );
     }
 }
