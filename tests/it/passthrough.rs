@@ -496,3 +496,24 @@ async fn paths_that_servers_read_in_different_ways_or_that_are_not_listed_are_re
     assert_eq!(client.get("/api/files/a").await.unwrap().status, 200);
     assert_eq!(bed.upstream.seen()[0].line, "GET /base/files/a");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_before_its_call_was_sent_pays_nothing() {
+    // It takes connections and does not answer the TLS handshake.
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let black_hole = move |config: GatewayConfig| config.set("backends.raw.url", json!(url));
+    let bed = bed("openai", black_hole, |_| Act::Stall(Vec::new())).await;
+    let request = format!(
+        "POST /api/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {}\r\n\
+         content-length: 13\r\n\r\n{{\"model\":\"m\"}}",
+        keys::text("checkout")
+    );
+    let mut socket = tokio::net::TcpStream::connect(bed.gateway.addr()).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let _taken = silent.accept().await.unwrap();
+    drop(socket);
+    let rows = bed.rows().await;
+    assert_eq!((rows[0].outcome, lines(&rows[0])), (Outcome::ClientAbort, Vec::new()));
+    assert_eq!(rows[0].usage_source, UsageSource::None);
+}

@@ -56,26 +56,16 @@ impl Known {
             return None;
         }
         let read = in_known_case(&path::read(path));
-        match format {
-            BackendFormat::OpenAi | BackendFormat::AzureOpenAi => {
-                openai(&read).map(|wire| Self { reading: Reading::Wire(wire), model: None })
-            }
-            BackendFormat::Anthropic => ends_with(&read, "/v1/messages")
-                .then_some(Self { reading: Reading::Wire(Wire::Messages), model: None }),
+        let own = match format {
+            // A slash in a model's name is encoded, so its words are looked for before it is decoded.
             BackendFormat::Bedrock => {
-                // A slash in a model's name is encoded, so its words are looked for before it is decoded.
-                let (model, reading) =
-                    bedrock(&in_known_case(path.trim_end_matches('/'))).or_else(|| bedrock(&read))?;
-                Some(Self { reading, model: Some(model) }.bounded())
+                bedrock(&in_known_case(path.trim_end_matches('/'))).or_else(|| bedrock(&read))
             }
-            BackendFormat::Gemini => {
-                let (model, method) = gemini::of_path(&read)?;
-                let known = ["generateContent", "streamGenerateContent"]
-                    .iter()
-                    .any(|known| method.eq_ignore_ascii_case(known));
-                known.then(|| Self { reading: Reading::Wire(Wire::Generate), model: Some(model) }.bounded())
-            }
-        }
+            BackendFormat::Gemini => gemini(&read),
+            BackendFormat::OpenAi | BackendFormat::AzureOpenAi | BackendFormat::Anthropic => None,
+        };
+        let named = own.map(|(model, reading)| Self { reading, model: Some(model) }.bounded());
+        named.or_else(|| common(&read).map(|wire| Self { reading: Reading::Wire(wire), model: None }))
     }
 
     fn bounded(mut self) -> Self {
@@ -84,15 +74,24 @@ impl Known {
     }
 }
 
-fn openai(path: &str) -> Option<Wire> {
+/// OpenAI's paths and Anthropic's: many servers have them beside their own.
+fn common(path: &str) -> Option<Wire> {
     let known = [
         ("/chat/completions", Wire::Chat),
         ("/completions", Wire::Completions),
         ("/responses", Wire::Responses),
         ("/embeddings", Wire::Embeddings),
+        ("/v1/messages", Wire::Messages),
     ];
     let media = MediaKind::ALL.into_iter().map(|kind| (kind.path(), Wire::Media(kind)));
     known.into_iter().chain(media).find_map(|(end, wire)| ends_with(path, end).then_some(wire))
+}
+
+fn gemini(path: &str) -> Option<(String, Reading)> {
+    let (model, method) = gemini::of_path(path)?;
+    let known = ["generateContent", "streamGenerateContent"];
+    let is_known = known.iter().any(|known| method.eq_ignore_ascii_case(known));
+    is_known.then_some((model, Reading::Wire(Wire::Generate)))
 }
 
 fn bedrock(path: &str) -> Option<(String, Reading)> {
@@ -275,6 +274,10 @@ mod tests {
             Some((Reading::Wire(Wire::Generate), Some("g".to_owned())))
         );
         assert_eq!(known(F::Gemini, "/v1beta/models/g:countTokens"), None);
+        for format in [F::OpenAi, F::AzureOpenAi, F::Anthropic, F::Bedrock, F::Gemini] {
+            assert_eq!(known(format, "/v1beta/openai/chat/completions"), wire(Wire::Chat), "{format:?}");
+            assert_eq!(known(format, "/anthropic/v1/messages"), wire(Wire::Messages), "{format:?}");
+        }
         assert_eq!(
             known(F::Gemini, "/v1beta/models/g:streamGenerateContent"),
             Some((Reading::Wire(Wire::Generate), Some("g".to_owned())))
