@@ -146,7 +146,6 @@ impl Attempt {
     }
 
     /// Ends an attempt that is followed by another one: the reservation goes on to that.
-    #[must_use]
     pub fn end_for_next(&mut self, ending: Ending<'_>) -> Reservation {
         self.close(ending).map(|(reserved, _)| reserved).unwrap_or_default()
     }
