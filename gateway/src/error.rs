@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_credentials::CredentialError;
+use tollgate_crossing::path::PathFault;
 use tollgate_formats::FormatError;
 use tollgate_identity::IdentityError;
 use tollgate_ledger::LedgerError;
@@ -55,6 +56,12 @@ pub enum GatewayError {
         method: String,
         /// Path, cut at 256 bytes.
         path: String,
+    },
+    /// Servers would read the path in different ways.
+    #[error("{fault}")]
+    InvalidPath {
+        /// What is wrong with it.
+        fault: PathFault,
     },
     /// The path exists for another method.
     #[error("{path} does not take {method}")]
@@ -234,6 +241,7 @@ impl GatewayError {
             Self::MissingKey => (401, "missing_api_key", "invalid_request_error", Client),
             Self::InvalidKey => (401, "invalid_api_key", "invalid_request_error", Client),
             Self::UnknownPath { .. } => (404, "unknown_url", "invalid_request_error", Client),
+            Self::InvalidPath { .. } => (400, "invalid_path", "invalid_request_error", Client),
             Self::WrongMethod { .. } => (405, "method_not_allowed", "invalid_request_error", Client),
             Self::UpgradeNotSupported { .. } => {
                 (501, "upgrade_not_supported", "invalid_request_error", Client)

@@ -20,6 +20,7 @@ use tollgate_credentials::CredentialError;
 
 use super::backend::Backend;
 use super::connections::{AnswerBody, Connections};
+use super::sent::Sent;
 use super::tls::{BackendTls, OwnTls};
 use super::upload::{OutBody, Progress, Upload};
 
@@ -92,7 +93,8 @@ impl BackendClient {
         Self { tls, pools: RefCell::new(Vec::new()) }
     }
 
-    /// Posts a body to a backend, JSON unless its headers say otherwise, and waits for the head of its answer.
+    /// Posts a body to a backend, JSON unless its headers say otherwise, and waits for the head of its answer. `sent`
+    /// says from when on the backend can have read something.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -102,9 +104,10 @@ impl BackendClient {
         uri: &Uri,
         mut headers: HeaderMap,
         body: Bytes,
+        sent: &Sent,
     ) -> Result<Response<AnswerBody>, CallError> {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        self.call(backend, Method::POST, uri, headers, body).await
+        self.call(backend, Method::POST, uri, headers, body, sent).await
     }
 
     /// Reads from a backend with GET and waits for the head of its answer.
@@ -112,7 +115,7 @@ impl BackendClient {
     /// # Errors
     /// See [`CallError`].
     pub async fn get(&self, backend: &Backend, uri: &Uri) -> Result<Response<AnswerBody>, CallError> {
-        self.call(backend, Method::GET, uri, HeaderMap::new(), Bytes::new()).await
+        self.call(backend, Method::GET, uri, HeaderMap::new(), Bytes::new(), &Sent::default()).await
     }
 
     /// Calls a backend with its credentials and waits for the head of its answer.
@@ -126,12 +129,13 @@ impl BackendClient {
         uri: &Uri,
         mut headers: HeaderMap,
         body: Bytes,
+        sent: &Sent,
     ) -> Result<Response<AnswerBody>, CallError> {
         // Answers are read on their way, so they must not be compressed.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let head = head(backend, method, uri, headers, &body).await?;
         let request = Request::from_parts(head, OutBody::from(body));
-        let response = answered(self.request(backend, request), backend.first_byte_timeout).await?;
+        let response = answered(self.request(backend, request, sent), backend.first_byte_timeout).await?;
         Ok(accepted(backend, response))
     }
 
@@ -146,10 +150,11 @@ impl BackendClient {
         uri: &Uri,
         headers: HeaderMap,
         body: Bytes,
+        sent: &Sent,
     ) -> Result<Response<AnswerBody>, CallError> {
         let head = head(backend, method, uri, headers, &body).await?;
         let request = Request::from_parts(head, OutBody::from(body));
-        let answer = self.request(backend, request);
+        let answer = self.request(backend, request, sent);
         match tokio::time::timeout(backend.first_byte_timeout, answer).await {
             Err(_) => Err(CallError::FirstByteTimeout),
             Ok(answer) => answer.map(|response| accepted(backend, response)),
@@ -168,11 +173,12 @@ impl BackendClient {
         uri: &Uri,
         headers: HeaderMap,
         body: Upload,
+        sent: &Sent,
     ) -> Result<Response<AnswerBody>, CallError> {
         let head = head(backend, method, uri, headers, b"").await?;
         let progress = body.progress();
         let request = Request::from_parts(head, OutBody::Stream(body));
-        let answer = self.request(backend, request);
+        let answer = self.request(backend, request, sent);
         let response = answered_after(answer, &progress, backend.first_byte_timeout).await?;
         Ok(accepted(backend, response))
     }
@@ -181,8 +187,9 @@ impl BackendClient {
         &self,
         backend: &Backend,
         request: Request<OutBody>,
+        sent: &Sent,
     ) -> impl Future<Output = Result<Response<AnswerBody>, CallError>> + use<> {
-        self.connections(backend.connect_timeout, backend.tls.as_ref()).send(request)
+        self.connections(backend.connect_timeout, backend.tls.as_ref()).send(request, sent.clone())
     }
 
     /// Sends any request and waits for the head of its answer.
@@ -196,7 +203,7 @@ impl BackendClient {
         first_byte: Duration,
     ) -> Result<Response<AnswerBody>, CallError> {
         let request = request.map(OutBody::Whole);
-        answered(self.connections(connect, None).send(request), first_byte).await
+        answered(self.connections(connect, None).send(request, Sent::default()), first_byte).await
     }
 
     fn connections(&self, connect: Duration, tls: Option<&Arc<BackendTls>>) -> Connections {

@@ -67,7 +67,7 @@ fn uri(backend: &Backend) -> Uri {
 
 async fn post(backend: &Backend) -> Result<Response<AnswerBody>, CallError> {
     let caller = BackendClient::new(client_config().unwrap());
-    caller.post(backend, &uri(backend), HeaderMap::new(), Bytes::from_static(b"{}")).await
+    caller.post(backend, &uri(backend), HeaderMap::new(), Bytes::from_static(b"{}"), &Sent::default()).await
 }
 
 fn oauth2(addr: SocketAddr) -> String {

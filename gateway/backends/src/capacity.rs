@@ -15,6 +15,8 @@ use tollgate_base::clock::millis;
 
 const MINUTE_NS: u128 = 60_000_000_000;
 const MS_NS: u64 = 1_000_000;
+/// Most that the bucket can hold beyond its depth, as time: a single report must not keep requests away for longer.
+const MOST_DEBT_NS: u64 = 10 * 60_000_000_000;
 
 /// What a backend has committed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +100,13 @@ impl Capacity {
     /// Puts tokens in whether they fit or not.
     pub(super) fn charge(&self, now_ms: u64, tokens: u64) {
         let cost = self.cost_ns(tokens);
-        let fill = |empty_at: u64| Some(empty_at.max(ns(now_ms)).saturating_add(cost));
+        let most =
+            ns(now_ms).saturating_add(self.depth_ns.load(Ordering::Relaxed)).saturating_add(MOST_DEBT_NS);
+        // What is over already, by other rules, leaks as it would have.
+        let fill = |empty_at: u64| {
+            let filled = empty_at.max(ns(now_ms)).saturating_add(cost);
+            Some(filled.min(most.max(empty_at)))
+        };
         let _ = self.empty_at_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fill);
     }
 

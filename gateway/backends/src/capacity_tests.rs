@@ -37,6 +37,18 @@ fn an_estimate_is_corrected_either_way() {
 }
 
 #[test]
+fn no_report_keeps_requests_away_for_longer_than_some_minutes() {
+    for claimed in [10_000_000, u64::MAX / 2, u64::MAX] {
+        let capacity = capacity(600);
+        assert!(capacity.take(0, 500));
+        capacity.settle(0, 500, claimed);
+        capacity.charge(0, u64::MAX);
+        assert_eq!(capacity.fits_in(0, 600), Some(Duration::from_secs(660)), "{claimed}");
+        assert!(capacity.take(11 * MINUTE_MS, 600), "{claimed}");
+    }
+}
+
+#[test]
 fn a_refusal_keeps_requests_away_for_the_shortest_wait_and_never_long() {
     let capacity = capacity(600);
     capacity.refused(0, Some(Duration::from_secs(86_400)));

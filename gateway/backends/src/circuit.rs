@@ -36,7 +36,7 @@ pub struct CircuitRules {
     pub open_for: Duration,
     /// Longest that doubling and other replicas may keep it open.
     pub max_open: Duration,
-    /// A probe that has not reported by then counts as lost.
+    /// A probe whose answer has not begun by then counts as lost.
     pub probe_timeout: Duration,
 }
 

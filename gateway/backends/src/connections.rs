@@ -23,6 +23,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use tower_service::Service;
 
 use super::call::CallError;
+use super::sent::Sent;
 use super::upload::OutBody;
 
 /// Idle connections kept per origin.
@@ -86,11 +87,16 @@ impl Connections {
     }
 
     /// Sends a request on an idle connection or a new one, and waits for the head of its answer. A request that an
-    /// idle connection did not begin to send, because the backend had just closed it, goes out on another one.
+    /// idle connection did not begin to send, because the backend had just closed it, goes out on another one. `sent`
+    /// is marked once there is a connection to send it on.
     ///
     /// # Errors
     /// [`CallError::Connect`] and [`CallError::Broken`].
-    pub(super) async fn send(self, mut request: Request<OutBody>) -> Result<Response<AnswerBody>, CallError> {
+    pub(super) async fn send(
+        self,
+        mut request: Request<OutBody>,
+        sent: Sent,
+    ) -> Result<Response<AnswerBody>, CallError> {
         let uri = std::mem::take(request.uri_mut());
         let kept = self.0.origin(&uri)?;
         *request.uri_mut() = origin_form(&uri);
@@ -102,13 +108,17 @@ impl Connections {
                 Some(sender) => sender,
                 None => Box::pin(self.connect(uri.clone())).await?,
             };
+            sent.mark();
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     let lease = Lease { sender, kept };
                     return Ok(response.map(|body| AnswerBody { body, lease: Some(lease) }));
                 }
                 Err(mut failed) => match failed.take_message() {
-                    Some(unsent) if is_reused => request = unsent,
+                    Some(unsent) if is_reused => {
+                        sent.take_back();
+                        request = unsent;
+                    }
                     _ => return Err(CallError::Broken(failed.into_error().into())),
                 },
             }

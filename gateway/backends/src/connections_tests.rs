@@ -70,7 +70,7 @@ fn connections() -> Connections {
 async fn get(connections: &Connections, addr: SocketAddr, path: &str) -> Response<AnswerBody> {
     let body = OutBody::Whole(Full::new(Bytes::new()));
     let request = Request::get(format!("http://{addr}{path}")).body(body).unwrap();
-    connections.clone().send(request).await.unwrap()
+    connections.clone().send(request, Sent::default()).await.unwrap()
 }
 
 async fn read(response: Response<AnswerBody>) -> Bytes {
@@ -153,10 +153,48 @@ async fn nobody_to_connect_to_is_told_apart_from_a_broken_connection() {
     let addr = listener.local_addr().unwrap();
     let send = || {
         let body = OutBody::Whole(Full::new(Bytes::new()));
-        connections().send(Request::get(format!("http://{addr}/")).body(body).unwrap())
+        connections().send(Request::get(format!("http://{addr}/")).body(body).unwrap(), Sent::default())
     };
     let (broken, _) = tokio::join!(send(), async { drop(listener.accept().await) });
     assert!(matches!(broken, Err(CallError::Broken(_))));
     drop(listener);
     assert!(matches!(send().await, Err(CallError::Connect(_))));
+}
+
+#[actix_rt::test]
+async fn a_call_is_sent_once_there_is_a_connection_for_it_and_not_before() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let call = |scheme: &str, sent: &Sent| {
+        let body = OutBody::Whole(Full::new(Bytes::new()));
+        let request = Request::get(format!("{scheme}://{addr}/")).body(body).unwrap();
+        Box::pin(connections().send(request, sent.clone()))
+    };
+    // A backend that takes the connection and says nothing to the handshake is a black hole for TLS.
+    let unsent = Sent::default();
+    let mut pending = call("https", &unsent);
+    let (mut silent, _) = tokio::select! {
+        _ = &mut pending => unreachable!(),
+        accepted = listener.accept() => accepted.unwrap(),
+    };
+    let mut hello = [0; 5];
+    tokio::select! {
+        _ = &mut pending => unreachable!(),
+        read = silent.read_exact(&mut hello) => read.unwrap(),
+    };
+    drop(pending);
+    assert!(!unsent.is_sent());
+
+    let sent = Sent::default();
+    let mut pending = call("http", &sent);
+    let (mut plain, _) = tokio::select! {
+        _ = &mut pending => unreachable!(),
+        accepted = listener.accept() => accepted.unwrap(),
+    };
+    tokio::select! {
+        _ = &mut pending => unreachable!(),
+        read = plain.read_exact(&mut hello) => read.unwrap(),
+    };
+    drop(pending);
+    assert!(sent.is_sent());
 }

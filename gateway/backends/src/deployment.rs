@@ -409,6 +409,14 @@ impl InFlight {
         cell.rates.note(rates, cell.clock.now_ms());
     }
 
+    /// Says that a good answer has begun. A probe has done its work with that: how long the answer takes must not
+    /// decide about the circuit, and what comes of it counts as for any other attempt. Later calls do nothing.
+    pub fn answers(&mut self) {
+        if let Pass::Probe(ticket) = std::mem::replace(&mut self.pass, Pass::Normal) {
+            self.deployment.tell(Report { failure: None, retry_after: None, ticket: Some(ticket) });
+        }
+    }
+
     /// Says how the attempt ended. Never waits.
     pub fn report(mut self, outcome: AttemptOutcome) {
         self.end(&outcome);

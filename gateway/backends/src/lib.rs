@@ -33,6 +33,7 @@ mod rates;
 pub mod registry;
 pub mod retry_after;
 pub mod routing;
+pub mod sent;
 mod snapshot;
 mod spec;
 pub mod tls;

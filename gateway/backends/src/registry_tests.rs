@@ -131,6 +131,40 @@ async fn a_probe_that_is_lost_expires_and_its_late_report_changes_nothing() {
 }
 
 #[actix_rt::test]
+async fn a_probe_closes_the_circuit_with_the_beginning_of_its_answer_however_long_that_takes() {
+    let (_backends, deployment, clock) = one();
+    deployment.fail().await;
+    deployment.fail().await;
+    clock.advance(Duration::from_secs(10));
+    let mut probe = deployment.admit().unwrap();
+    clock.advance(Duration::from_secs(4));
+    probe.answers();
+    deployment.settled().await;
+    assert_eq!(deployment.snapshot().circuit, CircuitState::Closed);
+    clock.advance(Duration::from_secs(600));
+    end(probe, AttemptClass::Success, None);
+    deployment.settled().await;
+    assert_eq!(deployment.snapshot().circuit, CircuitState::Closed);
+}
+
+#[actix_rt::test]
+async fn a_probe_that_breaks_after_it_began_is_a_failure_like_any_other() {
+    let (_backends, deployment, clock) = one();
+    deployment.fail().await;
+    deployment.fail().await;
+    clock.advance(Duration::from_secs(10));
+    let mut probe = deployment.admit().unwrap();
+    probe.answers();
+    probe.answers();
+    assert!(!probe.is_probe());
+    end(probe, FAILED, None);
+    deployment.settled().await;
+    assert!(deployment.is_ready(), "one failure of two");
+    deployment.fail().await;
+    assert_eq!(deployment.recovers_in(), Some(Duration::from_secs(10)), "the wait begins anew");
+}
+
+#[actix_rt::test]
 async fn a_new_actor_goes_on_where_a_dead_one_left_off() {
     let (_backends, deployment, _clock) = one();
     deployment.fail().await;

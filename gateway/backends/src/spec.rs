@@ -37,11 +37,12 @@ impl DeploymentSpec {
         let capacity = |config: CapacityConfig, shared| CapacitySpec { rules: config.into(), shared };
         let own_capacity = own.and_then(|own| own.capacity).map(|config| capacity(config, false));
         let all = || backend.and_then(|backend| backend.capacity).map(|config| capacity(config, true));
-        Self {
-            id,
-            rules: circuit.map(CircuitRules::from).unwrap_or_default(),
-            capacity: own_capacity.or_else(all),
+        let mut rules = circuit.map(CircuitRules::from).unwrap_or_default();
+        if let Some(timeouts) = backend.map(|backend| &backend.timeouts) {
+            // A probe cannot count as lost while it may still be answered in time.
+            rules.probe_timeout = rules.probe_timeout.max(timeouts.connect.0 + timeouts.first_byte.0);
         }
+        Self { id, rules, capacity: own_capacity.or_else(all) }
     }
 }
 
@@ -111,7 +112,8 @@ mod tests {
 
     #[test]
     fn the_defaults_of_configuration_and_circuit_are_the_same() {
-        assert_eq!(spec("", "m").rules, CircuitRules::default());
+        let config = CircuitConfig::default();
+        assert_eq!(CircuitRules::from(&config), CircuitRules::default());
         assert_eq!(spec("", "m").capacity, None);
     }
 
@@ -123,6 +125,14 @@ mod tests {
         assert_eq!((rules.len(), rules[0].threshold), (1, Threshold::Consecutive(2)));
         let own = spec(backend, "own").rules;
         assert_eq!((own.rules.len(), own.max_retry_after.as_secs(), own.obey_retry_after), (2, 420, false));
+    }
+
+    #[test]
+    fn a_probe_may_take_as_long_as_any_call_to_be_answered() {
+        let probe_timeout = |backend| spec(backend, "m").rules.probe_timeout.as_secs();
+        assert_eq!(probe_timeout("timeouts: { connect: 5s, first_byte: 300s }"), 305);
+        assert_eq!(probe_timeout("timeouts: { first_byte: 2s }\ncircuit: { probe_timeout: 20s }"), 20);
+        assert_eq!(probe_timeout("timeouts: { first_byte: 40s }\ncircuit: { probe_timeout: 20s }"), 45);
     }
 
     #[test]

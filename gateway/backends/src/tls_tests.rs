@@ -19,6 +19,7 @@ use tollgate_credentials::Credentials;
 use super::*;
 use crate::backend::Backend;
 use crate::call::{BackendClient, CallError};
+use crate::sent::Sent;
 
 /// An authority, a server that it signed, and files for a client.
 struct Authority {
@@ -107,7 +108,8 @@ fn backend(addr: SocketAddr, tls: &str) -> Backend {
 
 async fn call(caller: &BackendClient, backend: &Backend) -> Result<StatusCode, CallError> {
     let uri = backend.responses_url.as_deref().unwrap_or_default().parse().unwrap();
-    let answer = caller.post(backend, &uri, http::HeaderMap::new(), Bytes::from_static(b"{}")).await;
+    let answer =
+        caller.post(backend, &uri, http::HeaderMap::new(), Bytes::from_static(b"{}"), &Sent::default()).await;
     answer.map(|response| response.status())
 }
 

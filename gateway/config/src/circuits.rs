@@ -33,7 +33,8 @@ pub struct CircuitConfig {
     pub retry_after: RetryAfterConfig,
     /// Longest `Retry-After` that is obeyed; `max_open` when absent.
     pub max_retry_after: Option<Time>,
-    /// A probe that has not ended by then counts as lost, and the next request is the probe.
+    /// A probe that nothing was answered to by then counts as lost, and the next request is the probe. Where
+    /// `timeouts.connect` and `timeouts.first_byte` of the backend come to more together, that counts.
     pub probe_timeout: Time,
 }
 

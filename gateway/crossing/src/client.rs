@@ -171,14 +171,13 @@ impl ClientFormat {
         }
     }
 
-    /// The field that bounds the answer's tokens: the one the request has, else the format's present one.
+    /// The fields that bound the answer's tokens, the format's present one first. Servers heed one or the other.
     #[must_use]
-    pub fn max_tokens_field(self, view: &View<'_>) -> &'static str {
+    pub const fn max_tokens_fields(self) -> &'static [&'static str] {
         match self {
-            Self::Chat if view.field("max_tokens").is_some() => "max_tokens",
-            Self::Chat => "max_completion_tokens",
-            Self::Responses => "max_output_tokens",
-            Self::Completions | Self::Messages | Self::Embeddings | Self::Media(_) => "max_tokens",
+            Self::Chat => &["max_completion_tokens", "max_tokens"],
+            Self::Responses => &["max_output_tokens"],
+            Self::Completions | Self::Messages | Self::Embeddings | Self::Media(_) => &["max_tokens"],
         }
     }
 }

@@ -194,7 +194,7 @@ impl Crossing {
 }
 
 /// Everything the model wrote, for counting and for completion events.
-fn generated(answer: &Answer<'_>) -> String {
+pub(crate) fn generated(answer: &Answer<'_>) -> String {
     let mut text = String::new();
     for part in &answer.parts {
         match part {

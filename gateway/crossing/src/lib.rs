@@ -1,14 +1,15 @@
 //! Which API formats meet in an exchange, and what crosses between them.
 //!
 //! [`client`] is what the caller speaks, [`wire`] what a backend is spoken to in, [`crossing`] the way between
-//! them, [`known`] what is read along where nothing crosses. The formats themselves are in the crate `tollgate-formats`. Where both sides speak the same format the
-//! bytes pass as they are.
+//! them, [`known`] what is read along where nothing crosses, [`path`] how paths are spelled there. The formats
+//! themselves are in the crate `tollgate-formats`. Where both sides speak the same format the bytes pass as they are.
 
 pub mod client;
 pub mod crossing;
 pub mod embeddings;
 mod kept;
 pub mod known;
+pub mod path;
 pub mod prompt;
 pub mod wire;
 

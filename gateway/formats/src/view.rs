@@ -107,6 +107,17 @@ pub(crate) fn as_written<'de, D: Deserializer<'de>>(
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
+/// Refuses a model's name that is longer than any, wherever in a request it stands.
+///
+/// # Errors
+/// When it is.
+pub fn bounded_model(name: &str) -> Result<(), FormatError> {
+    if name.len() > MAX_MODEL_BYTES {
+        return Err(FormatError::invalid("`model` is longer than any model's name", "model"));
+    }
+    Ok(())
+}
+
 impl<'a> View<'a> {
     /// The model that is asked for.
     ///
@@ -116,9 +127,7 @@ impl<'a> View<'a> {
         let wrong = |message: &str| FormatError::invalid(message, "model");
         let raw = self.model.ok_or_else(|| wrong("`model` is missing"))?;
         let name = text_of(raw).ok_or_else(|| wrong("`model` must be a text"))?;
-        if name.len() > MAX_MODEL_BYTES {
-            return Err(wrong("`model` is longer than any model's name"));
-        }
+        bounded_model(&name)?;
         Ok(name)
     }
 

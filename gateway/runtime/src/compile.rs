@@ -158,6 +158,7 @@ fn apis(
             path: api.path.as_str().into(),
             backend: Arc::clone(backend),
             url: settings.url.trim_end_matches('/').into(),
+            allow: api.allow.as_slice().into(),
             deployment,
         }));
     }

@@ -67,6 +67,8 @@ pub struct Api {
     pub backend: Arc<Backend>,
     /// The endpoint's base URL, without a slash at its end.
     pub url: Box<str>,
+    /// What may be called of it, as the configuration lists it; empty for everything.
+    pub allow: Box<[String]>,
     /// Health and circuit of everything that is passed there.
     pub deployment: Deployment,
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_admission::Permit;
 use tollgate_backends::retry_after::RateHeaders;
+use tollgate_backends::sent::Sent;
 use tollgate_backends::{AttemptOutcome, InFlight};
 use tollgate_base::time::now_ms;
 use tollgate_ledger::{IntentTicket, LedgerError};
@@ -27,6 +28,7 @@ pub struct Attempt {
     event: Box<UsageEvent>,
     open: Option<Open>,
     basis: Basis,
+    sent: Sent,
     started: Instant,
     first_byte: Option<Duration>,
     span: Span,
@@ -63,6 +65,7 @@ impl Attempt {
             event: Box::new(event),
             open: Some(open),
             basis,
+            sent: Sent::default(),
             started: Instant::now(),
             first_byte: None,
             span,
@@ -99,6 +102,19 @@ impl Attempt {
         }
     }
 
+    /// For whoever makes the call: whether it has gone out. Given up before, it costs nothing.
+    #[must_use]
+    pub fn sent(&self) -> &Sent {
+        &self.sent
+    }
+
+    /// Notes that a good answer has begun, whatever comes of it.
+    pub fn mark_answers(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.in_flight.answers();
+        }
+    }
+
     /// Notes that the first byte of the answer's body has come.
     pub fn mark_first_byte(&mut self) {
         self.first_byte.get_or_insert_with(|| self.started.elapsed());
@@ -130,7 +146,6 @@ impl Attempt {
     }
 
     /// Ends an attempt that is followed by another one: the reservation goes on to that.
-    #[must_use]
     pub fn end_for_next(&mut self, ending: Ending<'_>) -> Reservation {
         self.close(ending).map(|(reserved, _)| reserved).unwrap_or_default()
     }
@@ -146,6 +161,7 @@ impl Attempt {
         let Open { ticket, in_flight, reserved, permit: _permit } = self.open.take()?;
         let measured = measure(&self.basis, &self.event.call.model, ending.produced);
         let consumed = measured.consumed();
+        self.note_disbelief(measured.disbelieved);
         let latency = self.started.elapsed();
         self.write_ending(&ending, measured, latency);
         if let Err(error) = self.gateway.ledger.settle(ticket, &self.event) {
@@ -162,6 +178,14 @@ impl Attempt {
         self.gateway.metrics.attempt_ended(&self.event);
         spans::attempt_ended(&self.span, &self.event);
         Some((reserved, consumed))
+    }
+
+    fn note_disbelief(&self, reported: Option<u64>) {
+        let Some(tokens) = reported else { return };
+        let call = &self.event.call;
+        self.gateway.metrics.usage_disbelieved();
+        tracing::warn!(event_id = %self.event.event_id, backend = %call.backend, model = %call.model, tokens,
+            "a backend reports more usage than one call can have; it is estimated instead");
     }
 
     fn write_ending(&mut self, ending: &Ending<'_>, measured: Measure, latency: Duration) {
@@ -181,7 +205,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if self.open.is_some() {
-            self.end(Ending::abandoned(std::thread::panicking()));
+            self.end(Ending::abandoned(std::thread::panicking(), self.sent.is_sent()));
         }
     }
 }

@@ -13,6 +13,8 @@
 //! | another call of the same request answered first | hedge_lost | 0 | – | neutral |
 //! | a bug unwound through the call | gateway_error | 0 | – | neutral |
 //!
+//! A call that was given up costs its prompt once its request has gone out, and nothing before.
+//!
 //! Without an attempt: refused by the gateway (rejected), answered from the cache (cache_hit), and an attempt whose
 //! gateway died (recovered, written from the intent at the next start).
 
@@ -105,21 +107,21 @@ impl<'a> Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// Another call for the same request answered first. The model may have read the prompt by then.
+    /// Another call for the same request answered first. The model may have read the prompt if it was sent by then.
     #[must_use]
-    pub fn hedge_lost() -> Self {
-        Self { outcome: Outcome::HedgeLost, ..Self::client_abort(0, Self::prompt_alone()) }
+    pub fn hedge_lost(sent: bool) -> Self {
+        Self { outcome: Outcome::HedgeLost, ..Self::client_abort(0, Self::prompt_alone(sent)) }
     }
 
     /// Dropped while the call was under way: the client went away, or a bug unwinds through here.
     #[must_use]
-    pub fn abandoned(panicking: bool) -> Self {
+    pub fn abandoned(panicking: bool, sent: bool) -> Self {
         let outcome = if panicking { Outcome::GatewayError } else { Outcome::ClientAbort };
-        Self { outcome, ..Self::client_abort(0, Self::prompt_alone()) }
+        Self { outcome, ..Self::client_abort(0, Self::prompt_alone(sent)) }
     }
 
-    fn prompt_alone() -> Produced<'static> {
-        Produced { prompt_sent: true, ..Produced::default() }
+    fn prompt_alone(sent: bool) -> Produced<'static> {
+        Produced { prompt_sent: sent, ..Produced::default() }
     }
 }
 
@@ -178,18 +180,21 @@ mod tests {
                 Some("body_timeout"),
                 Neutral,
             ),
-            (Ending::hedge_lost(), Outcome::HedgeLost, 0, None, Neutral),
-            (Ending::abandoned(true), Outcome::GatewayError, 0, None, Neutral),
+            (Ending::hedge_lost(true), Outcome::HedgeLost, 0, None, Neutral),
+            (Ending::abandoned(true, true), Outcome::GatewayError, 0, None, Neutral),
         ];
         for (ending, outcome, status, code, class) in cases {
             let got = (ending.outcome, ending.status, ending.error_code, ending.class);
             assert_eq!(got, (outcome, status, code, class));
         }
-        assert_eq!(Ending::abandoned(false).outcome, Outcome::ClientAbort);
+        assert_eq!(Ending::abandoned(false, true).outcome, Outcome::ClientAbort);
     }
 
     #[test]
-    fn a_call_that_was_abandoned_may_have_cost_its_prompt() {
-        assert!(Ending::hedge_lost().produced.prompt_sent && Ending::abandoned(false).produced.prompt_sent);
+    fn a_call_that_was_abandoned_may_have_cost_its_prompt_once_that_was_sent() {
+        for sent in [true, false] {
+            assert_eq!(Ending::hedge_lost(sent).produced.prompt_sent, sent);
+            assert_eq!(Ending::abandoned(false, sent).produced.prompt_sent, sent);
+        }
     }
 }

@@ -17,6 +17,10 @@ use super::traffic::Traffic;
 const KEEP_PROMPT_BYTES: usize = 16 << 10;
 /// Bytes of JSON per prompt token in an estimate: English text in chat messages comes to about 4.5.
 const BYTES_PER_TOKEN: u64 = 4;
+/// Most tokens of one call whatever its bytes: models' windows go up to 10 million.
+const LARGEST_WINDOW: u64 = 1 << 24;
+/// A token is a byte at least; twice that leaves room for what templates and tools add.
+const MOST_TOKENS_PER_BYTE: u64 = 2;
 
 /// What a call is measured by where its provider does not report.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub enum Basis {
     Tokens(Prompt),
     /// The request itself: what media come to in tokens only their models know.
     Request,
+    /// Tokens, estimated from what passes through: of a call that is not understood as a whole, but known to use some.
+    Passed(Passed),
     /// The request and its bytes: what is passed through without being understood.
     Traffic(Arc<Traffic>),
     /// Nothing: the call uses no model.
@@ -39,6 +45,15 @@ pub struct Prompt {
     estimate: u64,
 }
 
+/// What is remembered of a call that is passed through.
+#[derive(Debug)]
+pub struct Passed {
+    class: TokenClass,
+    traffic: Arc<Traffic>,
+    /// Bytes of its body as its head says them.
+    announced: u64,
+}
+
 /// What an attempt produced, as far as it is known.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Produced<'a> {
@@ -50,6 +65,8 @@ pub struct Produced<'a> {
     pub text: &'a str,
     /// Bytes of generated text beyond what `text` holds.
     pub text_beyond: u64,
+    /// Bytes of a whole answer whose text was not kept, because its provider reports.
+    pub body: u64,
     /// Whether the model can have read the prompt.
     pub prompt_sent: bool,
 }
@@ -61,9 +78,15 @@ pub struct Measure {
     pub lines: Vec<UsageLine>,
     /// Where they come from.
     pub source: UsageSource,
+    /// The tokens of a report that no call can have used, and that nobody is charged for.
+    pub disbelieved: Option<u64>,
 }
 
 impl Measure {
+    fn new(lines: Vec<UsageLine>, source: UsageSource) -> Self {
+        Self { lines, source, disbelieved: None }
+    }
+
     /// What limits are charged.
     #[must_use]
     pub fn consumed(&self) -> Consumed {
@@ -82,6 +105,16 @@ impl Basis {
         Self::Tokens(Prompt { client, body: body_kept, estimate: estimated_tokens(body.len()) })
     }
 
+    /// Of a call that is passed through, whose prompt is charged as `class` where it is known to have one; `announced`
+    /// is what its head says of the length of its body.
+    #[must_use]
+    pub fn passed(class: Option<TokenClass>, traffic: Arc<Traffic>, announced: u64) -> Self {
+        match class {
+            Some(class) => Self::Passed(Passed { class, traffic, announced }),
+            None => Self::Traffic(traffic),
+        }
+    }
+
     /// What the call uses at least, as far as that is known before it is made.
     #[must_use]
     pub fn at_least(&self) -> Option<UsageLine> {
@@ -89,9 +122,50 @@ impl Basis {
             Self::Tokens(prompt) => {
                 Some(UsageLine { class: prompt.client.prompt_class(), qty: prompt.estimate })
             }
+            Self::Passed(passed) => match passed.traffic.sent().max(passed.announced) {
+                0 => Some(ONE_REQUEST),
+                bytes => Some(UsageLine { class: passed.class, qty: tokens_of(bytes) }),
+            },
             Self::Request | Self::Traffic(_) => Some(ONE_REQUEST),
             Self::Free => None,
         }
+    }
+
+    /// The class and the tokens of its prompt; `None` if it is not measured by tokens.
+    fn prompt(&self, model: &str) -> Option<(TokenClass, Count)> {
+        match self {
+            Self::Tokens(prompt) => Some((prompt.client.prompt_class(), prompt.count(model))),
+            Self::Passed(passed) => {
+                let tokens = tokens_of(passed.traffic.sent());
+                Some((passed.class, Count { tokens, exact: false }))
+            }
+            Self::Request | Self::Traffic(_) | Self::Free => None,
+        }
+    }
+
+    /// The tokens of an answer; `None` if it is not measured by tokens.
+    fn answer(&self, model: &str, produced: &Produced<'_>) -> Option<Count> {
+        match self {
+            // What has come of an answer without text is vectors.
+            Self::Tokens(Prompt { client, .. }) if client.prompt_class() == TokenClass::Embedding => None,
+            Self::Passed(Passed { class: TokenClass::Embedding, .. }) => None,
+            Self::Tokens(_) | Self::Passed(_) => Some(produced.count(model)),
+            Self::Request | Self::Traffic(_) | Self::Free => None,
+        }
+    }
+
+    /// Bytes that went to and fro, as far as they are known.
+    fn bytes(&self, produced: &Produced<'_>) -> u64 {
+        let text =
+            (produced.text.len() as u64).saturating_add(produced.text_beyond).saturating_add(produced.body);
+        let passed = match self {
+            Self::Tokens(prompt) => prompt.estimate.saturating_mul(BYTES_PER_TOKEN),
+            Self::Passed(Passed { traffic, .. }) | Self::Traffic(traffic) => {
+                traffic.sent().saturating_add(traffic.came())
+            }
+            Self::Request | Self::Free => 0,
+        };
+        passed.saturating_add(text)
     }
 
     /// Forgets the prompt once the provider has reported it.
@@ -107,7 +181,11 @@ const ONE_REQUEST: UsageLine = UsageLine { class: TokenClass::Request, qty: 1 };
 /// Tokens of a body of JSON by its size alone.
 #[must_use]
 pub fn estimated_tokens(bytes: usize) -> u64 {
-    (bytes as u64).div_ceil(BYTES_PER_TOKEN)
+    tokens_of(bytes as u64)
+}
+
+fn tokens_of(bytes: u64) -> u64 {
+    bytes.div_ceil(BYTES_PER_TOKEN)
 }
 
 impl Prompt {
@@ -118,34 +196,50 @@ impl Prompt {
     }
 }
 
-/// The provider's report as far as it goes, completed by a count of what went through the gateway, else nothing.
+/// The provider's report as far as it goes, completed by a count of what went through the gateway, else nothing. A
+/// report of more than any call can use is as good as none.
 #[must_use]
 pub fn measure(basis: &Basis, model: &str, produced: Produced<'_>) -> Measure {
     match produced.usage {
-        Some(usage) => reported(basis, model, usage, produced),
+        Some(usage) if is_plausible(&usage, basis.bytes(&produced)) => {
+            reported(basis, model, usage, produced)
+        }
+        Some(usage) => {
+            let unkept = if produced.text.is_empty() { produced.body } else { 0 };
+            let text_beyond = produced.text_beyond.saturating_add(unkept);
+            let measure = unreported(basis, model, Produced { text_beyond, ..produced });
+            Measure { source: UsageSource::Estimated, disbelieved: Some(most(&usage)), ..measure }
+        }
         None if produced.prompt_sent => unreported(basis, model, produced),
-        None => Measure { lines: Vec::new(), source: UsageSource::None },
+        None => Measure::new(Vec::new(), UsageSource::None),
     }
+}
+
+/// Whether one call can have used so much. What a backend counts beside the bytes that it was sent (an earlier
+/// conversation, files that it keeps) fits its model's window.
+fn is_plausible(usage: &Usage, bytes: u64) -> bool {
+    most(usage) <= LARGEST_WINDOW.max(bytes.saturating_mul(MOST_TOKENS_PER_BYTE))
+}
+
+fn most(usage: &Usage) -> u64 {
+    usage.total().max(usage.images)
 }
 
 /// A report that is final is believed, also where it says zero. What it leaves open is counted: a provider that says
 /// how long an answer is with its last event has said nothing yet of one that was cut.
 fn reported(basis: &Basis, model: &str, mut usage: Usage, produced: Produced<'_>) -> Measure {
     let mut counted: Option<Count> = None;
-    if let Basis::Tokens(prompt) = basis {
-        if usage.lacks_input() {
-            let input = prompt.count(model);
-            let line = UsageLine { class: prompt.client.prompt_class(), qty: input.tokens };
-            if usage.complete_input(line) {
-                counted = Some(input);
-            }
-        }
-        if usage.output_reported != Reported::Final {
-            let output = produced.count(model);
-            if usage.complete_output(output.tokens) {
-                counted = Some(counted.map_or(output, |input| input + output));
-            }
-        }
+    if usage.lacks_input()
+        && let Some((class, input)) = basis.prompt(model)
+        && usage.complete_input(UsageLine { class, qty: input.tokens })
+    {
+        counted = Some(input);
+    }
+    if usage.output_reported != Reported::Final
+        && let Some(output) = basis.answer(model, &produced)
+        && usage.complete_output(output.tokens)
+    {
+        counted = Some(counted.map_or(output, |input| input + output));
     }
     let source = match counted {
         Some(count) if count.exact => UsageSource::Counted,
@@ -153,28 +247,22 @@ fn reported(basis: &Basis, model: &str, mut usage: Usage, produced: Produced<'_>
         None if produced.complete => UsageSource::ProviderFinal,
         None => UsageSource::ProviderPartial,
     };
-    Measure { lines: usage.lines().to_vec(), source }
+    Measure::new(usage.lines().to_vec(), source)
 }
 
 fn unreported(basis: &Basis, model: &str, produced: Produced<'_>) -> Measure {
-    let prompt = match basis {
-        Basis::Tokens(prompt) => prompt,
-        Basis::Request => return Measure { lines: vec![ONE_REQUEST], source: UsageSource::Counted },
-        Basis::Traffic(traffic) => {
-            return Measure { lines: traffic.lines(), source: UsageSource::Counted };
-        }
-        Basis::Free => return Measure { lines: Vec::new(), source: UsageSource::None },
+    let Some((class, input)) = basis.prompt(model) else {
+        return match basis {
+            Basis::Traffic(traffic) => Measure::new(traffic.lines(), UsageSource::Counted),
+            Basis::Request => Measure::new(vec![ONE_REQUEST], UsageSource::Counted),
+            Basis::Tokens(_) | Basis::Passed(_) | Basis::Free => Measure::new(Vec::new(), UsageSource::None),
+        };
     };
-    let (input, output) = (prompt.count(model), produced.count(model));
-    let lines = [(prompt.client.prompt_class(), input.tokens), (TokenClass::Output, output.tokens)];
-    Measure {
-        lines: lines
-            .into_iter()
-            .filter(|(_, qty)| *qty > 0)
-            .map(|(class, qty)| UsageLine { class, qty })
-            .collect(),
-        source: if (input + output).exact { UsageSource::Counted } else { UsageSource::Estimated },
-    }
+    let output = basis.answer(model, &produced).unwrap_or(Count { tokens: 0, exact: true });
+    let lines = [(class, input.tokens), (TokenClass::Output, output.tokens)];
+    let lines = lines.into_iter().filter(|(_, qty)| *qty > 0).map(|(class, qty)| UsageLine { class, qty });
+    let exact = (input + output).exact;
+    Measure::new(lines.collect(), if exact { UsageSource::Counted } else { UsageSource::Estimated })
 }
 
 impl Produced<'_> {
@@ -183,128 +271,11 @@ impl Produced<'_> {
         let kept = count_text_within(model, self.text, Budget::inline());
         match self.text_beyond {
             0 => kept,
-            beyond => Count { tokens: kept.tokens + beyond / BYTES_PER_TOKEN, exact: false },
+            beyond => Count { tokens: kept.tokens.saturating_add(tokens_of(beyond)), exact: false },
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn prompt() -> Basis {
-        Basis::of(
-            ClientFormat::Chat,
-            &Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"Say hi"}]}"#),
-        )
-    }
-
-    fn reported() -> Usage {
-        Usage { input: 9, ..Usage::reported() }
-    }
-
-    #[test]
-    fn a_final_report_is_believed_even_where_it_says_zero() {
-        let produced = Produced {
-            usage: Some(reported()),
-            complete: true,
-            text: "hello",
-            prompt_sent: true,
-            ..Produced::default()
-        };
-        let measure = measure(&prompt(), "gpt-4o", produced);
-        assert_eq!(measure.source, UsageSource::ProviderFinal);
-        assert_eq!(measure.consumed().tokens(), 9);
-    }
-
-    #[test]
-    fn an_absurd_report_is_charged_as_the_most_there_is() {
-        let usage = Usage { input: 1 << 63, output: 1 << 63, ..Usage::default() };
-        let produced = Produced { usage: Some(usage), complete: true, ..Produced::default() };
-        let consumed = measure(&prompt(), "gpt-4o", produced).consumed();
-        assert_eq!(consumed, Consumed { input: 1 << 63, output: 1 << 63 });
-        assert_eq!(consumed.tokens(), u64::MAX);
-    }
-
-    #[test]
-    fn a_report_before_the_end_is_partial() {
-        let produced = Produced { usage: Some(reported()), prompt_sent: true, ..Produced::default() };
-        assert_eq!(measure(&prompt(), "gpt-4o", produced).source, UsageSource::ProviderPartial);
-    }
-
-    #[test]
-    fn an_answer_that_was_cut_before_its_report_is_counted_beside_the_reported_prompt() {
-        let usage = Usage { input: 7, input_reported: Reported::Running, ..Usage::default() };
-        let produced =
-            Produced { usage: Some(usage), text: "Hello there", prompt_sent: true, ..Produced::default() };
-        let measure = measure(&prompt(), "gpt-4o", produced);
-        let lines: Vec<_> = measure.lines.iter().map(|line| (line.class, line.qty)).collect();
-        assert_eq!(lines, [(TokenClass::Input, 7), (TokenClass::Output, 2)]);
-        assert_eq!(measure.source, UsageSource::Counted);
-    }
-
-    #[test]
-    fn a_running_report_that_says_more_than_was_relayed_is_kept() {
-        let usage = Usage { output: 40, ..reported() }.running();
-        let produced = Produced { usage: Some(usage), text: "Hi", prompt_sent: true, ..Produced::default() };
-        let measure = measure(&prompt(), "gpt-4o", produced);
-        assert_eq!((measure.consumed().tokens(), measure.source), (49, UsageSource::ProviderPartial));
-    }
-
-    #[test]
-    fn a_call_that_uses_no_model_has_no_lines() {
-        let measure = measure(&Basis::Free, "", Produced { prompt_sent: true, ..Produced::default() });
-        assert_eq!((measure.lines.len(), measure.source), (0, UsageSource::None));
-    }
-
-    #[test]
-    fn without_a_report_both_sides_are_counted() {
-        let produced = Produced { text: "Hello there", prompt_sent: true, ..Produced::default() };
-        let measure = measure(&prompt(), "gpt-4o", produced);
-        assert_eq!(measure.source, UsageSource::Counted);
-        assert_eq!(measure.lines.iter().map(|line| line.qty).collect::<Vec<_>>(), [9, 2]);
-    }
-
-    #[test]
-    fn inputs_of_embeddings_are_counted_in_their_own_class() {
-        let body = Bytes::from_static(br#"{"model":"m","input":"Hello there"}"#);
-        let prompt = Basis::of(ClientFormat::Embeddings, &body);
-        let produced = Produced { prompt_sent: true, ..Produced::default() };
-        let measure = measure(&prompt, "text-embedding-3-small", produced);
-        assert_eq!(measure.lines, [UsageLine { class: TokenClass::Embedding, qty: 2 }]);
-    }
-
-    #[test]
-    fn an_unknown_tokenizer_makes_an_estimate() {
-        let produced = Produced { text: "Hello", prompt_sent: true, ..Produced::default() };
-        assert_eq!(measure(&prompt(), "sim-small", produced).source, UsageSource::Estimated);
-    }
-
-    #[test]
-    fn a_request_about_media_counts_itself_and_charges_no_limit() {
-        let kind = tollgate_formats::openai_media::MediaKind::Speech;
-        let prompt = Basis::of(ClientFormat::Media(kind), &Bytes::from_static(b"{}"));
-        let measure = measure(&prompt, "tts-1", Produced { prompt_sent: true, ..Produced::default() });
-        assert_eq!(measure.lines, [UsageLine { class: TokenClass::Request, qty: 1 }]);
-        assert_eq!((measure.consumed().tokens(), measure.source), (0, UsageSource::Counted));
-    }
-
-    #[test]
-    fn what_passes_is_counted_unless_the_provider_reports() {
-        let traffic = Arc::new(Traffic::of_body(7));
-        traffic.answered(11);
-        let prompt = Basis::Traffic(traffic);
-        let sent = Produced { prompt_sent: true, ..Produced::default() };
-        let counted = measure(&prompt, "", sent);
-        assert_eq!(counted.lines.iter().map(|line| line.qty).collect::<Vec<_>>(), [1, 7, 11]);
-        assert_eq!(counted.consumed().tokens(), 0);
-        let reported = Produced { usage: Some(reported()), ..sent };
-        assert_eq!(measure(&prompt, "", reported).consumed().tokens(), 9);
-    }
-
-    #[test]
-    fn a_prompt_that_was_never_sent_costs_nothing() {
-        let measure = measure(&prompt(), "gpt-4o", Produced::default());
-        assert_eq!((measure.consumed().tokens(), measure.source), (0, UsageSource::None));
-    }
-}
+#[path = "measure_tests.rs"]
+mod tests;

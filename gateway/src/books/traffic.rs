@@ -37,14 +37,25 @@ impl Traffic {
         self.answer.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// Bytes of the request that the backend took.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        match &self.request {
+            Request::Whole(bytes) => *bytes,
+            Request::Upload(progress) => progress.bytes(),
+        }
+    }
+
+    /// Bytes of the answer so far.
+    #[must_use]
+    pub fn came(&self) -> u64 {
+        self.answer.load(Ordering::Relaxed)
+    }
+
     /// As lines of a usage event: the request, and the bytes where there are some.
     #[must_use]
     pub fn lines(&self) -> Vec<UsageLine> {
-        let sent = match &self.request {
-            Request::Whole(bytes) => *bytes,
-            Request::Upload(progress) => progress.bytes(),
-        };
-        let answered = self.answer.load(Ordering::Relaxed);
+        let (sent, answered) = (self.sent(), self.came());
         [(TokenClass::Request, 1), (TokenClass::RequestBytes, sent), (TokenClass::AnswerBytes, answered)]
             .into_iter()
             .filter(|(_, qty)| *qty > 0)

@@ -23,18 +23,8 @@ pub fn apply(
     if defaults.is_empty() && caps.is_empty() {
         return Ok(None);
     }
-    let mut changes: SmallVec<[Change; 2]> = SmallVec::new();
-    let field = client.max_tokens_field(view);
-    let asked: Option<u64> = number(view, field)?;
-    let wanted = asked.or(defaults.max_output_tokens.map(|tokens| tokens.0));
-    let allowed = match (wanted, caps.max_output_tokens.map(|tokens| tokens.0)) {
-        (Some(wanted), Some(cap)) => Some(wanted.min(cap)),
-        (None, cap) => cap,
-        (wanted, None) => wanted,
-    };
-    if let Some(tokens) = allowed.filter(|tokens| asked != Some(*tokens)) {
-        changes.push(Change::new(field, &tokens));
-    }
+    let mut changes: SmallVec<[Change; 3]> = SmallVec::new();
+    bound_output(client, view, defaults, caps, &mut changes)?;
     let asked: Option<f64> = number(view, "temperature")?;
     let wanted = asked.or(defaults.temperature);
     let allowed = match (wanted, caps.temperature) {
@@ -45,6 +35,36 @@ pub fn apply(
         changes.push(Change::new("temperature", &temperature));
     }
     Ok((!changes.is_empty()).then(|| view.rewrite(body, &changes)))
+}
+
+/// Caps every bound on the answer's tokens that the request has, or sets the one that it lacks.
+fn bound_output(
+    client: ClientFormat,
+    view: &View<'_>,
+    defaults: &AliasDefaults,
+    caps: &AliasCaps,
+    changes: &mut SmallVec<[Change; 3]>,
+) -> Result<(), FormatError> {
+    let cap = caps.max_output_tokens.map(|tokens| tokens.0);
+    let within = |wanted: u64| cap.map_or(wanted, |cap| wanted.min(cap));
+    let mut is_bounded = false;
+    for &field in client.max_tokens_fields() {
+        let Some(asked) = number::<u64>(view, field)? else { continue };
+        is_bounded = true;
+        if within(asked) != asked {
+            changes.push(Change::new(field, &within(asked)));
+        }
+    }
+    let wanted = defaults.max_output_tokens.map(|tokens| tokens.0);
+    if let Some(tokens) = wanted.map(within).or(cap).filter(|_| !is_bounded) {
+        let fields = client.max_tokens_fields();
+        // One that is there without a value takes it; two of them would be two bounds.
+        let written = fields.iter().find(|field| view.field(field).is_some());
+        if let Some(field) = written.or(fields.first()) {
+            changes.push(Change::new(field, &tokens));
+        }
+    }
+    Ok(())
 }
 
 fn number<T: for<'de> serde::Deserialize<'de>>(
@@ -90,6 +110,27 @@ mod tests {
         );
         let inside = r#"{"messages":[],"max_tokens":10,"temperature":0.5}"#;
         assert_eq!(applied(inside, &AliasDefaults::default(), &caps), inside);
+    }
+
+    #[test]
+    fn every_bound_that_a_request_has_is_capped() {
+        let caps = AliasCaps { max_output_tokens: Some(Tokens(16)), temperature: None };
+        let defaults = AliasDefaults { max_output_tokens: Some(Tokens(9)), temperature: None };
+        for (body, expected) in [
+            (
+                r#"{"messages":[],"max_tokens":90,"max_completion_tokens":90}"#,
+                r#"{"messages":[],"max_tokens":16,"max_completion_tokens":16}"#,
+            ),
+            (
+                r#"{"messages":[],"max_tokens":null,"max_completion_tokens":90}"#,
+                r#"{"messages":[],"max_tokens":null,"max_completion_tokens":16}"#,
+            ),
+            (r#"{"messages":[],"max_tokens":null}"#, r#"{"messages":[],"max_tokens":9}"#),
+        ] {
+            assert_eq!(applied(body, &defaults, &caps), expected);
+            let changed = Bytes::copy_from_slice(expected.as_bytes());
+            assert!(ClientFormat::Chat.view(&changed).unwrap().max_output_tokens.unwrap() <= 16);
+        }
     }
 
     #[test]

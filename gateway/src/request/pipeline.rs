@@ -16,7 +16,7 @@ use tollgate_crossing::ClientFormat;
 use tollgate_expressions::RequestFacts;
 use tollgate_formats::FormatError;
 use tollgate_formats::openai_media::{self, multipart};
-use tollgate_formats::view::View;
+use tollgate_formats::view::{View, bounded_model};
 use tollgate_identity::Caller;
 use tollgate_limits::Reservation;
 use tollgate_runtime::snapshot::Model;
@@ -129,7 +129,13 @@ fn read<'a>(
         return Ok((seen.model.ok_or_else(missing)?, seen.view));
     }
     let view = format.view(body)?;
-    let alias = alias_in_path.map_or_else(|| view.model_name(), |alias| Ok(alias.into()))?;
+    let alias = match alias_in_path {
+        Some(alias) => {
+            bounded_model(alias)?;
+            alias.into()
+        }
+        None => view.model_name()?,
+    };
     Ok((alias, view))
 }
 
@@ -321,4 +327,22 @@ fn from_cache(
     let facts = Facts { cache: Some(status), similarity: Some(hit.similarity), ..Facts::default() };
     let body = Bytes::from(String::from(Box::<str>::from(hit.response)));
     Answer::Whole { status: StatusCode::OK, body, facts, guard }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_has_one_bound_wherever_it_stands() {
+        let format = ClientFormat::Chat;
+        for (length, is_read) in [(256, true), (257, false), (65_000, false)] {
+            let alias = "a".repeat(length);
+            let named = Bytes::from(format!(r#"{{"model":"{alias}","messages":[]}}"#));
+            let bare = Bytes::from_static(br#"{"messages":[]}"#);
+            assert_eq!(read(format, &named, "application/json", None).is_ok(), is_read, "body, {length}");
+            let in_path = read(format, &bare, "application/json", Some(&alias));
+            assert_eq!(in_path.is_ok(), is_read, "path, {length}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use http::{HeaderMap, Response, Uri};
 use tollgate_backends::AnswerBody;
 use tollgate_backends::backend::Backend;
 use tollgate_backends::call::{BackendClient, CallError, CallResult, collect};
+use tollgate_backends::sent::Sent;
 use tollgate_crossing::crossing;
 use tollgate_crossing::embeddings::{Embeddings, Part};
 use tollgate_formats::exchange::AnswerHead;
@@ -34,6 +35,8 @@ pub struct CallSite<'a> {
     pub uri: &'a Uri,
     /// With which headers.
     pub headers: &'a HeaderMap,
+    /// Whether one of them has gone out.
+    pub sent: &'a Sent,
     /// Most bytes of all answers together.
     pub max_answer: usize,
 }
@@ -50,7 +53,7 @@ impl Several {
     pub async fn call_before(&self, site: &CallSite<'_>) -> Result<Option<Response<AnswerBody>>, CallError> {
         let calls = self.embeddings.before().iter().map(|body| async {
             let response: CallResult =
-                site.caller.post(site.backend, site.uri, site.headers.clone(), body.clone()).await;
+                site.caller.post(site.backend, site.uri, site.headers.clone(), body.clone(), site.sent).await;
             let response = response?;
             if !response.status().is_success() {
                 return Ok(Err(response));

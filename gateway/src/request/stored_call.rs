@@ -134,12 +134,14 @@ async fn fetched(
     let backend = &plan.backend;
     let max = context.snapshot.server.max_answer.as_usize();
     let mut held = worker.gateway.memory.hold();
+    let sent = attempt.sent().clone();
     let whole = async {
         let mut headers = headers::for_backend(call.http.headers, &context.trace);
         let (client, owner) = (call.http.headers, &call.caller.payer.subscription);
         let keys = &worker.gateway.idempotency_keys;
         idempotency::insert(keys, &mut headers, client, owner, &at.backend, &at.model);
-        let called: CallResult = worker.caller.call(backend, method, &plan.uri, headers, Bytes::new()).await;
+        let called: CallResult =
+            worker.caller.call(backend, method, &plan.uri, headers, Bytes::new(), &sent).await;
         let (head, body) = called?.into_parts();
         let more = |bytes: usize| held.grow(bytes as u64);
         Ok((head.status, collect_while(body, max, backend.idle_timeout, more).await?))

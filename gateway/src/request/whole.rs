@@ -54,7 +54,7 @@ impl<'a> Whole<'a> {
         let (head, body) = response.into_parts();
         let max_answer = request.context.snapshot.server.max_answer.as_usize();
         let before = several.as_ref().map_or(0, |several| several.bytes());
-        let whole = collected(body, before, max_answer, target, &mut held);
+        let whole = collected(body, before, max_answer, target, &mut attempt, &mut held);
         let body = match whole.await {
             Ok(body) => body,
             Err(error) => return Err(broke_off(&mut attempt, target, error, several.as_deref())),
@@ -104,6 +104,7 @@ impl<'a> Whole<'a> {
             complete: true,
             text: &incoming.text,
             text_beyond: 0,
+            body: incoming.body.len() as u64,
             prompt_sent: true,
         };
         attempt.end(Ending::ok(self.status.as_u16(), produced));
@@ -128,12 +129,16 @@ async fn collected(
     before: usize,
     max_answer: usize,
     target: &Target,
+    attempt: &mut Attempt,
     held: &mut Held,
 ) -> Result<Bytes, CallError> {
     if !held.grow(before as u64) {
         return Err(CallError::NoMemory);
     }
-    let more = |bytes: usize| held.grow(bytes as u64);
+    let more = |bytes: usize| {
+        attempt.mark_answers();
+        held.grow(bytes as u64)
+    };
     let backend = &target.backend;
     let body = call::collect_while(body, max_answer.saturating_sub(before), backend.idle_timeout, more);
     tokio::time::timeout(backend.total_timeout, body).await.unwrap_or(Err(CallError::Stalled))

@@ -86,6 +86,7 @@ pub struct Metrics {
     overhead: Histogram,
     cache_lookup_failures: Counter,
     expression_failures: Counter,
+    disbelieved_reports: Counter,
     deployments: DeploymentMetrics,
     probes: ProbeMetrics,
     replicas: ReplicaMetrics,
@@ -128,6 +129,7 @@ impl Metrics {
             overhead: Histogram::new(OVERHEAD_BUCKETS),
             cache_lookup_failures: Counter::default(),
             expression_failures: Counter::default(),
+            disbelieved_reports: Counter::default(),
             deployments: DeploymentMetrics::register(&mut registry),
             probes: ProbeMetrics::register(&mut registry),
             replicas: ReplicaMetrics::register(&mut registry),
@@ -184,6 +186,11 @@ impl Metrics {
             "expression_failures",
             "Expressions of the configuration that had no value for a request",
             self.expression_failures.clone(),
+        );
+        registry.register(
+            "disbelieved_usage_reports",
+            "Usage reports of backends that said more than one call can use",
+            self.disbelieved_reports.clone(),
         );
     }
 
@@ -244,6 +251,11 @@ impl Metrics {
     /// An expression of the configuration had no value for a request.
     pub fn expression_failed(&self) {
         self.expression_failures.inc();
+    }
+
+    /// A backend reported more than one call can use.
+    pub fn usage_disbelieved(&self) {
+        self.disbelieved_reports.inc();
     }
 
     /// Health probes of backends.

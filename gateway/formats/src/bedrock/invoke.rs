@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::exchange::Usage;
 
@@ -54,6 +55,28 @@ pub fn usage(counts: [Option<u64>; 4]) -> Option<Usage> {
     })
 }
 
+/// Bytes of text in the payload of a streamed chunk, whichever model wrote it: all texts but those that only say what
+/// the others are.
+#[must_use]
+pub fn text_bytes_of_chunk(payload: &[u8]) -> u64 {
+    let chunk: Option<Chunk<'_>> = serde_json::from_slice(payload).ok();
+    let event = chunk.and_then(|chunk| STANDARD.decode(chunk.bytes).ok());
+    event.and_then(|event| serde_json::from_slice(&event).ok()).map_or(0, |event: Value| text_bytes(&event))
+}
+
+fn text_bytes(value: &Value) -> u64 {
+    const NO_TEXT: [&str; 6] = ["type", "id", "role", "model", "stop_reason", "signature"];
+    match value {
+        Value::String(text) => text.len() as u64,
+        Value::Array(items) => items.iter().map(text_bytes).sum(),
+        Value::Object(fields) => {
+            let said = fields.iter().filter(|(name, _)| !NO_TEXT.contains(&name.as_str()));
+            said.map(|(_, value)| text_bytes(value)).sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
 /// What the payload of a streamed chunk says; only the last one does.
 #[must_use]
 pub fn usage_of_chunk(payload: &[u8]) -> Option<Usage> {
@@ -81,6 +104,19 @@ mod tests {
         assert_eq!(usage_of_chunk(payload(last).as_bytes()), Some(expected));
         assert_eq!(usage_of_chunk(payload(r#"{"type":"ping"}"#).as_bytes()), None);
         assert_eq!(usage_of_chunk(br#"{"bytes":"?"}"#), None);
+    }
+
+    #[test]
+    fn a_chunk_has_the_bytes_of_its_texts_whoever_wrote_it() {
+        let bytes = |event: &str| {
+            text_bytes_of_chunk(format!(r#"{{"bytes":"{}"}}"#, STANDARD.encode(event)).as_bytes())
+        };
+        let claude =
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}"#;
+        assert_eq!(bytes(claude), 5);
+        assert_eq!(bytes(r#"{"generation":"Hi","prompt_token_count":null,"stop_reason":"length"}"#), 2);
+        assert_eq!(bytes(r#"{"outputs":[{"text":"a"},{"text":"bc"}]}"#), 3);
+        assert_eq!((bytes("no JSON"), text_bytes_of_chunk(b"{}")), (0, 0));
     }
 
     #[test]

@@ -10,12 +10,15 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use tollgate_admission::{Permit, Place};
 use tollgate_backends::call::{CallError, CallResult};
+use tollgate_backends::sent::Sent;
 use tollgate_backends::upload::{Upload, UploadSender};
 use tollgate_backends::{AnswerBody, InFlight};
 use tollgate_crossing::known::{Known, Reading};
+use tollgate_crossing::path::PathFault;
 use tollgate_identity::presented_key;
 use tollgate_runtime::snapshot::Api;
 
+use self::address::{Address, address};
 use self::observer::Observer;
 use self::pump::Pump;
 use self::relayed::{Relayed, RelayedParts};
@@ -40,6 +43,7 @@ use crate::headers::forwarded;
 use crate::policies::token_limit;
 use tollgate_limits::Reservation;
 
+mod address;
 pub mod observer;
 pub mod pump;
 pub mod relayed;
@@ -74,13 +78,13 @@ pub async fn serve(
     rest: &str,
 ) -> Result<Answer, GatewayError> {
     let method = Method::from_bytes(call.http.method.as_bytes()).unwrap_or_default();
-    let uri = uri(&api.url, rest, call.http.query);
-    let known = uri.as_ref().and_then(|uri| Known::of(api.backend.format, &method, uri.path()));
-    let operation = known.as_ref().map_or(events.operation, |known| known.reading.operation());
+    let found = address(api.backend.format, &api.url, &api.allow, &method, rest, call.http.query);
+    let known = found.as_ref().ok().and_then(Option::as_ref).and_then(|address| address.known.as_ref());
+    let operation = known.map_or(events.operation, |known| known.reading.operation());
+    let model: Arc<str> = known.and_then(|known| known.model.as_deref()).unwrap_or_default().into();
     let events = EventContext { operation, ..events };
-    let model: Arc<str> = known.as_ref().and_then(|known| known.model.as_deref()).unwrap_or_default().into();
     let planned = if call.caller.may_call(&api.name) {
-        planned(context, call.http, method, uri, known)
+        planned(context, call.http, method, found)
     } else {
         Err(unknown_path(call.http))
     };
@@ -101,8 +105,7 @@ fn planned(
     context: &RequestContext,
     http: HttpFacts<'_>,
     method: Method,
-    uri: Option<Uri>,
-    known: Option<Known>,
+    found: Result<Option<Address>, PathFault>,
 ) -> Result<Planned, GatewayError> {
     if let Some(protocol) = forwarded::wanted_upgrade(http.headers) {
         return Err(GatewayError::UpgradeNotSupported { protocol });
@@ -112,7 +115,12 @@ fn planned(
         let path = http.path.chars().take(MAX_PATH_CHARS).collect();
         return Err(GatewayError::WrongMethod { method: method.to_string(), path });
     }
-    let uri = uri.ok_or_else(|| unknown_path(http))?;
+    let found = found.map_err(|fault| match fault {
+        // Beyond the backend's base there is nothing.
+        PathFault::Dots => unknown_path(http),
+        fault => GatewayError::InvalidPath { fault },
+    })?;
+    let Address { uri, known } = found.ok_or_else(|| unknown_path(http))?;
     let key = presented_key(http.headers).unwrap_or_default();
     let mut headers = forwarded::to_backend(http.headers, key, &context.trace);
     if known.is_some() {
@@ -127,28 +135,6 @@ fn unknown_path(http: HttpFacts<'_>) -> GatewayError {
     let path = http.path.chars().take(MAX_PATH_CHARS).collect();
     GatewayError::UnknownPath { method: http.method.to_owned(), path }
 }
-
-/// The backend's address for a call, with the rest of its path and its query as they came; `None` if the path
-/// would leave the backend's base or is no path.
-fn uri(base: &str, rest: &str, query: Option<&str>) -> Option<Uri> {
-    if rest.split('/').any(is_dots) {
-        return None;
-    }
-    match query {
-        Some(query) => format!("{base}{rest}?{query}"),
-        None => format!("{base}{rest}"),
-    }
-    .parse()
-    .ok()
-}
-
-/// Whether a segment is `.` or `..`, also in percent signs (RFC 3986 §6.2.2).
-fn is_dots(segment: &str) -> bool {
-    let plain = segment.replace("%2e", ".").replace("%2E", ".");
-    plain == "." || plain == ".."
-}
-
-/// Sends a call when everybody agrees.
 
 /// A call whose books are open.
 struct Opened {
@@ -181,17 +167,24 @@ async fn opened(
     let reserved = token_limit::reserve_estimate(&worker.gateway.limiters, caller, tokens).await?;
     let (in_flight, permit) = admitted(api, &queue_key).await?;
     let outgoing = outgoing(context, http, body, api.backend.credentials.sign_bodies(), &mut guard).await?;
-    if matches!(outgoing, Outgoing::Whole(_)) {
-        // Its length is known better now.
-        planned.headers.remove(CONTENT_LENGTH);
-    }
+    let outgoing = match outgoing {
+        Outgoing::Whole(body) => {
+            // Its length is known better now.
+            planned.headers.remove(CONTENT_LENGTH);
+            let asking = planned.known.as_ref().and_then(|known| known.reading.asking_for_usage(&body));
+            Outgoing::Whole(asking.unwrap_or(body))
+        }
+        stream => stream,
+    };
     let (keys, owner) = (&worker.gateway.idempotency_keys, &caller.payer.subscription);
     idempotency::insert(keys, &mut planned.headers, http.headers, owner, &api.backend.name, model);
     let traffic = Arc::new(match &outgoing {
         Outgoing::Whole(body) => Traffic::of_body(body.len()),
         Outgoing::Stream(upload, ..) => Traffic::of_upload(upload.progress()),
     });
-    let attempt = open(worker, context, events, api, model, &traffic, in_flight, permit, reserved)?;
+    let class = planned.known.as_ref().and_then(|known| known.reading.prompt_class());
+    let basis = Basis::passed(class, Arc::clone(&traffic), announced);
+    let attempt = open(worker, context, events, api, model, basis, in_flight, permit, reserved)?;
     Ok(Opened { attempt, planned, outgoing, traffic, guard, begun })
 }
 
@@ -236,13 +229,12 @@ fn open(
     events: EventContext<'_>,
     api: &Api,
     model: &Arc<str>,
-    traffic: &Arc<Traffic>,
+    basis: Basis,
     in_flight: InFlight,
     permit: Option<Permit>,
     reserved: Reservation,
 ) -> Result<Attempt, GatewayError> {
     let gateway = Arc::clone(&worker.gateway);
-    let basis = Basis::Traffic(Arc::clone(traffic));
     let callee = event::Callee { backend: &api.backend, model, variant: None };
     let event = event::intent(events, callee, 1, basis.at_least());
     let trace = context.trace.header();
@@ -263,9 +255,9 @@ async fn answered(
     let Opened { attempt, planned, outgoing, traffic, guard, begun } = opened;
     let backend = &api.backend;
     let known = planned.known.clone();
-    let sent = send(worker, context, api, planned, outgoing);
-    let (result, upload) = match tokio::time::timeout(backend.total_timeout, sent).await {
-        Ok(sent) => sent,
+    let call = send(worker, context, api, planned, outgoing, attempt.sent());
+    let (result, upload) = match tokio::time::timeout(backend.total_timeout, call).await {
+        Ok(ended) => ended,
         Err(_) => (Err(CallError::FirstByteTimeout), None),
     };
     let response = match result {
@@ -287,14 +279,15 @@ async fn send(
     api: &Api,
     planned: Planned,
     outgoing: Outgoing,
+    sent: &Sent,
 ) -> (CallResult, Option<Pump>) {
     let (caller, backend) = (&worker.caller, &api.backend);
     let Planned { method, uri, headers, .. } = planned;
     match outgoing {
-        Outgoing::Whole(body) => (caller.pass(backend, method, &uri, headers, body).await, None),
+        Outgoing::Whole(body) => (caller.pass(backend, method, &uri, headers, body, sent).await, None),
         Outgoing::Stream(upload, sender, incoming) => {
             let pump = Pump::start(incoming, context.snapshot.server.body_timeout.0, sender);
-            let answer = caller.upload(backend, method, &uri, headers, upload).await;
+            let answer = caller.upload(backend, method, &uri, headers, upload, sent).await;
             (answer, Some(pump))
         }
     }
@@ -347,35 +340,4 @@ fn shown(headers: &HeaderMap) -> HeaderMap {
     let names = ["content-type", "content-disposition"];
     let known = headers.iter().filter(|(name, _)| names.contains(&name.as_str()));
     known.map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mapped(base: &str, rest: &str, query: Option<&str>) -> Option<String> {
-        uri(base, rest, query).map(|uri| uri.to_string())
-    }
-
-    #[test]
-    fn rest_and_query_follow_the_base_as_they_came() {
-        for (rest, query, expected) in [
-            ("/model/a%3A0/invoke", None, "http://h/base/model/a%3A0/invoke"),
-            ("", None, "http://h/base"),
-            ("/", Some(""), "http://h/base/?"),
-            ("/a//b/", Some("x=1&x=%20&y"), "http://h/base/a//b/?x=1&x=%20&y"),
-            ("/a%2F..%2Fb", Some("u=http://x/../y"), "http://h/base/a%2F..%2Fb?u=http://x/../y"),
-            ("/.well-known/...", None, "http://h/base/.well-known/..."),
-        ] {
-            assert_eq!(mapped("http://h/base", rest, query).as_deref(), Some(expected));
-        }
-        assert_eq!(mapped("http://h", "", Some("a=1")).as_deref(), Some("http://h/?a=1"));
-    }
-
-    #[test]
-    fn no_path_leaves_the_base_of_the_backend() {
-        for rest in ["/..", "/a/../../b", "/.", "/%2e%2E/x", "/.%2e", "/a/%2E"] {
-            assert_eq!(mapped("http://h/base", rest, None), None, "{rest}");
-        }
-    }
 }

@@ -16,6 +16,7 @@ use tollgate_formats::sse::{Action, Splitter};
 
 use crate::books::measure::Produced;
 use crate::headers::has_type;
+use crate::request::stream::meter::Meter;
 
 /// Reads one answer along.
 pub struct Observer {
@@ -28,6 +29,12 @@ pub struct Observer {
 struct Heard {
     usage: Option<Usage>,
     model: Option<String>,
+    /// What a whole answer says, where it does not say what was used.
+    text: Option<String>,
+    /// What events say.
+    meter: Meter,
+    /// Bytes of which no more is known.
+    unread: u64,
     done: bool,
     failed: bool,
 }
@@ -83,9 +90,14 @@ impl Observer {
     /// The next bytes of the answer.
     pub fn read(&mut self, data: &Bytes) {
         let Self { source, heard } = self;
+        let bytes = data.len() as u64;
         let readable = match source {
-            Source::Blind => true,
+            Source::Blind => {
+                heard.unread += bytes;
+                true
+            }
             Source::Whole { body, limit, held, .. } => {
+                heard.unread += bytes;
                 let fits = body.len() + data.len() <= *limit && held.grow(data.len() as u64);
                 if fits {
                     body.extend_from_slice(data);
@@ -116,6 +128,7 @@ impl Observer {
             }
             Source::Invoke(parser) => {
                 let read = parser.push(data, |message| {
+                    heard.unread += bedrock::invoke::text_bytes_of_chunk(message.payload);
                     if let Some(usage) = bedrock::invoke::usage_of_chunk(message.payload) {
                         heard.usage.get_or_insert_default().update(&usage);
                     }
@@ -135,8 +148,12 @@ impl Observer {
         let Self { source, heard } = self;
         match std::mem::replace(source, Source::Blind) {
             Source::Whole { reading, body, .. } => {
-                let AnswerFacts { usage, model } = reading.of_answer(&body.freeze());
+                let AnswerFacts { usage, model, text } = reading.of_answer(&body.freeze());
+                if usage.is_some() || text.is_some() {
+                    heard.unread = 0;
+                }
                 heard.usage = heard.usage.or(usage);
+                heard.text = text;
                 heard.model = heard.model.take().or(model);
             }
             Source::Events(_, mut decoder) => {
@@ -159,6 +176,15 @@ impl Observer {
         self.heard.failed
     }
 
+    /// Whether the backend has said something that is no failure, as far as can be told.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        match self.source {
+            Source::Events(..) | Source::Converse(..) => self.heard.meter.answers(),
+            _ => !self.heard.failed,
+        }
+    }
+
     /// Whether the answer is a stream of events.
     #[must_use]
     pub fn is_stream(&self) -> bool {
@@ -176,18 +202,23 @@ impl Observer {
 
     /// What the attempt produced so far.
     #[must_use]
-    pub fn produced(&self) -> Produced<'static> {
+    pub fn produced(&self) -> Produced<'_> {
+        let Heard { usage, text, meter, unread, done, failed, .. } = &self.heard;
+        let read = meter.produced();
         Produced {
-            usage: self.heard.usage,
-            complete: self.heard.done && !self.heard.failed,
+            usage: *usage,
+            complete: *done && !failed,
+            text: text.as_deref().unwrap_or(read.text),
+            text_beyond: read.text_beyond.saturating_add(*unread),
+            body: 0,
             prompt_sent: true,
-            ..Produced::default()
         }
     }
 }
 
 impl Heard {
     fn note(&mut self, step: &StreamEvent<'_>) {
+        self.meter.read(step);
         match step {
             StreamEvent::Start { model, .. } if self.model.is_none() => self.model = known::name(model),
             StreamEvent::Usage(usage) => self.usage.get_or_insert_default().update(usage),

@@ -131,3 +131,57 @@ fn invoke_is_read_from_headers_alone() {
     let observer = Observer::new(Some(Reading::Invoke), &headers, &ServerConfig::default(), hold);
     assert_eq!(observer.produced().usage.unwrap().embedding, 5);
 }
+
+/// Bytes of what was generated, as far as it was understood, of an answer that is cut.
+fn cut(reading: Reading, kind: &'static str, answer: &[u8]) -> (String, u64) {
+    let mut observer = observer(reading, kind);
+    observer.read(&Bytes::copy_from_slice(answer));
+    let produced = observer.produced();
+    assert!(
+        !produced.complete && produced.prompt_sent && produced.usage.is_none_or(|usage| !usage.is_final())
+    );
+    (produced.text.to_owned(), produced.text_beyond)
+}
+
+#[test]
+fn of_a_stream_that_is_cut_the_text_is_known() {
+    let chunk = |text: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":\
+             [{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":null}}]}}\n\n"
+        )
+    };
+    let chat = [chunk("Hello"), chunk(" there")].concat();
+    assert_eq!(
+        cut(Reading::Wire(Wire::Chat), "text/event-stream", chat.as_bytes()),
+        ("Hello there".into(), 0)
+    );
+    let claude = b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\
+        \"role\":\"assistant\",\"model\":\"c\",\"content\":[],\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n\n\
+        event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\
+        \"text\",\"text\":\"\"}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
+        \"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\n";
+    assert_eq!(cut(Reading::Wire(Wire::Messages), "text/event-stream", claude), ("Hello".into(), 0));
+    let event = r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"Hello"}}"#;
+    let payload = format!(r#"{{"bytes":"{}"}}"#, base64::engine::general_purpose::STANDARD.encode(event));
+    let mut invoke = Vec::new();
+    encode_event("chunk", &payload, &mut invoke).unwrap();
+    assert_eq!(cut(Reading::Invoke, "application/vnd.amazon.eventstream", &invoke), (String::new(), 5));
+}
+
+#[test]
+fn of_what_cannot_be_read_the_bytes_are_known() {
+    assert_eq!(cut(Reading::Wire(Wire::Chat), "application/json", b"{\"id\":"), (String::new(), 6));
+    assert_eq!(cut(Reading::Wire(Wire::Chat), "text/plain", b"Hello"), (String::new(), 5));
+}
+
+#[test]
+fn a_whole_answer_that_does_not_say_what_it_used_is_known_by_its_text() {
+    let chat = br#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,
+        "message":{"role":"assistant","content":"Hello there"},"finish_reason":"stop"}]}"#;
+    let mut observer = observer(Reading::Wire(Wire::Chat), "application/json");
+    observer.read(&Bytes::from_static(chat));
+    observer.end();
+    let produced = observer.produced();
+    assert_eq!((produced.text, produced.text_beyond, produced.usage), ("Hello there", 0, None));
+}

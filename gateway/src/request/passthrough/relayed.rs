@@ -96,7 +96,7 @@ impl HeadClass {
     }
 
     /// The ending of an attempt whose answer came to its end.
-    fn ending(self, observer: &Observer) -> Ending<'static> {
+    fn ending(self, observer: &Observer) -> Ending<'_> {
         let status = self.status.as_u16();
         if observer.has_failed() {
             let produced = observer.produced();
@@ -169,9 +169,7 @@ where
     }
 
     fn close(&mut self) {
-        if let Some(model) = self.observer.model().filter(|_| self.attempt.event().call.model.is_empty()) {
-            self.attempt.set_model(model);
-        }
+        self.name_model();
         self.attempt.end(self.head.ending(&self.observer));
     }
 
@@ -179,6 +177,7 @@ where
     fn fail(&mut self, kind: FailureKind, code: &'static str) -> io::Error {
         self.ended = true;
         if !std::mem::replace(&mut self.settled, true) {
+            self.name_model();
             let (status, produced) = (self.head.status.as_u16(), self.observer.produced());
             // A client that broke off its own request is no failure of the backend's.
             let by_client = self.upload.as_ref().and_then(Pump::failure);
@@ -220,6 +219,9 @@ where
         }
         if !self.settled {
             self.observer.read(data);
+            if self.head.class == AttemptClass::Success && self.observer.answers() {
+                self.attempt.mark_answers();
+            }
         }
         if self.upstream.is_end_stream() {
             self.settle();
@@ -239,6 +241,15 @@ where
             self.alarm.as_mut().reset(next.into());
         }
         false
+    }
+}
+
+impl<B> Relayed<B> {
+    /// Where only the answer says which model it was.
+    fn name_model(&mut self) {
+        if let Some(model) = self.observer.model().filter(|_| self.attempt.event().call.model.is_empty()) {
+            self.attempt.set_model(model);
+        }
     }
 }
 
@@ -269,6 +280,7 @@ where
 impl<B> Drop for Relayed<B> {
     fn drop(&mut self) {
         if !self.settled {
+            self.name_model();
             let status = self.head.status.as_u16();
             self.attempt.end(Ending::client_abort(status, self.observer.produced()));
         }

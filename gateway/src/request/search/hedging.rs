@@ -35,7 +35,8 @@ impl<'a> Search<'a> {
             max_event: server.max_event.as_usize(),
         };
         let unseen = drains.map(|drains| (drains.clone(), unseen()));
-        OpenCall::new(attempt, self.post(callee).boxed_local(), unseen)
+        let call = self.post(callee, attempt.sent()).boxed_local();
+        OpenCall::new(attempt, call, unseen)
     }
 
     /// A call that is joined by a second one to another target when it is slow.
@@ -95,7 +96,8 @@ impl<'a> Search<'a> {
             }
             Lane::Pending(call) => {
                 if let Some(mut attempt) = call.give_up() {
-                    self.reserved = attempt.end_for_next(Ending::hedge_lost());
+                    let sent = attempt.sent().is_sent();
+                    self.reserved = attempt.end_for_next(Ending::hedge_lost(sent));
                 }
             }
         }

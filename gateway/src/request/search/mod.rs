@@ -17,6 +17,7 @@ use tollgate_backends::call::{CallError, CallResult};
 use tollgate_backends::routing::affinity::Session;
 use tollgate_backends::routing::balance::CandidateOrder;
 use tollgate_backends::routing::{self, Pick};
+use tollgate_backends::sent::Sent;
 use tollgate_base::errors::chain;
 use tollgate_crossing::prompt::expect_counts;
 use tollgate_limits::Balance;
@@ -150,7 +151,7 @@ impl<'a> Search<'a> {
                     Box::pin(self.drained(target, attempt)).await
                 }
                 None => {
-                    let answered = self.post(&target).await;
+                    let answered = self.post(&target, attempt.sent()).await;
                     self.judged(target, attempt, answered).await
                 }
             };
@@ -268,11 +269,11 @@ impl<'a> Search<'a> {
     }
 
     /// Calls a target and waits for the head of its answer.
-    fn post(&self, callee: &Callee<'_>) -> impl Future<Output = CallResult> + use<> {
+    fn post(&self, callee: &Callee<'_>, sent: &Sent) -> impl Future<Output = CallResult> + use<> {
         let (caller, backend) = (Rc::clone(&self.worker.caller), Arc::clone(&callee.target.backend));
         let (uri, body) = (callee.uri.clone(), callee.body.clone());
         let (mut headers, left) = (self.request.headers.clone(), self.time_left());
-        let several = callee.several.clone();
+        let (several, sent) = (callee.several.clone(), sent.clone());
         // Several calls with one key would be told what the first of them was.
         if several.is_none() {
             let keys = &self.worker.gateway.idempotency_keys;
@@ -283,7 +284,7 @@ impl<'a> Search<'a> {
         async move {
             if let Some(several) = several {
                 let (caller, backend, uri, headers) = (&*caller, &*backend, &uri, &headers);
-                let site = CallSite { caller, backend, uri, headers, max_answer };
+                let site = CallSite { caller, backend, uri, headers, sent: &sent, max_answer };
                 let bound = left.min(backend.total_timeout);
                 let before = Box::pin(several.call_before(&site));
                 let called = tokio::time::timeout(bound, before).await;
@@ -291,7 +292,7 @@ impl<'a> Search<'a> {
                     return Ok(refusal);
                 }
             }
-            let answer = caller.post(&backend, &uri, headers, body);
+            let answer = caller.post(&backend, &uri, headers, body, &sent);
             if left >= backend.first_byte_timeout {
                 return answer.await;
             }

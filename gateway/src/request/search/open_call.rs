@@ -140,6 +140,7 @@ fn end_whole(attempt: &mut Attempt, crossing: Crossing, body: Bytes) {
         complete: true,
         text: &incoming.text,
         text_beyond: 0,
+        body: incoming.body.len() as u64,
         prompt_sent: true,
     };
     attempt.end(Ending::client_abort(0, produced));

@@ -15,6 +15,7 @@ pub struct Meter {
     text: String,
     text_beyond: u64,
     stop: Option<Stop>,
+    begun: bool,
     done: bool,
     failure: Option<ProviderError>,
     /// Steps since [`Meter::begin_event`], and whether all of them were usage reports.
@@ -38,6 +39,7 @@ impl Meter {
     /// Reads one step.
     pub fn read(&mut self, event: &StreamEvent<'_>) {
         self.steps += 1;
+        self.begun = true;
         self.only_usage &= matches!(event, StreamEvent::Usage(_));
         match event {
             StreamEvent::Delta { delta, .. } => match delta {
@@ -60,6 +62,12 @@ impl Meter {
             | StreamEvent::PartEnd { .. }
             | StreamEvent::Logprobs(_) => {}
         }
+    }
+
+    /// Whether the backend has said something that is no failure.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        self.begun && self.failure.is_none()
     }
 
     /// Whether the stream has said its last word.
@@ -100,6 +108,7 @@ impl Meter {
             complete: self.done && self.failure.is_none(),
             text: &self.text,
             text_beyond: self.text_beyond,
+            body: 0,
             prompt_sent: true,
         }
     }
@@ -153,6 +162,8 @@ mod tests {
             param: None,
             retry_after: None,
         }));
-        assert!(meter.is_done() && !meter.produced().complete && meter.failure().is_some());
+        assert!(
+            meter.is_done() && !meter.produced().complete && meter.failure().is_some() && !meter.answers()
+        );
     }
 }

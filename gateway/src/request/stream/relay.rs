@@ -170,6 +170,9 @@ impl Relay {
         if let Some(refused) = self.refused() {
             return Err(refused);
         }
+        if self.stages.meter().answers() {
+            self.attempt.mark_answers();
+        }
         if self.stages.meter().knows_prompt() {
             self.attempt.release_prompt();
         }
