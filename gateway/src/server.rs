@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
 use tollgate_backends::call::BackendClient;
 use tollgate_backends::tls;
@@ -19,7 +18,10 @@ use tollgate_runtime::{Runtime, compile};
 use tollgate_schemas::ids::BootId;
 use tollgate_settings::Mistakes;
 
+use self::descriptors::TooManyConnections;
+use self::listener::ListenOptions;
 use crate::admin;
+use crate::api::connection;
 use crate::gateway::{Gateway, Worker};
 use crate::policies::cache_client::HttpCache;
 use crate::probes::Probes;
@@ -28,6 +30,12 @@ use crate::routes;
 use crate::stored::Bound;
 use crate::stored::signing_key::{self, SigningKeyError};
 
+mod descriptors;
+mod listener;
+mod watched;
+
+/// Connections of the admin listener, which has a bound of its own: pages and probes answer while callers queue.
+const ADMIN_CONNECTIONS: usize = 128;
 /// Spool segment size; small enough to be deleted soon after it is published.
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// Longest wait of a record for its fsync under the group policy. It bounds what a loss of power may turn back
@@ -54,6 +62,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("cannot listen on {addr}: {source}")]
     Listen { addr: SocketAddr, source: io::Error },
+    /// More connections are configured than the process may have open files for.
+    #[error(transparent)]
+    Connections(#[from] TooManyConnections),
     /// TLS towards backends cannot be set up.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -130,6 +141,7 @@ fn serve_model_api(
     config: &Config,
     gateway: &Arc<Gateway>,
 ) -> Result<(ServerHandle, SocketAddr), StartError> {
+    let options = listen_options(config)?;
     let (listener, addr) = listen(config.listen)?;
     let tls = tls::client_config()?;
     let (gateway, base_path) = (Arc::clone(gateway), config.base_path.clone());
@@ -137,27 +149,27 @@ fn serve_model_api(
         let caller = Rc::new(BackendClient::new(tls.clone()));
         let cache = Rc::new(HttpCache::new(Rc::clone(&caller)));
         let worker = Worker { gateway: Arc::clone(&gateway), caller, cache };
-        App::new().app_data(web::Data::new(worker)).configure(|app| routes::model_api(app, &base_path))
+        App::new()
+            .app_data(web::Data::new(worker))
+            .wrap_fn(connection::observed)
+            .configure(|app| routes::model_api(app, &base_path))
     };
-    let limits = &config.server;
-    let mut server = HttpServer::new(factory)
-        // Without it small writes wait for delayed acknowledgements: tens of milliseconds.
-        .tcp_nodelay(true)
-        // A client that closes its side wants no more: the request is dropped and the backend called off.
-        .h1_allow_half_closed(false)
-        .keep_alive(KeepAlive::Timeout(limits.keep_alive.0))
-        .client_request_timeout(limits.header_timeout.0)
-        .client_disconnect_timeout(Duration::from_secs(1))
-        .max_connections(limits.max_connections)
-        .shutdown_timeout(LINGER.as_secs())
-        .disable_signals();
-    if let Some(workers) = config.workers {
-        server = server.workers(workers);
-    }
-    let server = server.listen(listener).map_err(|source| StartError::Listen { addr, source })?.run();
+    let server = listener::serve(listener, options, &config.server, factory)
+        .map_err(|source| StartError::Listen { addr, source })?;
     let handle = server.handle();
     actix_rt::spawn(server);
     Ok((handle, addr))
+}
+
+/// Workers, and as many connections of each as there are open files for.
+fn listen_options(config: &Config) -> Result<ListenOptions, StartError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = config.workers.unwrap_or(cores);
+    let open_files = descriptors::raise_limit();
+    let connections =
+        descriptors::connections_per_worker(open_files, workers, config.server.max_connections)?;
+    tracing::info!(open_files, workers, connections, "connections per worker");
+    Ok(ListenOptions { workers, connections, linger: LINGER })
 }
 
 fn serve_admin(config: &Config, gateway: &Arc<Gateway>) -> Result<(ServerHandle, SocketAddr), StartError> {
@@ -165,6 +177,7 @@ fn serve_admin(config: &Config, gateway: &Arc<Gateway>) -> Result<(ServerHandle,
     let gateway = web::Data::from(Arc::clone(gateway));
     let server = HttpServer::new(move || App::new().app_data(gateway.clone()).configure(admin::routes))
         .workers(1)
+        .max_connections(ADMIN_CONNECTIONS)
         .tcp_nodelay(true)
         .shutdown_timeout(1)
         .disable_signals()

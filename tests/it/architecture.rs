@@ -27,6 +27,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
         "server",
         &[
             "admin",
+            "api",
             "cache_port",
             "gateway",
             "policies",

@@ -2,16 +2,18 @@
 //!
 //! [`queue`] says who is next (pure): paid tiers first, inside a tier each subscription in turn. [`admission`]
 //! bounds how many requests run at a time, in the process and at a backend. [`memory`] bounds the bytes that
-//! requests and answers may hold.
+//! requests and answers may hold, [`pace`] how slow a client may be meanwhile.
 
 pub mod admission;
 pub mod memory;
 pub mod metrics;
+pub mod pace;
 pub mod queue;
 pub mod snapshot;
 
 pub use admission::{Admission, AdmissionRules, Overloaded, Permit};
 pub use memory::{Held, MemoryBudget};
 pub use metrics::OverloadMetrics;
+pub use pace::{Pace, PaceRules};
 pub use queue::Place;
 pub use snapshot::OverloadSnapshot;

@@ -17,14 +17,20 @@ pub struct ServerConfig {
     /// Largest single event of a stream: one that has not ended waits in memory. Some hold a whole answer or an
     /// image.
     pub max_event: Bytes,
-    /// From the connection's first byte to the end of the headers.
+    /// From the first byte of a request to the end of its headers, for each request of a connection.
     pub header_timeout: Time,
-    /// Longest silence while a request body arrives.
+    /// Longest time that a client may fall behind `min_rate` while its request body arrives, silence included.
     pub body_timeout: Time,
+    /// Longest time that a client may fall behind `min_rate` while it takes its answer; then its connection is cut.
+    pub write_timeout: Time,
+    /// Bytes per second that a client must send or take while the gateway waits for it.
+    pub min_rate: Bytes,
     /// Longest silence between two requests of one connection.
     pub keep_alive: Time,
-    /// Connections per worker.
-    pub max_connections: usize,
+    /// Connections per worker. Left out, as many as the process may have open files for: half of them, after a reserve
+    /// for the spool, the event log and the admin pages, and at most 20,000. More than there are open files for is
+    /// refused at the start.
+    pub max_connections: Option<usize>,
     /// How long running requests may go on after SIGTERM.
     pub drain: Time,
     /// Whether answers say which backend and model gave them (`x-tollgate-backend`, `x-tollgate-model`). The
@@ -45,8 +51,10 @@ impl Default for ServerConfig {
             max_event: Bytes(8 << 20),
             header_timeout: seconds(10),
             body_timeout: seconds(30),
+            write_timeout: seconds(30),
+            min_rate: Bytes(8 << 10),
             keep_alive: seconds(75),
-            max_connections: 20_000,
+            max_connections: None,
             drain: seconds(60),
             backend_headers: true,
             keep_alive_comments: seconds(15),

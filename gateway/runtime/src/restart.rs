@@ -6,7 +6,7 @@ use tollgate_config::Config;
 use tollgate_settings::Mistakes;
 
 /// The fields, as JSON pointers; all that is below them counts.
-const FIXED: [&str; 14] = [
+const FIXED: [&str; 16] = [
     "/gateway_id",
     "/listen",
     "/admin_listen",
@@ -17,6 +17,8 @@ const FIXED: [&str; 14] = [
     "/server/header_timeout",
     "/server/keep_alive",
     "/server/max_connections",
+    "/server/min_rate",
+    "/server/write_timeout",
     "/replicas",
     "/responses",
     "/spool",

@@ -17,7 +17,7 @@ use tollgate_schemas::ids::RequestId;
 use tracing::Instrument as _;
 
 use super::client_headers::ClientHeaders;
-use super::{family, render};
+use super::{connection, family, render};
 use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::headers::trace_context::TraceContext;
@@ -91,7 +91,7 @@ async fn answer(
 ) -> Result<Answer, GatewayError> {
     let headers = ClientHeaders(request.headers());
     tracing::debug!(request_id = %context.id, method = %request.method(), headers = ?Redacted(&headers), "request");
-    let caller = caller(worker, context, &headers)?;
+    let caller = caller(worker, context, request)?;
     let http = HttpFacts {
         method: request.method().as_str(),
         path: request.uri().path(),
@@ -115,12 +115,14 @@ async fn answer(
 pub fn caller(
     worker: &Worker,
     context: &RequestContext,
-    headers: &ClientHeaders<'_>,
+    request: &HttpRequest,
 ) -> Result<Arc<Caller>, GatewayError> {
     if worker.gateway.is_stopping() {
         return Err(GatewayError::Stopping);
     }
-    Ok(identify(headers, &context.snapshot.keys)?)
+    let caller = identify(&ClientHeaders(request.headers()), &context.snapshot.keys)?;
+    connection::is_known(request);
+    Ok(caller)
 }
 
 /// A place for the call, and its body.

@@ -65,3 +65,37 @@ impl MessageBody for RelayedBody {
         Pin::new(&mut self.0).poll_next(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::poll_fn;
+    use tollgate_admission::{Admission, AdmissionRules, MemoryBudget};
+    use tracing::Span;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_whole_answer_keeps_its_place_and_its_memory_until_the_server_has_taken_all_of_it() {
+        let rules = AdmissionRules { max_running: 1, max_waiting: 0, max_wait: Duration::ZERO };
+        let (admission, memory) = (Admission::new(rules), MemoryBudget::new(1 << 20));
+        let mut answer = memory.hold();
+        assert!(answer.grow(100 << 10));
+        let guard = RequestGuard {
+            _permit: admission.try_enter().unwrap(),
+            _span: Span::none(),
+            held: memory.hold(),
+            answer: Some(answer),
+        };
+        let mut body = HeldBody::new(vec![b'x'; 100 << 10].into(), guard);
+        let holds = || (admission.running(), memory.used_bytes());
+        let first = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await.unwrap().unwrap();
+        assert_eq!((first.len(), holds()), (PIECE_BYTES, (1, 100 << 10)));
+        let second = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await.unwrap().unwrap();
+        assert_eq!((second.len(), holds()), (36 << 10, (1, 100 << 10)));
+        assert!(poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await.is_none());
+        drop(body);
+        assert_eq!(holds(), (0, 0));
+    }
+}

@@ -1,6 +1,7 @@
 //! The client's side of HTTP: read the request, render the answer. No decisions are made here.
 
 pub mod client_headers;
+pub mod connection;
 pub mod count_tokens;
 pub mod family;
 pub mod front_door;

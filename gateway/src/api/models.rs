@@ -9,7 +9,6 @@ use tollgate_crossing::ClientFormat;
 use tollgate_identity::Caller;
 
 use super::{front_door, render};
-use crate::api::client_headers::ClientHeaders;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::request::context::RequestContext;
@@ -88,7 +87,7 @@ async fn enter(
     worker: &Worker,
     context: &RequestContext,
 ) -> Result<(Arc<Caller>, Permit), GatewayError> {
-    let caller = front_door::caller(worker, context, &ClientHeaders(request.headers()))?;
+    let caller = front_door::caller(worker, context, request)?;
     let queue_key = Place { tier: caller.product.tier, subscription: Arc::clone(&caller.payer.subscription) };
     let permit = front_door::admitted(worker, &queue_key).await?;
     Ok((caller, permit))

@@ -331,6 +331,9 @@ impl Stream for Relay {
                 Poll::Ready(frame) => {
                     if let Err(broken) = this.on_frame(frame) {
                         this.break_off(broken);
+                    } else if this.last_bytes >= this.cut_at && this.state != State::Ended {
+                        // A client that is slower than the backend never lets it be waited for.
+                        this.on_overdue();
                     }
                 }
                 Poll::Pending if this.gathered.wants_more() => {
