@@ -55,13 +55,23 @@ pub enum StartError {
     Config(Mistakes),
     /// The spool cannot be opened.
     #[error("spool {path}: {source}")]
-    Ledger { path: String, source: LedgerError },
+    Ledger {
+        /// Its folder.
+        path: String,
+        /// Why.
+        source: LedgerError,
+    },
     /// The event log cannot be opened.
     #[error(transparent)]
     EventLog(#[from] LogError),
     /// An address cannot be listened on.
     #[error("cannot listen on {addr}: {source}")]
-    Listen { addr: SocketAddr, source: io::Error },
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// More connections are configured than the process may have open files for.
     #[error(transparent)]
     Connections(#[from] TooManyConnections),
@@ -73,6 +83,7 @@ pub enum StartError {
     SigningKey(#[from] SigningKeyError),
 }
 
+/// A running gateway.
 pub struct Handle {
     gateway: Arc<Gateway>,
     addr: SocketAddr,
