@@ -58,7 +58,7 @@ enum Decode {
 
 enum Encode {
     /// Bytes pass.
-    Native { hide_usage: bool, ids: Option<ShownIds> },
+    Native { hide_usage: bool, ids: Option<Box<ShownIds>> },
     /// Events are written anew.
     Events { filters: Vec<Box<dyn Filter>>, encoder: Option<Box<dyn StreamEncoder>>, out: Vec<u8> },
 }
@@ -78,7 +78,7 @@ impl Stages {
         // Binary events that nobody translates are read for their usage alone.
         let native = encoder.is_none() && filters.is_empty() && !binary;
         let encode = if native {
-            Encode::Native { hide_usage, ids }
+            Encode::Native { hide_usage, ids: ids.map(Box::new) }
         } else {
             Encode::Events { filters, encoder, out: Vec::new() }
         };
@@ -99,7 +99,7 @@ impl Stages {
         let Self { decode, encode, meter } = self;
         Ok(match (decode, encode) {
             (Decode::Sse(splitter, decoder), Encode::Native { hide_usage, ids }) => {
-                pass(splitter, decoder.as_mut(), meter, *hide_usage, ids.as_ref(), data)?
+                pass(splitter, decoder.as_mut(), meter, *hide_usage, ids.as_deref(), data)?
             }
             (Decode::Sse(splitter, decoder), encode) => {
                 let mut failed = None;
