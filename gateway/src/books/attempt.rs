@@ -183,7 +183,7 @@ impl Attempt {
     fn note_disbelief(&self, reported: Option<u64>) {
         let Some(tokens) = reported else { return };
         let call = &self.event.call;
-        self.gateway.metrics.usage_disbelieved();
+        self.gateway.metrics.disbelieved_reports.inc();
         tracing::warn!(event_id = %self.event.event_id, backend = %call.backend, model = %call.model, tokens,
             "a backend reports more usage than one call can have; it is estimated instead");
     }

@@ -86,7 +86,8 @@ pub struct Metrics {
     overhead: Histogram,
     cache_lookup_failures: Counter,
     expression_failures: Counter,
-    disbelieved_reports: Counter,
+    /// Usage reports of backends that said more than one call can use.
+    pub disbelieved_reports: Counter,
     deployments: DeploymentMetrics,
     probes: ProbeMetrics,
     replicas: ReplicaMetrics,
@@ -251,11 +252,6 @@ impl Metrics {
     /// An expression of the configuration had no value for a request.
     pub fn expression_failed(&self) {
         self.expression_failures.inc();
-    }
-
-    /// A backend reported more than one call can use.
-    pub fn usage_disbelieved(&self) {
-        self.disbelieved_reports.inc();
     }
 
     /// Health probes of backends.
