@@ -151,11 +151,12 @@ async fn a_tenant_with_an_account_of_its_own_may_refer_to_what_is_in_it() {
     })
     .await;
     let client = bed.gateway.client("checkout");
-    let reply = client.post(RESPONSES, &asked(json!({}))).await.unwrap();
-    let item = reply.json()["output"][0]["id"].clone();
-    let input = json!([{ "type": "item_reference", "id": item }, { "role": "user", "content": "Go on." }]);
+    let thought = json!({ "type": "reasoning", "id": "rs_1", "summary": [] });
+    let input = json!([thought, { "role": "user", "content": "Go on." }]);
     let reply = client.post(RESPONSES, &asked(json!({ "input": input }))).await.unwrap();
     assert_eq!(reply.status, 200, "{}", reply.text());
+    let seen: Value = serde_json::from_str(&bed.sim.state().seen().pop().unwrap().body).unwrap();
+    assert_eq!(seen["input"], input);
 }
 
 #[tokio::test(flavor = "multi_thread")]
