@@ -121,9 +121,9 @@ pub enum GatewayError {
         limit: u64,
     },
     /// The body did not arrive.
-    #[error("the request body did not arrive within {} s of silence", idle.as_secs())]
+    #[error("the request body came too slowly: it may be behind by {} s at most", idle.as_secs())]
     BodyTimeout {
-        /// Longest silence allowed.
+        /// Longest time that it may be behind.
         idle: Duration,
     },
     /// The alias does not exist or is not allowed; the caller cannot tell which.

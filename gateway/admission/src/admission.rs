@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::queue::{FairQueue, Joined, Place};
+use super::queue::{FairQueue, Joined, Place, Ticket};
 
 /// Bounds of an admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl Admission {
 
     async fn wait(self: &Arc<Self>, place: &Place) -> Result<Permit, Overloaded> {
         let (sender, receiver) = oneshot::channel();
-        {
+        let ticket = {
             let mut queue = self.queue.lock();
             // Somebody may have left before the lock was taken.
             if queue.is_empty()
@@ -117,11 +117,11 @@ impl Admission {
             self.waiting.store(queue.len(), Ordering::Release);
             match joined {
                 // Dropping the other's sender tells it.
-                Joined::Waiting | Joined::InsteadOf(_) => {}
+                Joined::Waiting(ticket) | Joined::InsteadOf(ticket, _) => ticket,
                 Joined::Full(_) => return Err(Overloaded::QueueFull),
             }
-        }
-        let leaving = Leaving { admission: self, left: false };
+        };
+        let leaving = Leaving { admission: self, place, ticket, left: false };
         // Between the look at `running` and joining, the last one may have left.
         self.serve_next();
         let outcome = match tokio::time::timeout(self.rules().max_wait, receiver).await {
@@ -196,9 +196,11 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Takes those who have given up out of the queue when one of them does: after its time, or with its client.
+/// Takes the one who waits out of the queue when it gives up: after its time, or with its client.
 struct Leaving<'a> {
     admission: &'a Admission,
+    place: &'a Place,
+    ticket: Ticket,
     left: bool,
 }
 
@@ -213,7 +215,7 @@ impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         if !self.left {
             let mut queue = self.admission.queue.lock();
-            queue.retain(|waiter| !waiter.is_closed());
+            queue.leave(self.place, self.ticket);
             self.admission.waiting.store(queue.len(), Ordering::Release);
         }
     }

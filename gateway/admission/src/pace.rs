@@ -36,6 +36,12 @@ impl Pace {
         self.left
     }
 
+    /// All of its credit.
+    #[must_use]
+    pub fn credit(&self) -> Duration {
+        self.rules.credit
+    }
+
     /// Notes that so many bytes moved after so long a wait.
     pub fn moved(&mut self, waited: Duration, bytes: u64) {
         let micros = bytes.saturating_mul(1_000_000) / self.rules.bytes_per_second.max(1);

@@ -2,8 +2,9 @@
 //!
 //! Invariants: never more than the bound wait; nobody of a tier is served while somebody of a lower number
 //! waits; inside a tier no subscription is served twice while another one that waited all the time is not.
+//! Joining, leaving and being served take logarithmic time: under overload many wait, and most of them give up.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Who waits.
@@ -15,28 +16,43 @@ pub struct Place {
     pub subscription: Arc<str>,
 }
 
+/// What one that waits leaves with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
 /// Those who wait.
 #[derive(Debug)]
 pub struct FairQueue<T> {
     tiers: BTreeMap<u8, Tier<T>>,
     waiting: usize,
     most: usize,
+    /// Numbers of tickets and turns; never the same twice.
+    next: u64,
 }
 
 #[derive(Debug)]
 struct Tier<T> {
     /// Subscriptions with somebody waiting, the next one first.
-    turns: VecDeque<Arc<str>>,
-    waiting: HashMap<Arc<str>, VecDeque<T>>,
+    turns: BTreeMap<u64, Arc<str>>,
+    waiting: HashMap<Arc<str>, Own<T>>,
+    /// How many of each wait: who has the most is last.
+    sizes: BTreeSet<(usize, Arc<str>)>,
+}
+
+/// Those of one subscription, the first one first.
+#[derive(Debug)]
+struct Own<T> {
+    turn: u64,
+    waiters: BTreeMap<Ticket, T>,
 }
 
 /// What came of joining the queue.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Joined<T> {
     /// There was room.
-    Waiting,
+    Waiting(Ticket),
     /// There was none, and this one of a later tier had to go.
-    InsteadOf(T),
+    InsteadOf(Ticket, T),
     /// There is no room for anybody of this tier.
     Full(T),
 }
@@ -45,7 +61,7 @@ impl<T> FairQueue<T> {
     /// A queue for at most so many.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { tiers: BTreeMap::new(), waiting: 0, most }
+        Self { tiers: BTreeMap::new(), waiting: 0, most, next: 0 }
     }
 
     /// Changes how many may wait. Those who wait already stay.
@@ -65,19 +81,15 @@ impl<T> FairQueue<T> {
         self.waiting == 0
     }
 
-    /// Adds one. When the queue is full, the one that waits in the last tier for the shortest time goes, if that
-    /// tier is a later one.
+    /// Adds one. When the queue is full, the newest of the subscription that has the most waiting in the last tier
+    /// goes, if that tier is a later one.
     pub fn join(&mut self, place: &Place, waiter: T) -> Joined<T> {
         if self.waiting < self.most {
-            self.push(place, waiter);
-            return Joined::Waiting;
+            return Joined::Waiting(self.push(place, waiter));
         }
         match self.tiers.last_key_value() {
             Some((last, _)) if *last > place.tier => match self.drop_last() {
-                Some(dropped) => {
-                    self.push(place, waiter);
-                    Joined::InsteadOf(dropped)
-                }
+                Some(dropped) => Joined::InsteadOf(self.push(place, waiter), dropped),
                 None => Joined::Full(waiter),
             },
             _ => Joined::Full(waiter),
@@ -86,74 +98,91 @@ impl<T> FairQueue<T> {
 
     /// The next one.
     pub fn pop(&mut self) -> Option<T> {
-        let mut first = self.tiers.first_entry()?;
-        let tier = first.get_mut();
-        let subscription = tier.turns.pop_front()?;
-        let waiter = tier.take(&subscription, VecDeque::pop_front);
-        if tier.waiting.contains_key(&subscription) {
-            tier.turns.push_back(subscription);
+        let (&tier, first) = self.tiers.first_key_value()?;
+        let subscription = Arc::clone(first.turns.first_key_value()?.1);
+        let waiter = self.take(tier, &subscription, |waiters| waiters.pop_first().map(|(_, waiter)| waiter));
+        let turn = self.number();
+        if let Some(first) = self.tiers.get_mut(&tier) {
+            first.to_the_end(&subscription, turn);
         }
-        if tier.turns.is_empty() {
-            first.remove();
-        }
-        self.waiting -= usize::from(waiter.is_some());
         waiter
     }
 
-    /// Removes those who need not wait any more.
-    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
-        for tier in self.tiers.values_mut() {
-            let Tier { turns, waiting } = tier;
-            for own in waiting.values_mut() {
-                own.retain(&keep);
-            }
-            waiting.retain(|_, own| !own.is_empty());
-            turns.retain(|subscription| waiting.contains_key(subscription));
-        }
-        self.tiers.retain(|_, tier| !tier.turns.is_empty());
-        let all = self.tiers.values().flat_map(|tier| tier.waiting.values());
-        self.waiting = all.map(VecDeque::len).sum();
+    /// Removes one that need not wait any more; `None` if it was served or had to go before.
+    pub fn leave(&mut self, place: &Place, ticket: Ticket) -> Option<T> {
+        self.take(place.tier, &place.subscription, |waiters| waiters.remove(&ticket))
     }
 
-    fn push(&mut self, place: &Place, waiter: T) {
-        let tier = self
-            .tiers
-            .entry(place.tier)
-            .or_insert_with(|| Tier { turns: VecDeque::new(), waiting: HashMap::new() });
-        let own = tier.waiting.entry(Arc::clone(&place.subscription)).or_default();
-        if own.is_empty() {
-            tier.turns.push_back(Arc::clone(&place.subscription));
-        }
-        own.push_back(waiter);
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn push(&mut self, place: &Place, waiter: T) -> Ticket {
+        let (ticket, turn) = (Ticket(self.number()), self.number());
+        let tier = self.tiers.entry(place.tier).or_default();
+        let own = tier.waiting.entry(Arc::clone(&place.subscription)).or_insert_with(|| {
+            tier.turns.insert(turn, Arc::clone(&place.subscription));
+            Own { turn, waiters: BTreeMap::new() }
+        });
+        own.waiters.insert(ticket, waiter);
+        let size = own.waiters.len();
+        tier.resized(&place.subscription, size - 1, size);
         self.waiting += 1;
+        ticket
     }
 
-    /// The newest of the subscription that has the most waiting in the last tier.
     fn drop_last(&mut self) -> Option<T> {
-        let mut last = self.tiers.last_entry()?;
-        let tier = last.get_mut();
-        let (subscription, _) = tier.waiting.iter().max_by_key(|(_, own)| own.len())?;
-        let subscription = Arc::clone(subscription);
-        let dropped = tier.take(&subscription, VecDeque::pop_back);
-        if !tier.waiting.contains_key(&subscription) {
-            tier.turns.retain(|turn| *turn != subscription);
+        let (&tier, last) = self.tiers.last_key_value()?;
+        let subscription = Arc::clone(&last.sizes.last()?.1);
+        self.take(tier, &subscription, |waiters| waiters.pop_last().map(|(_, waiter)| waiter))
+    }
+
+    /// Takes one of a subscription's out.
+    fn take(
+        &mut self,
+        number: u8,
+        subscription: &Arc<str>,
+        which: impl FnOnce(&mut BTreeMap<Ticket, T>) -> Option<T>,
+    ) -> Option<T> {
+        let tier = self.tiers.get_mut(&number)?;
+        let own = tier.waiting.get_mut(subscription)?;
+        let waiter = which(&mut own.waiters)?;
+        let (turn, size) = (own.turn, own.waiters.len());
+        tier.resized(subscription, size + 1, size);
+        if size == 0 {
+            tier.waiting.remove(subscription);
+            tier.turns.remove(&turn);
         }
         if tier.turns.is_empty() {
-            last.remove();
+            self.tiers.remove(&number);
         }
-        self.waiting -= usize::from(dropped.is_some());
-        dropped
+        self.waiting -= 1;
+        Some(waiter)
     }
 }
 
 impl<T> Tier<T> {
-    fn take(&mut self, subscription: &Arc<str>, how: fn(&mut VecDeque<T>) -> Option<T>) -> Option<T> {
-        let own = self.waiting.get_mut(subscription)?;
-        let taken = how(own);
-        if own.is_empty() {
-            self.waiting.remove(subscription);
+    /// A subscription that was served is next when all others were.
+    fn to_the_end(&mut self, subscription: &Arc<str>, turn: u64) {
+        if let Some(own) = self.waiting.get_mut(subscription) {
+            self.turns.remove(&own.turn);
+            self.turns.insert(turn, Arc::clone(subscription));
+            own.turn = turn;
         }
-        taken
+    }
+
+    fn resized(&mut self, subscription: &Arc<str>, before: usize, now: usize) {
+        self.sizes.remove(&(before, Arc::clone(subscription)));
+        if now > 0 {
+            self.sizes.insert((now, Arc::clone(subscription)));
+        }
+    }
+}
+
+impl<T> Default for Tier<T> {
+    fn default() -> Self {
+        Self { turns: BTreeMap::new(), waiting: HashMap::new(), sizes: BTreeSet::new() }
     }
 }
 
@@ -181,7 +210,7 @@ mod tests {
             (1, "b", "b1"),
             (2, "free", "f2"),
         ] {
-            assert_eq!(queue.join(&place(tier, who), name), Joined::Waiting);
+            assert!(matches!(queue.join(&place(tier, who), name), Joined::Waiting(_)));
         }
         assert_eq!(drained(&mut queue), ["a1", "b1", "a2", "a3", "f1", "f2"]);
         assert!(queue.is_empty());
@@ -194,50 +223,89 @@ mod tests {
         queue.join(&place(2, "x"), "x2");
         queue.join(&place(2, "y"), "y1");
         assert_eq!(queue.join(&place(2, "z"), "z1"), Joined::Full("z1"));
-        assert_eq!(queue.join(&place(1, "a"), "a1"), Joined::InsteadOf("x2"));
+        assert!(matches!(queue.join(&place(1, "a"), "a1"), Joined::InsteadOf(_, "x2")));
         assert_eq!(drained(&mut queue), ["a1", "x1", "y1"]);
     }
 
     #[test]
     fn those_who_give_up_leave_their_place_and_the_turns_of_others_alone() {
-        let mut queue = FairQueue::new(10);
-        for (tier, who, name) in
-            [(1, "a", "a1"), (1, "b", "gone"), (1, "a", "gone"), (1, "a", "a3"), (2, "c", "gone")]
-        {
-            queue.join(&place(tier, who), name);
+        let (mut queue, mut leaving) = (FairQueue::new(10), Vec::new());
+        let all = [(1, "a", "a1"), (1, "b", "gone"), (1, "a", "gone"), (1, "a", "a3"), (2, "c", "gone")];
+        for (tier, who, name) in all {
+            let Joined::Waiting(ticket) = queue.join(&place(tier, who), name) else {
+                panic!("there is room")
+            };
+            if name == "gone" {
+                leaving.push((place(tier, who), ticket));
+            }
         }
-        queue.retain(|name| *name != "gone");
+        for (place, ticket) in leaving {
+            assert_eq!(queue.leave(&place, ticket), Some("gone"));
+            assert_eq!(queue.leave(&place, ticket), None, "nobody leaves twice");
+        }
         assert_eq!(queue.len(), 2);
         assert_eq!(drained(&mut queue), ["a1", "a3"]);
         assert!(queue.is_empty());
     }
 
+    /// What happens to a queue.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Join(u8, u8),
+        Pop,
+        /// One of those inside gives up.
+        Leave(proptest::sample::Index),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            5 => (0_u8..3, 0_u8..4).prop_map(|(tier, who)| Step::Join(tier, who)),
+            2 => Just(Step::Pop),
+            2 => any::<proptest::sample::Index>().prop_map(Step::Leave),
+        ]
+    }
+
     proptest! {
         #[test]
-        fn whoever_joined_is_served_once_tiers_in_order_and_the_bound_holds(
-            steps in proptest::collection::vec((0_u8..3, 0_u8..4, proptest::bool::weighted(0.7)), 0..200),
+        fn whoever_joined_is_served_or_leaves_once_tiers_in_order_and_the_bound_holds(
+            steps in proptest::collection::vec(step(), 0..200),
             most in 1_usize..20,
         ) {
             let mut queue = FairQueue::new(most);
-            let mut inside: Vec<(usize, u8)> = Vec::new();
-            for (number, (tier, who, join)) in steps.into_iter().enumerate() {
-                if join {
-                    match queue.join(&place(tier, &who.to_string()), (number, tier)) {
-                        Joined::Waiting => inside.push((number, tier)),
-                        Joined::InsteadOf(gone) => {
+            let mut inside: Vec<(usize, u8, u8, Ticket)> = Vec::new();
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Join(tier, who) => match queue.join(&place(tier, &who.to_string()), (number, tier)) {
+                        Joined::Waiting(ticket) => inside.push((number, tier, who, ticket)),
+                        Joined::InsteadOf(ticket, gone) => {
                             prop_assert!(gone.1 > tier);
-                            inside.retain(|one| *one != gone);
-                            inside.push((number, tier));
+                            inside.retain(|one| one.0 != gone.0);
+                            inside.push((number, tier, who, ticket));
                         }
-                        Joined::Full(_) => prop_assert!(inside.iter().all(|(_, other)| *other <= tier)),
+                        Joined::Full(_) => prop_assert!(inside.iter().all(|one| one.1 <= tier)),
+                    },
+                    Step::Pop => {
+                        let next = queue.pop();
+                        prop_assert_eq!(next.map(|next| next.1), inside.iter().map(|one| one.1).min());
+                        if let Some((number, tier)) = next {
+                            let at = inside.iter().position(|one| one.0 == number).unwrap();
+                            let (_, _, who, _) = inside.remove(at);
+                            let earlier = inside.iter().any(|one| one.0 < number && (one.1, one.2) == (tier, who));
+                            prop_assert!(!earlier, "a subscription is served in its own order");
+                        }
                     }
-                } else if let Some(next) = queue.pop() {
-                    prop_assert_eq!(Some(next.1), inside.iter().map(|(_, tier)| *tier).min());
-                    inside.retain(|one| *one != next);
+                    Step::Leave(_) if inside.is_empty() => {}
+                    Step::Leave(index) => {
+                        let (number, tier, who, ticket) = inside.remove(index.index(inside.len()));
+                        let place = place(tier, &who.to_string());
+                        prop_assert_eq!(queue.leave(&place, ticket), Some((number, tier)));
+                    }
                 }
                 prop_assert_eq!(queue.len(), inside.len());
                 prop_assert!(queue.len() <= most);
             }
+            prop_assert_eq!(std::iter::from_fn(|| queue.pop()).count(), inside.len());
+            prop_assert!(queue.tiers.is_empty());
         }
     }
 }

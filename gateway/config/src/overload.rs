@@ -16,7 +16,7 @@ pub struct OverloadConfig {
     pub max_waiting: usize,
     /// Longest wait.
     pub max_wait: Time,
-    /// Bytes that request bodies and whole answers may hold at a time.
+    /// Bytes that request bodies and whole answers may hold at a time. One subscription has at most half of them.
     pub max_memory: Bytes,
 }
 

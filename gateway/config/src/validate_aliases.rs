@@ -68,8 +68,9 @@ pub(super) fn check_overload(config: &Config, mistakes: &mut Mistakes) {
         let message = "must be above 0 and up to 60s; `max_waiting: 0` refuses at once";
         mistakes.add("overload.max_wait", message);
     }
-    if overload.max_memory.0 < config.server.max_body.0 {
-        let message = "must be at least `server.max_body`: the largest body would never fit";
+    if overload.max_memory.0 / 2 < config.server.max_body.0 {
+        let message = "must be at least twice `server.max_body`: one subscription has half of it, and the largest body \
+                       would never fit";
         mistakes.add("overload.max_memory", message);
     }
 }

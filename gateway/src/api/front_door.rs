@@ -136,7 +136,7 @@ async fn enter(
 ) -> Result<(RequestBody, Place, RequestGuard), GatewayError> {
     let queue_key = Place { tier: caller.product.tier, subscription: Arc::clone(&caller.payer.subscription) };
     let permit = admitted(worker, &queue_key).await?;
-    let mut held = worker.gateway.memory.hold();
+    let mut held = worker.gateway.memory.hold(&queue_key.subscription);
     let body = match kind.body() {
         BodyMode::None => RequestBody::Whole(bytes::Bytes::new()),
         BodyMode::Streamed => RequestBody::Incoming(incoming(payload)),

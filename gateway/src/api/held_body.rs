@@ -80,12 +80,12 @@ mod tests {
     async fn a_whole_answer_keeps_its_place_and_its_memory_until_the_server_has_taken_all_of_it() {
         let rules = AdmissionRules { max_running: 1, max_waiting: 0, max_wait: Duration::ZERO };
         let (admission, memory) = (Admission::new(rules), MemoryBudget::new(1 << 20));
-        let mut answer = memory.hold();
+        let mut answer = memory.hold(&"s".into());
         assert!(answer.grow(100 << 10));
         let guard = RequestGuard {
             _permit: admission.try_enter().unwrap(),
             _span: Span::none(),
-            held: memory.hold(),
+            held: memory.hold(&"s".into()),
             answer: Some(answer),
         };
         let mut body = HeldBody::new(vec![b'x'; 100 << 10].into(), guard);

@@ -133,7 +133,7 @@ async fn fetched(
 ) -> Result<Answer, GatewayError> {
     let backend = &plan.backend;
     let max = context.snapshot.server.max_answer.as_usize();
-    let mut held = worker.gateway.memory.hold();
+    let mut held = worker.gateway.memory.hold(&call.caller.payer.subscription);
     let sent = attempt.sent().clone();
     let whole = async {
         let mut headers = headers::for_backend(call.http.headers, &context.trace);

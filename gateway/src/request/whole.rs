@@ -50,7 +50,7 @@ impl<'a> Whole<'a> {
     ) -> Result<Self, Box<Unanswered>> {
         let OpenAnswer { mut attempt, response, crossing, target, legacy_functions, several } = open;
         let status = response.status();
-        let mut held = worker.gateway.memory.hold();
+        let mut held = worker.gateway.memory.hold(&attempt.event().payer.subscription);
         let (head, body) = response.into_parts();
         let max_answer = request.context.snapshot.server.max_answer.as_usize();
         let before = several.as_ref().map_or(0, |several| several.bytes());

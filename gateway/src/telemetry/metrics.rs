@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -356,11 +356,14 @@ const fn outcome_name(outcome: Outcome) -> &'static str {
 /// Resolved series by their label values, bounded.
 struct SeriesCache<T> {
     known: RwLock<HashMap<Box<str>, Arc<T>, ahash::RandomState>>,
+    /// The one series of all that are beyond the bound. Beside the others, so that counting under it writes nothing
+    /// that is shared by all workers.
+    overflow: OnceLock<Arc<T>>,
 }
 
 impl<T> Default for SeriesCache<T> {
     fn default() -> Self {
-        Self { known: RwLock::default() }
+        Self { known: RwLock::default(), overflow: OnceLock::new() }
     }
 }
 
@@ -373,16 +376,30 @@ impl<T> SeriesCache<T> {
                 // Writing to a `String` cannot fail.
                 let _ = write!(key, "{name}\0");
             }
-            if let Some(series) = self.known.read().get(key.as_str()) {
-                return Arc::clone(series);
+            {
+                let known = self.known.read();
+                if let Some(series) = known.get(key.as_str()) {
+                    return Arc::clone(series);
+                }
+                if known.len() >= MAX_SERIES {
+                    return self.beyond(names, make);
+                }
             }
             let mut known = self.known.write();
-            if known.len() < MAX_SERIES {
-                return Arc::clone(known.entry(key.as_str().into()).or_insert_with(|| Arc::new(make(names))));
+            // Others may have filled it meanwhile.
+            if known.len() >= MAX_SERIES && !known.contains_key(key.as_str()) {
+                return self.beyond(names, make);
             }
-            let overflow: Vec<&str> = names.iter().map(|_| OVERFLOW).collect();
-            Arc::clone(known.entry(OVERFLOW.into()).or_insert_with(|| Arc::new(make(&overflow))))
+            Arc::clone(known.entry(key.as_str().into()).or_insert_with(|| Arc::new(make(names))))
         })
+    }
+
+    fn beyond(&self, names: &[&str], make: impl Fn(&[&str]) -> T) -> Arc<T> {
+        let overflow = || {
+            let names: Vec<&str> = names.iter().map(|_| OVERFLOW).collect();
+            Arc::new(make(&names))
+        };
+        Arc::clone(self.overflow.get_or_init(overflow))
     }
 }
 

@@ -264,7 +264,7 @@ async fn answered(
         Ok(response) => response,
         Err(error) => return Err(failed(api, attempt, error, upload.as_ref())),
     };
-    let held = worker.gateway.memory.hold();
+    let held = worker.gateway.memory.hold(&attempt.event().payer.subscription);
     let reading = known.map(|known| known.reading).filter(|_| response.status().is_success());
     let observer = Observer::new(reading, response.headers(), &context.snapshot.server, held);
     let cut_at = begun + backend.total_timeout;
@@ -286,7 +286,7 @@ async fn send(
     match outgoing {
         Outgoing::Whole(body) => (caller.pass(backend, method, &uri, headers, body, sent).await, None),
         Outgoing::Stream(upload, sender, incoming) => {
-            let pump = Pump::start(incoming, context.snapshot.server.body_timeout.0, sender);
+            let pump = Pump::start(incoming, body::pace(&context.snapshot.server), sender);
             let answer = caller.upload(backend, method, &uri, headers, upload, sent).await;
             (answer, Some(pump))
         }
@@ -325,7 +325,7 @@ pub fn relay_media(
 ) -> Answer {
     let OpenAnswer { attempt, response, crossing, target, .. } = open;
     attempt.note_rates(response.headers());
-    let held = worker.gateway.memory.hold();
+    let held = worker.gateway.memory.hold(&attempt.event().payer.subscription);
     let reading = Some(Reading::Wire(crossing.wire));
     let observer = Observer::new(reading, response.headers(), &request.context.snapshot.server, held);
     let (head, body) = response.into_parts();

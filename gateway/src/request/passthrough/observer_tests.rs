@@ -19,7 +19,7 @@ fn headers(kind: &'static str) -> HeaderMap {
 
 fn observer(reading: Reading, kind: &'static str) -> Observer {
     let server = ServerConfig::default();
-    Observer::new(Some(reading), &headers(kind), &server, MemoryBudget::new(LIMIT).hold())
+    Observer::new(Some(reading), &headers(kind), &server, MemoryBudget::new(2 * LIMIT).hold(&"s".into()))
 }
 
 /// Tokens and model heard of an answer that comes in pieces of `size` bytes.
@@ -82,7 +82,7 @@ fn whole_answers_are_read_at_their_end() {
 fn what_is_compressed_unknown_or_of_another_type_is_left_alone() {
     let mut gzip = headers("application/json");
     gzip.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    let hold = || MemoryBudget::new(LIMIT).hold();
+    let hold = || MemoryBudget::new(2 * LIMIT).hold(&"s".into());
     for (reading, headers) in [
         (Some(Reading::Wire(Wire::Chat)), gzip),
         (Some(Reading::Wire(Wire::Chat)), headers("application/octet-stream")),
@@ -99,16 +99,20 @@ fn what_is_compressed_unknown_or_of_another_type_is_left_alone() {
 
 #[test]
 fn an_answer_beyond_the_bound_or_the_memory_is_not_held() {
-    let budget = MemoryBudget::new(100);
+    let budget = MemoryBudget::new(200);
     let reading = Some(Reading::Wire(Wire::Chat));
-    let mut observer =
-        Observer::new(reading, &headers("application/json"), &ServerConfig::default(), budget.hold());
+    let mut observer = Observer::new(
+        reading,
+        &headers("application/json"),
+        &ServerConfig::default(),
+        budget.hold(&"s".into()),
+    );
     observer.read(&Bytes::from(vec![b' '; 60]));
     assert_eq!(budget.used_bytes(), 60);
     observer.read(&Bytes::from(vec![b' '; 60]));
     assert_eq!(budget.used_bytes(), 0);
     let small = ServerConfig { max_answer: tollgate_settings::units::Bytes(8), ..ServerConfig::default() };
-    let mut observer = Observer::new(reading, &headers("application/json"), &small, budget.hold());
+    let mut observer = Observer::new(reading, &headers("application/json"), &small, budget.hold(&"s".into()));
     observer.read(&Bytes::from(vec![b' '; 9]));
     assert_eq!(budget.used_bytes(), 0);
 }
@@ -127,7 +131,7 @@ fn invoke_is_read_from_headers_alone() {
     let mut headers = headers("application/json");
     headers
         .insert(HeaderName::from_static("x-amzn-bedrock-input-token-count"), HeaderValue::from_static("5"));
-    let hold = MemoryBudget::new(1).hold();
+    let hold = MemoryBudget::new(1).hold(&"s".into());
     let observer = Observer::new(Some(Reading::Invoke), &headers, &ServerConfig::default(), hold);
     assert_eq!(observer.produced().usage.unwrap().embedding, 5);
 }

@@ -3,9 +3,9 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tollgate_admission::Pace;
 use tollgate_backends::upload::UploadSender;
 
 use crate::error::GatewayError;
@@ -18,14 +18,14 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// Begins. The client may be silent for so long.
+    /// Begins. The client must keep up this pace.
     #[must_use]
-    pub fn start(mut incoming: IncomingBody, silence: Duration, sender: UploadSender) -> Self {
+    pub fn start(mut incoming: IncomingBody, mut pace: Pace, sender: UploadSender) -> Self {
         let failure: Rc<RefCell<Option<GatewayError>>> = Rc::default();
         let noted = Rc::clone(&failure);
         let task = tokio::task::spawn_local(async move {
             loop {
-                match next_chunk(&mut incoming, silence).await {
+                match next_chunk(&mut incoming, &mut pace).await {
                     Ok(Some(chunk)) => {
                         if sender.send(chunk).await.is_err() {
                             return;

@@ -265,6 +265,10 @@ where
             match Pin::new(&mut this.upstream).poll_frame(cx) {
                 Poll::Ready(frame) => match this.on_frame(frame) {
                     Some(Ok(data)) if data.is_empty() => {}
+                    // A client that is slower than the backend never lets it be waited for.
+                    Some(Ok(_)) if this.last_bytes >= this.cut_at && !this.upstream.is_end_stream() => {
+                        return Poll::Ready(Some(Err(this.fail(FailureKind::Stalled, "backend_timeout"))));
+                    }
                     next => return Poll::Ready(next),
                 },
                 Poll::Pending if this.overdue(cx) => {
