@@ -3,7 +3,6 @@
 //! one that was made with a certificate must not serve others.
 
 use std::cell::RefCell;
-use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,8 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
-use tollgate_credentials::CredentialError;
+
+pub use super::call_error::CallError;
 
 use super::backend::Backend;
 use super::connections::{AnswerBody, Connections};
@@ -29,32 +29,6 @@ pub type CallResult = Result<Response<AnswerBody>, CallError>;
 /// Most pools of one worker: as many connect timeouts and TLS settings as one configuration has in practice, and
 /// those of the configurations before it.
 const MOST_POOLS: usize = 64;
-
-/// Why a call brought no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// There are no valid credentials to show.
-    #[error("no credentials")]
-    Credentials(#[source] CredentialError),
-    /// No connection could be made.
-    #[error("no connection")]
-    Connect(#[source] Box<dyn Error + Send + Sync>),
-    /// The connection broke before the answer began.
-    #[error("the connection broke")]
-    Broken(#[source] Box<dyn Error + Send + Sync>),
-    /// No answer began in time.
-    #[error("no answer in time")]
-    FirstByteTimeout,
-    /// The answer stalled.
-    #[error("the answer stalled")]
-    Stalled,
-    /// The gateway holds as much as it may.
-    #[error("no memory for the answer")]
-    NoMemory,
-    /// The answer is too large.
-    #[error("the answer is larger than {0} bytes")]
-    TooLarge(usize),
-}
 
 /// Calls of one worker thread.
 pub struct BackendClient {

@@ -22,7 +22,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use tower_service::Service;
 
-use super::call::CallError;
+use super::call_error::CallError;
 use super::sent::Sent;
 use super::upload::OutBody;
 

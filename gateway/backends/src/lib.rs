@@ -4,7 +4,7 @@
 //! capacity does not take its neighbours down. Modules in reading order: [`outcome`] says what an ended
 //! attempt means, [`retry_after`] when a backend wants to be asked again, [`circuit`] when the circuit
 //! opens (pure, counting in `window`), `gate` is the word that requests are admitted by, [`deployment`]
-//! what they hold, [`backend_actor`] owns the circuit, [`registry`] keeps all of them. [`backend`] is a
+//! what they hold, `backend_actor` owns the circuit, [`registry`] keeps all of them. [`backend`] is a
 //! configured endpoint, [`credentials`] what it is shown, [`call`] one HTTP call of it over [`tls`] with an
 //! [`upload`].
 //!
@@ -15,13 +15,14 @@
 //! * the death of an actor changes neither gate nor circuit.
 
 pub mod backend;
-pub mod backend_actor;
 pub mod call;
+mod call_error;
 mod capacity;
 pub mod circuit;
 mod connections;
 pub mod credentials;
 pub mod deployment;
+mod deployment_id;
 pub mod drains;
 mod ewma;
 mod gate;
@@ -41,10 +42,11 @@ pub mod transition;
 pub mod upload;
 mod window;
 
-pub use backend_actor::ManualAction;
 pub use capacity::{CapacityRules, CapacitySnapshot};
 pub use connections::AnswerBody;
-pub use deployment::{Deployment, DeploymentId, InFlight, NotAdmitted};
+pub use deployment::ManualAction;
+pub use deployment::{Deployment, InFlight, NotAdmitted};
+pub use deployment_id::DeploymentId;
 pub use metrics::DeploymentMetrics;
 pub use outcome::{AttemptClass, AttemptOutcome, FailureKind};
 pub use rates::RateSnapshot;

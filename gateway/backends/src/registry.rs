@@ -10,12 +10,13 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tollgate_base::clock::Clock;
 
-use super::backend_actor::{Heard, ManualAction, Retire, SetRules};
 use super::capacity::Capacity;
-use super::deployment::{Deployment, DeploymentId};
+use super::deployment::Deployment;
+use super::deployment_id::DeploymentId;
 use super::snapshot::DeploymentSnapshot;
 use super::spec::{CapacitySpec, DeploymentSpec};
 use super::transition::{Listener, Listening, Remote};
+use crate::deployment::backend_actor::{Heard, ManualAction, Retire, SetRules};
 
 /// All deployments; clones are the same ones.
 #[derive(Debug, Clone)]

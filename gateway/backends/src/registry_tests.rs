@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use smallvec::smallvec;
 
-use super::super::backend_actor::{Barrier, Crash};
 use super::super::capacity::CapacityRules;
 use super::super::circuit::{Cause, CircuitRules};
 use super::super::circuit::{CountedFailures, Rule, Threshold, TripRule};
@@ -12,6 +11,7 @@ use super::super::deployment::InFlight;
 use super::super::outcome::{AttemptClass, AttemptOutcome, FailureKind};
 use super::super::snapshot::CircuitState;
 use super::super::transition::{Change, RemoteChange};
+use super::crate::deployment::backend_actor::{Barrier, Crash};
 use super::*;
 
 fn id(backend: &str) -> DeploymentId {

@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use smallvec::smallvec;
 
-use super::super::backend_actor::Barrier;
 use super::super::circuit::{CircuitRules, CountedFailures, Rule, Threshold};
 use super::super::deployment::InFlight;
 use super::super::outcome::{AttemptClass, AttemptOutcome, FailureKind};
 use super::super::snapshot::CircuitState;
 use super::super::transition::RemoteChange;
+use super::crate::deployment::backend_actor::Barrier;
 use super::*;
 use crate::routing::{Alias, AliasTarget, Pick, Strategy as Choice, candidates};
 

@@ -10,7 +10,8 @@ use tollgate_base::clock::millis;
 
 use super::capacity::CapacitySnapshot;
 use super::circuit::Cause;
-use super::deployment::{Deployment, DeploymentId};
+use super::deployment::Deployment;
+use super::deployment_id::DeploymentId;
 use super::gate::Position;
 use super::rates::RateSnapshot;
 

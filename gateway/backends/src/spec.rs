@@ -6,7 +6,7 @@ use tollgate_config::{BackendConfig, CapacityConfig, CircuitConfig};
 
 use super::capacity::CapacityRules;
 use super::circuit::{CircuitRules, CountedFailures, RatioRule, Rule, Threshold};
-use super::deployment::DeploymentId;
+use super::deployment_id::DeploymentId;
 
 /// What the configuration says about one deployment.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::circuit::Cause;
-use super::deployment::DeploymentId;
+use super::deployment_id::DeploymentId;
 
 /// A circuit of this process has moved by itself or by an operator; not because another replica said so.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,7 @@ pub mod overload;
 pub mod products;
 #[cfg(feature = "schema")]
 pub mod reference;
+mod references;
 pub mod resiliency;
 pub mod responses;
 #[cfg(feature = "schema")]

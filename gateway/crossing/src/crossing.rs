@@ -7,11 +7,12 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder};
 use tollgate_formats::view::{Change, View};
-use tollgate_formats::{Answer, ClientError, FormatError, OnUnmappable, Unmapped, Usage, openai_media};
+use tollgate_formats::{Answer, ClientError, FormatError, OnUnmappable, Unmapped, openai_media};
 use tollgate_schemas::ids::RequestId;
 
 use super::client::ClientFormat;
 use super::embeddings::{self, Embeddings};
+use super::incoming::Incoming;
 use super::wire::{Decoder, Wire};
 
 /// The two formats of one attempt.
@@ -39,28 +40,6 @@ pub struct Outgoing {
 impl Outgoing {
     fn of(body: Bytes, dropped: Vec<Cow<'static, str>>) -> Self {
         Self { body, dropped, legacy_functions: false, embeddings: None }
-    }
-}
-
-/// A whole answer on its way to the client.
-#[derive(Debug)]
-pub struct Incoming {
-    /// Its body in the client's format.
-    pub body: Bytes,
-    /// What the provider says it used.
-    pub usage: Option<Usage>,
-    /// What was generated; empty unless the content is read, or must be counted.
-    pub text: String,
-    /// Why the model stopped, where that was read.
-    pub stop: Option<Stop>,
-    /// Whether it is a text that ended by itself: the only kind that is cached.
-    pub plain: bool,
-}
-
-impl Incoming {
-    /// An answer of which no more is known than what it used.
-    fn metered(body: Bytes, usage: Option<Usage>) -> Self {
-        Self { body, usage, text: String::new(), stop: None, plain: false }
     }
 }
 

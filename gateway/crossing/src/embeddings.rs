@@ -11,7 +11,7 @@ use tollgate_formats::{FormatError, Unmapped, Usage, bedrock, gemini, openai_emb
 use tollgate_tokens::Budget;
 
 use super::client::ClientFormat;
-use super::crossing::Incoming;
+use super::incoming::Incoming;
 use super::prompt;
 use super::wire::Wire;
 

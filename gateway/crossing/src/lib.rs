@@ -7,6 +7,7 @@
 pub mod client;
 pub mod crossing;
 pub mod embeddings;
+mod incoming;
 mod kept;
 pub mod known;
 pub mod path;
@@ -15,4 +16,5 @@ pub mod wire;
 
 pub use client::ClientFormat;
 pub use crossing::Crossing;
+pub use incoming::Incoming;
 pub use wire::{Decoder, Endpoints, Wire};

@@ -12,7 +12,7 @@ use tollgate_backends::AnswerBody;
 use tollgate_backends::backend::Backend;
 use tollgate_backends::call::{BackendClient, CallError, CallResult, collect};
 use tollgate_backends::sent::Sent;
-use tollgate_crossing::crossing;
+use tollgate_crossing::Incoming;
 use tollgate_crossing::embeddings::{Embeddings, Part};
 use tollgate_formats::exchange::AnswerHead;
 use tollgate_formats::{FormatError, Usage};
@@ -93,7 +93,7 @@ impl Several {
     ///
     /// # Errors
     /// When a part is not what the backend's format says, or vectors are missing.
-    pub fn answer(&self, last: &Part, shown: &AnswerHead) -> Result<crossing::Incoming, FormatError> {
+    pub fn answer(&self, last: &Part, shown: &AnswerHead) -> Result<Incoming, FormatError> {
         let parts = self.parts.borrow();
         self.embeddings.answer(parts.iter().chain([last]), shown)
     }

@@ -7,7 +7,8 @@ use tollgate_backends::AnswerBody;
 use tollgate_backends::FailureKind;
 use tollgate_backends::call::{self, CallError};
 use tollgate_crossing::Crossing;
-use tollgate_crossing::crossing::{Incoming, Reading};
+use tollgate_crossing::Incoming;
+use tollgate_crossing::crossing::Reading;
 use tollgate_crossing::embeddings::Part;
 use tollgate_runtime::snapshot::Target;
 

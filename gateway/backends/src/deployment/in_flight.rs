@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Deployment;
-use crate::backend_actor::Report;
+use super::backend_actor::Report;
 use crate::capacity::Capacity;
 use crate::gate::Pass;
 use crate::outcome::{AttemptClass, AttemptOutcome};

@@ -10,11 +10,11 @@ use std::time::Duration;
 use actix::prelude::*;
 use tollgate_base::clock::millis;
 
-use super::circuit::{Cause, Circuit, CircuitRules, Failure, Verdict};
-use super::deployment::{Cell, Published};
-use super::gate::{Position, Ticket};
-use super::outcome::FailureKind;
-use super::transition::{Change, Remote, RemoteChange, Transition};
+use super::{Cell, Published};
+use crate::circuit::{Cause, Circuit, CircuitRules, Failure, Verdict};
+use crate::gate::{Position, Ticket};
+use crate::outcome::FailureKind;
+use crate::transition::{Change, Remote, RemoteChange, Transition};
 
 /// How often successes are looked at: often enough that they fall into the right step of the window.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -25,10 +25,10 @@ const TELL_AGAIN_MS: u64 = 1_000;
 /// How one attempt ended: any failure, and every probe.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Report {
-    pub(super) failure: Option<FailureKind>,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) ticket: Option<Ticket>,
+pub(crate) struct Report {
+    pub(crate) failure: Option<FailureKind>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) ticket: Option<Ticket>,
 }
 
 /// What an operator can do to a circuit.
@@ -44,20 +44,20 @@ pub enum ManualAction {
 /// What another replica says of its circuit.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Heard(pub(super) Remote);
+pub(crate) struct Heard(pub(crate) Remote);
 
 /// The configuration has changed.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct SetRules(pub(super) CircuitRules);
+pub(crate) struct SetRules(pub(crate) CircuitRules);
 
 /// The configuration has dropped the deployment.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Retire;
+pub(crate) struct Retire;
 
 /// The owner of one circuit.
-pub(super) struct BackendActor {
+pub(crate) struct BackendActor {
     cell: Arc<Cell>,
     circuit: Circuit,
     /// Successes that the circuit knows of.
@@ -70,7 +70,7 @@ pub(super) struct BackendActor {
 
 impl BackendActor {
     /// Goes on from where the last actor of the cell left the circuit.
-    pub(super) fn new(cell: Arc<Cell>) -> Self {
+    pub(crate) fn new(cell: Arc<Cell>) -> Self {
         let circuit = cell.checkpoint.lock().clone();
         let seen_successes = cell.succeeded.load(Ordering::Relaxed);
         let heard_from = cell.published.load().heard_from.clone();
@@ -277,7 +277,7 @@ impl Handler<Retire> for BackendActor {
 #[cfg(test)]
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Crash;
+pub(crate) struct Crash;
 
 #[cfg(test)]
 impl Handler<Crash> for BackendActor {
@@ -292,7 +292,7 @@ impl Handler<Crash> for BackendActor {
 #[cfg(test)]
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Barrier;
+pub(crate) struct Barrier;
 
 #[cfg(test)]
 impl Handler<Barrier> for BackendActor {

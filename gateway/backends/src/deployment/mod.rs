@@ -3,7 +3,6 @@
 //! Admission reads the gate and counts; it takes no lock and sends no message. A success changes counters
 //! only; the actor hears of failures and probes, because only those can move the circuit.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,18 +11,22 @@ use actix::{Actor, Addr};
 use actix_rt::ArbiterHandle;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use serde::Serialize;
 use tollgate_base::clock::{Clock, millis};
 
-use super::backend_actor::{BackendActor, Report};
-use super::capacity::Capacity;
-use super::circuit::{Cause, Circuit, CircuitRules};
-use super::ewma::PeakEwma;
-use super::gate::{Gate, Pass, Position, Ticket};
-use super::latencies::Latencies;
-use super::outcome::{AttemptClass, AttemptOutcome, FailureKind};
-use super::rates::RateCells;
-use super::transition::Listening;
+use self::backend_actor::{BackendActor, Report};
+pub(crate) mod backend_actor;
+
+pub use backend_actor::ManualAction;
+
+use crate::capacity::Capacity;
+use crate::circuit::{Cause, Circuit, CircuitRules};
+use crate::deployment_id::DeploymentId;
+use crate::ewma::PeakEwma;
+use crate::gate::{Gate, Pass, Position, Ticket};
+use crate::latencies::Latencies;
+use crate::outcome::{AttemptClass, AttemptOutcome, FailureKind};
+use crate::rates::RateCells;
+use crate::transition::Listening;
 
 pub use self::in_flight::InFlight;
 
@@ -37,21 +40,6 @@ const NEVER_FITS_WAIT: Duration = Duration::from_secs(60);
 
 /// Reports that may wait for the actor; further ones are dropped and counted.
 const MAX_WAITING_REPORTS: u32 = 1_024;
-
-/// Names a deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct DeploymentId {
-    /// Configured name of the backend.
-    pub backend: Arc<str>,
-    /// The model's name there.
-    pub model: Arc<str>,
-}
-
-impl fmt::Display for DeploymentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.backend, self.model)
-    }
-}
 
 /// One deployment; clones are the same one.
 #[derive(Debug, Clone)]
@@ -67,40 +55,40 @@ pub struct NotAdmitted {
 
 /// What the actor publishes after each look: the part that only it knows.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Published {
-    pub(super) cause: Option<Cause>,
-    pub(super) trips: u64,
-    pub(super) recently_succeeded: u32,
-    pub(super) recently_failed: u32,
+pub(crate) struct Published {
+    pub(crate) cause: Option<Cause>,
+    pub(crate) trips: u64,
+    pub(crate) recently_succeeded: u32,
+    pub(crate) recently_failed: u32,
     /// The replica that this one heard of it from.
-    pub(super) heard_from: Option<Arc<str>>,
+    pub(crate) heard_from: Option<Arc<str>>,
 }
 
 /// State of a deployment that outlives its actors.
 #[derive(Debug)]
-pub(super) struct Cell {
-    pub(super) id: DeploymentId,
-    pub(super) gate: Gate,
-    pub(super) clock: Clock,
+pub(crate) struct Cell {
+    pub(crate) id: DeploymentId,
+    pub(crate) gate: Gate,
+    pub(crate) clock: Clock,
     /// The circuit as its actor last left it. Written by the actor, read when there is a new one.
-    pub(super) checkpoint: Mutex<Circuit>,
-    pub(super) published: ArcSwap<Published>,
-    pub(super) succeeded: AtomicU64,
+    pub(crate) checkpoint: Mutex<Circuit>,
+    pub(crate) published: ArcSwap<Published>,
+    pub(crate) succeeded: AtomicU64,
     /// Set when the configuration has dropped the deployment: its actor is not replaced any more.
-    pub(super) retired: AtomicBool,
-    pub(super) probe_timeout_ms: AtomicU64,
+    pub(crate) retired: AtomicBool,
+    pub(crate) probe_timeout_ms: AtomicU64,
     /// Reports sent and not yet handled.
-    pub(super) waiting_reports: AtomicU32,
-    pub(super) failed: AtomicU64,
-    pub(super) latency: PeakEwma,
-    pub(super) first_byte: PeakEwma,
-    pub(super) rates: RateCells,
-    pub(super) outcomes_dropped: AtomicU64,
-    pub(super) respawned: AtomicU64,
+    pub(crate) waiting_reports: AtomicU32,
+    pub(crate) failed: AtomicU64,
+    pub(crate) latency: PeakEwma,
+    pub(crate) first_byte: PeakEwma,
+    pub(crate) rates: RateCells,
+    pub(crate) outcomes_dropped: AtomicU64,
+    pub(crate) respawned: AtomicU64,
     /// What is committed; perhaps shared with other models of the backend.
-    pub(super) capacity: ArcSwapOption<Capacity>,
+    pub(crate) capacity: ArcSwapOption<Capacity>,
     /// Who is told when the circuit moves.
-    pub(super) listening: Arc<Listening>,
+    pub(crate) listening: Arc<Listening>,
     in_flight: AtomicU32,
     first_bytes: Latencies,
     actor: Mutex<Option<Addr<BackendActor>>>,
@@ -108,7 +96,7 @@ pub(super) struct Cell {
 }
 
 impl Deployment {
-    pub(super) fn new(
+    pub(crate) fn new(
         id: DeploymentId,
         rules: CircuitRules,
         arbiter: &ArbiterHandle,
@@ -280,7 +268,7 @@ impl Deployment {
     }
 
     /// The living actor; a new one if there is none, unless the deployment is retired.
-    pub(super) fn actor(&self) -> Addr<BackendActor> {
+    pub(crate) fn actor(&self) -> Addr<BackendActor> {
         let mut slot = self.0.actor.lock();
         if let Some(actor) = slot.as_ref() {
             if actor.connected() || self.0.retired.load(Ordering::Relaxed) {
@@ -295,11 +283,11 @@ impl Deployment {
         slot.insert(actor).clone()
     }
 
-    pub(super) fn cell(&self) -> &Cell {
+    pub(crate) fn cell(&self) -> &Cell {
         &self.0
     }
 
-    pub(super) fn wait(&self, position: Position) -> Option<Duration> {
+    pub(crate) fn wait(&self, position: Position) -> Option<Duration> {
         let left = |at_ms: u64| Duration::from_millis(at_ms.saturating_sub(self.0.clock.now_ms()));
         match position {
             Position::Closed => None,
