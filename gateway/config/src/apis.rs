@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tollgate_settings::Mistakes;
 
 use super::Config;
-use super::validate::refer;
+use super::refer::refer;
 
 /// An API of a backend below a path of the gateway: any verb, any path below it, any query, bytes as they are.
 ///

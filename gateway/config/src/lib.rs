@@ -22,6 +22,7 @@ pub mod events;
 pub mod models;
 pub mod overload;
 pub mod products;
+mod refer;
 #[cfg(feature = "schema")]
 pub mod reference;
 pub mod resiliency;

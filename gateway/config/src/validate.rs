@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tollgate_base::names::nearest;
 use tollgate_settings::Mistakes;
 
+use super::refer::refer;
 use super::{
     BackendConfig, CacheConfig, Config, CounterScope, KeyConfig, LimitConfig, ModelConfig, SubscriptionConfig,
 };
@@ -185,24 +185,6 @@ pub fn key_hash(key: &KeyConfig) -> Option<[u8; 32]> {
 #[must_use]
 pub fn key_id(key: &KeyConfig, hash: &[u8; 32]) -> Arc<str> {
     key.id.clone().unwrap_or_else(|| hex::encode(&hash[..6]).into())
-}
-
-/// Notes a name that leads nowhere.
-pub(super) fn refer<'a>(
-    mistakes: &mut Mistakes,
-    path: String,
-    kind: &str,
-    name: &str,
-    known: impl Iterator<Item = &'a Arc<str>> + Clone,
-) {
-    if known.clone().any(|candidate| &**candidate == name) {
-        return;
-    }
-    let hint = match nearest(name, known.map(|candidate| &**candidate)) {
-        Some(near) => format!("; did you mean `{near}`?"),
-        None => String::new(),
-    };
-    mistakes.add(path, format!("there is no {kind} `{name}`{hint}"));
 }
 
 #[cfg(test)]

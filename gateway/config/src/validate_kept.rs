@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use tollgate_eventlog::config::EventLogConfig;
 use tollgate_settings::Mistakes;
 
-use super::validate::refer;
+use super::refer::refer;
 use super::{Config, ProductConfig};
 
 /// Shortest secret that ids are sealed with, bytes.
