@@ -49,7 +49,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("settings", &["base", "schemas"]),
     ("eventlog", &["base", "schemas", "settings"]),
     ("tokens", &[]),
-    ("formats", &["schemas"]),
+    ("formats", &["base", "schemas"]),
     ("credentials", &["base", "settings"]),
     ("expressions", &["base"]),
     ("config", &["base", "credentials", "eventlog", "expressions", "formats", "schemas", "settings"]),
@@ -112,7 +112,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("clickhouse_loopback", &["base"]),
-    ("accounting", &["base", "eventlog", "schemas", "settings"]),
+    ("accounting", &["base", "clickhouse_loopback", "eventlog", "schemas", "settings"]),
     ("cache_service", &["base", "eventlog", "schemas", "settings"]),
     (
         "standalone",

@@ -16,6 +16,7 @@ mod harness;
 mod local_model;
 mod media;
 mod passthrough;
+mod passthrough_metering;
 mod real_sdk;
 mod replicas;
 mod resiliency;

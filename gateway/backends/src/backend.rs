@@ -121,13 +121,10 @@ impl Backend {
     }
 }
 
-/// Version of Anthropic's API that the gateway speaks (API reference, "Versions").
-const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
-
 fn headers(config: &BackendConfig) -> Result<HeaderMap, BackendError> {
     let mut headers = HeaderMap::new();
-    if config.format == BackendFormat::Anthropic {
-        headers.insert("anthropic-version", ANTHROPIC_VERSION);
+    for (name, value) in config.format.fixed_headers() {
+        headers.insert(*name, HeaderValue::from_static(value));
     }
     for (name, value) in &config.headers {
         let wrong = || BackendError::Header(name.clone());

@@ -11,8 +11,8 @@ use super::super::deployment::InFlight;
 use super::super::outcome::{AttemptClass, AttemptOutcome, FailureKind};
 use super::super::snapshot::CircuitState;
 use super::super::transition::{Change, RemoteChange};
-use super::crate::deployment::backend_actor::{Barrier, Crash};
 use super::*;
+use crate::deployment::backend_actor::{Barrier, Crash};
 
 fn id(backend: &str) -> DeploymentId {
     DeploymentId { backend: backend.into(), model: "m".into() }

@@ -12,8 +12,8 @@ use super::super::deployment::InFlight;
 use super::super::outcome::{AttemptClass, AttemptOutcome, FailureKind};
 use super::super::snapshot::CircuitState;
 use super::super::transition::RemoteChange;
-use super::crate::deployment::backend_actor::Barrier;
 use super::*;
+use crate::deployment::backend_actor::Barrier;
 use crate::routing::{Alias, AliasTarget, Pick, Strategy as Choice, candidates};
 
 const SCHEDULES: u32 = 10_000;

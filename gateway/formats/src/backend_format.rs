@@ -33,4 +33,14 @@ impl BackendFormat {
             Self::Gemini => "gemini",
         }
     }
+
+    /// Headers that every request in this format has.
+    #[must_use]
+    pub const fn fixed_headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            // The version that is spoken (Anthropic API reference, "Versions").
+            Self::Anthropic => &[("anthropic-version", "2023-06-01")],
+            _ => &[],
+        }
+    }
 }

@@ -167,6 +167,9 @@ fn a_check_finds_every_mistake_and_starts_nothing() {
         "workers: 0\nbackends: { a: { format: openai, url: 'https://a/v1', tls: { ca: /no/such.pem } } }",
     );
     assert_eq!(paths(&check(&several).unwrap_err()), ["workers", "backends.a.tls.ca"]);
-    check(&two("credentials: { oauth2: { token_url: 'https://h/t', client_id: c, client_secret: s } }", ""))
-        .unwrap();
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "s").unwrap();
+    let reference = format!("${{secret:file:{}}}", secret.path().display());
+    let oauth2 = format!("token_url: 'https://h/t', client_id: c, client_secret: '{reference}'");
+    check(&two(&format!("credentials: {{ oauth2: {{ {oauth2} }} }}"), "")).unwrap();
 }

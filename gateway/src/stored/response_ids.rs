@@ -8,6 +8,8 @@
 //! id that is altered, or used by another subscription, does not open. The nonce is a keyed hash of owner and content,
 //! so the same answer always has the same id. Clients treat ids as opaque (OpenAI API reference, "Responses").
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -25,6 +27,10 @@ const MAX_ID_BYTES: usize = 1_536;
 /// Binds answers to their owners; replicas that share the secret understand each other's ids.
 #[derive(Clone)]
 pub struct ResponseIds {
+    keys: Arc<Keys>,
+}
+
+struct Keys {
     seal: LessSafeKey,
     nonce: hmac::Key,
 }
@@ -53,7 +59,7 @@ impl ResponseIds {
     pub fn new(secret: &[u8]) -> Result<Self, DerivationError> {
         let seal = UnboundKey::new(&AES_256_GCM, &*derive(secret, b"response ids: seal")?)?;
         let nonce = hmac::Key::new(hmac::HMAC_SHA256, &*derive(secret, b"response ids: nonce")?);
-        Ok(Self { seal: LessSafeKey::new(seal), nonce })
+        Ok(Self { keys: Arc::new(Keys { seal: LessSafeKey::new(seal), nonce }) })
     }
 
     /// The id that the owner sees; `None` if the provider's is longer than any.
@@ -72,7 +78,7 @@ impl ResponseIds {
         let nonce = self.nonce_of(owner, &sealed);
         let associated = Aad::from(owner.as_bytes());
         let with = Nonce::assume_unique_for_key(nonce);
-        self.seal.seal_in_place_append_tag(with, associated, &mut sealed).ok()?;
+        self.keys.seal.seal_in_place_append_tag(with, associated, &mut sealed).ok()?;
         let whole = [&nonce[..], &sealed].concat();
         Some(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(whole)))
     }
@@ -84,7 +90,7 @@ impl ResponseIds {
         let mut whole = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (nonce, sealed) = whole.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let content = self.seal.open_in_place(nonce, Aad::from(owner.as_bytes()), sealed).ok()?;
+        let content = self.keys.seal.open_in_place(nonce, Aad::from(owner.as_bytes()), sealed).ok()?;
         let (backend, rest) = take_name(content)?;
         let (model, rest) = take_name(rest)?;
         Some(StoredAt { backend, model, id: String::from_utf8(rest.to_vec()).ok()? })
@@ -92,7 +98,7 @@ impl ResponseIds {
 
     /// Two contents have the same nonce only where 96 bits of their hashes are the same, as with random nonces.
     fn nonce_of(&self, owner: &str, content: &[u8]) -> [u8; NONCE_LEN] {
-        let mut mac = hmac::Context::with_key(&self.nonce);
+        let mut mac = hmac::Context::with_key(&self.keys.nonce);
         mac.update(&(owner.len() as u64).to_le_bytes());
         mac.update(owner.as_bytes());
         mac.update(content);
