@@ -103,7 +103,7 @@ impl<T> FairQueue<T> {
         let waiter = self.take(tier, &subscription, |waiters| waiters.pop_first().map(|(_, waiter)| waiter));
         let turn = self.number();
         if let Some(first) = self.tiers.get_mut(&tier) {
-            first.to_the_end(&subscription, turn);
+            first.put_last(&subscription, turn);
         }
         waiter
     }
@@ -164,7 +164,7 @@ impl<T> FairQueue<T> {
 
 impl<T> Tier<T> {
     /// A subscription that was served is next when all others were.
-    fn to_the_end(&mut self, subscription: &Arc<str>, turn: u64) {
+    fn put_last(&mut self, subscription: &Arc<str>, turn: u64) {
         if let Some(own) = self.waiting.get_mut(subscription) {
             self.turns.remove(&own.turn);
             self.turns.insert(turn, Arc::clone(subscription));
