@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(30);
 /// Length of an answer that nobody reads: more than the buffers on its way take.
 const ANSWER_BYTES: usize = 2 << 20;
+/// Chunks of it: few, so that making them costs little.
+const CHUNKS: usize = 64;
 /// Requests of good clients at a time, and the pause of each.
 const CONNECTIONS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -35,7 +37,7 @@ pub(crate) async fn run(clients: u32) -> Result<()> {
     progress("starting two simulated backends and the gateway");
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let usual = Options { key: Some(BACKEND_KEY.to_owned()), ..Options::default() };
-    let long = Options { answer_bytes: Some(ANSWER_BYTES), ..usual.clone() };
+    let long = Options { answer_bytes: Some(ANSWER_BYTES), chunks: Some(CHUNKS), ..usual.clone() };
     let (sim, long_sim) = (Sim::start(local, usual).await?, Sim::start(local, long).await?);
     let stalled =
         Subscriber { name: "stalled", product: "long", tenant: "acme", cost_center: "4712", team: "stalled" };
