@@ -10,9 +10,12 @@ use clap::{Parser, Subcommand};
 
 mod backends;
 mod crash;
+mod descriptors;
 mod figures;
 mod kafka_down;
+mod stalled_clients;
 mod upstream_faults;
+mod volume;
 
 /// Faults on purpose: every drill says what was lost, and ends with an error when something was.
 #[derive(Debug, Parser)]
@@ -63,6 +66,30 @@ enum Drill {
         #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=256))]
         connections: u32,
     },
+    /// Connections without a key, as many as there may be, beside callers with one.
+    Descriptors {
+        /// Connections without a key; no more than the machine lets this program open.
+        #[arg(long, value_name = "N", default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        strangers: u64,
+        /// How long.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+        seconds: u64,
+        /// Requests a second.
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+        rate: u32,
+    },
+    /// Clients that stop reading, or send their body a byte a second, beside good ones.
+    StalledClients {
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(2..=5_000))]
+        clients: u32,
+    },
+    /// The spool fills its own volume while Kafka is away.
+    Volume {
+        /// Size of the volume in MiB.
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(4..=512))]
+        mib: u32,
+    },
 }
 
 #[tokio::main]
@@ -72,5 +99,10 @@ async fn main() -> Result<()> {
         Drill::KafkaDown { seconds, rate } => kafka_down::run(Duration::from_secs(seconds), rate).await,
         Drill::Backends { rate, rounds } => backends::run(rate, rounds).await,
         Drill::UpstreamFaults { only, connections } => upstream_faults::run(&only, connections).await,
+        Drill::Descriptors { strangers, seconds, rate } => {
+            descriptors::run(strangers, Duration::from_secs(seconds), rate).await
+        }
+        Drill::StalledClients { clients } => stalled_clients::run(clients).await,
+        Drill::Volume { mib } => volume::run(mib).await,
     }
 }

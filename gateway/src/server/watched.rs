@@ -17,7 +17,9 @@ use tollgate_admission::{Pace, PaceRules};
 
 use crate::api::connection::Connection;
 
-/// How often a connection without a key looks whether it must hurry.
+/// When a connection without a key looks for the first time whether it must hurry. Whoever means to ask has done so.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+/// How often it looks afterwards.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Bounds on a client.
@@ -69,7 +71,7 @@ impl<T> Watched<T> {
             let now = Instant::now();
             // The server answers a late first head with 408, and comes before this does.
             let (due, look) = match heads {
-                0 => (now + self.rules.head + LOOK, LOOK),
+                0 => (now + self.rules.head + LOOK, FIRST_LOOK),
                 _ => (now + self.rules.head, self.rules.head),
             };
             self.head = Some(HeadAlarm { heads, due, sleep: Box::pin(sleep_until(now + look)) });
