@@ -281,8 +281,8 @@ fn types_of_the_http_server_stay_at_its_edge() {
 /// The files of the spine, as ARCHITECTURE.md lists them.
 fn spine() -> Vec<String> {
     let text = std::fs::read_to_string(repository().join("ARCHITECTURE.md")).unwrap();
-    let section = text.split("## The spine in reading order").nth(1).expect("the section of the spine");
-    let list = section.split("```").nth(1).expect("its list");
+    let section = text.split("## The spine in reading order").nth(1).unwrap();
+    let list = section.split("```").nth(1).unwrap();
     list.lines()
         .filter_map(|line| line.split_whitespace().nth(1))
         .filter(|word| word.ends_with(".rs"))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::queue::{FairQueue, Joined, Place, Ticket};
+use super::queue::{FairQueue, Joined, QueueKey, Ticket};
 
 /// Bounds of an admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Admission {
     ///
     /// # Errors
     /// When too many wait, or for too long.
-    pub async fn enter(self: &Arc<Self>, place: &Place) -> Result<Permit, Overloaded> {
+    pub async fn enter(self: &Arc<Self>, place: &QueueKey) -> Result<Permit, Overloaded> {
         if let Some(permit) = self.try_enter() {
             return Ok(permit);
         }
@@ -103,7 +103,7 @@ impl Admission {
         outcome
     }
 
-    async fn wait(self: &Arc<Self>, place: &Place) -> Result<Permit, Overloaded> {
+    async fn wait(self: &Arc<Self>, place: &QueueKey) -> Result<Permit, Overloaded> {
         let (sender, receiver) = oneshot::channel();
         let ticket = {
             let mut queue = self.queue.lock();
@@ -199,7 +199,7 @@ fn micros(time: Duration) -> u64 {
 /// Takes the one who waits out of the queue when it gives up: after its time, or with its client.
 struct Leaving<'a> {
     admission: &'a Admission,
-    place: &'a Place,
+    place: &'a QueueKey,
     ticket: Ticket,
     left: bool,
 }
@@ -250,8 +250,8 @@ mod tests {
         })
     }
 
-    fn place(tier: u8) -> Place {
-        Place { tier, subscription: "s".into() }
+    fn place(tier: u8) -> QueueKey {
+        QueueKey { tier, subscription: "s".into() }
     }
 
     #[tokio::test]

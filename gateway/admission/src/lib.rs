@@ -15,5 +15,5 @@ pub use admission::{Admission, AdmissionRules, Overloaded, Permit};
 pub use memory::{Held, MemoryBudget};
 pub use metrics::OverloadMetrics;
 pub use pace::{Pace, PaceRules};
-pub use queue::Place;
+pub use queue::QueueKey;
 pub use snapshot::OverloadSnapshot;

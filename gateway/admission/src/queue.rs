@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// Who waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct QueueKey {
     /// Tier of the product; lower numbers go first.
     pub tier: u8,
     /// The subscription; each has the same share inside its tier.
@@ -83,7 +83,7 @@ impl<T> FairQueue<T> {
 
     /// Adds one. When the queue is full, the newest of the subscription that has the most waiting in the last tier
     /// goes, if that tier is a later one.
-    pub fn join(&mut self, place: &Place, waiter: T) -> Joined<T> {
+    pub fn join(&mut self, place: &QueueKey, waiter: T) -> Joined<T> {
         if self.waiting < self.most {
             return Joined::Waiting(self.push(place, waiter));
         }
@@ -109,7 +109,7 @@ impl<T> FairQueue<T> {
     }
 
     /// Removes one that need not wait any more; `None` if it was served or had to go before.
-    pub fn leave(&mut self, place: &Place, ticket: Ticket) -> Option<T> {
+    pub fn leave(&mut self, place: &QueueKey, ticket: Ticket) -> Option<T> {
         self.take(place.tier, &place.subscription, |waiters| waiters.remove(&ticket))
     }
 
@@ -118,7 +118,7 @@ impl<T> FairQueue<T> {
         self.next
     }
 
-    fn push(&mut self, place: &Place, waiter: T) -> Ticket {
+    fn push(&mut self, place: &QueueKey, waiter: T) -> Ticket {
         let (ticket, turn) = (Ticket(self.number()), self.number());
         let tier = self.tiers.entry(place.tier).or_default();
         let own = tier.waiting.entry(Arc::clone(&place.subscription)).or_insert_with(|| {
@@ -191,8 +191,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn place(tier: u8, subscription: &str) -> Place {
-        Place { tier, subscription: subscription.into() }
+    fn place(tier: u8, subscription: &str) -> QueueKey {
+        QueueKey { tier, subscription: subscription.into() }
     }
 
     fn drained(queue: &mut FairQueue<&'static str>) -> Vec<&'static str> {

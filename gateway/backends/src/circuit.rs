@@ -254,7 +254,7 @@ pub(super) struct Failure {
 
 /// What the gate has to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum GateChange {
     /// What it is.
     Stay,
     /// Open until then, in clock ms.
@@ -308,11 +308,12 @@ impl Circuit {
     }
 
     /// An attempt failed that was admitted like all others.
-    pub(super) fn failed(&mut self, now_ms: u64, failure: Failure) -> Verdict {
+    pub(super) fn failed(&mut self, now_ms: u64, failure: Failure) -> GateChange {
         let asked = self.asked_wait(failure);
         if self.open.is_some() {
             // It began before the circuit opened.
-            return asked.map_or(Verdict::Stay, |wait| Verdict::Extend { until_ms: now_ms + millis(wait) });
+            return asked
+                .map_or(GateChange::Stay, |wait| GateChange::Extend { until_ms: now_ms + millis(wait) });
         }
         self.recent.add(now_ms, Tally { succeeded: 0, failed: 1 });
         // Every rule counts, the first one that has had enough gives the cause.
@@ -321,24 +322,24 @@ impl Circuit {
             found.or(this)
         });
         let rule = asked.map(|_| TripRule::RetryAfter).or(exceeded);
-        rule.map_or(Verdict::Stay, |rule| {
+        rule.map_or(GateChange::Stay, |rule| {
             self.trip(now_ms, Cause { rule, failure: Some(failure.kind) }, asked)
         })
     }
 
     /// The probe failed.
-    pub(super) fn probe_failed(&mut self, now_ms: u64, failure: Failure) -> Verdict {
+    pub(super) fn probe_failed(&mut self, now_ms: u64, failure: Failure) -> GateChange {
         let cause = Cause { rule: TripRule::ProbeFailed, failure: Some(failure.kind) };
         self.trip(now_ms, cause, self.asked_wait(failure))
     }
 
     /// The probe succeeded, or an operator wants the circuit closed: a new beginning.
-    pub(super) fn close(&mut self) -> Verdict {
+    pub(super) fn close(&mut self) -> GateChange {
         self.open = None;
         self.failed_periods = 0;
         self.recent.clear();
         self.counters.iter_mut().for_each(Counter::forget);
-        Verdict::Close
+        GateChange::Close
     }
 
     /// An operator wants the circuit open.
@@ -348,10 +349,10 @@ impl Circuit {
     }
 
     /// It opened at another replica, for another `left`. One that is open already opens no earlier.
-    pub(super) fn opened_elsewhere(&mut self, now_ms: u64, left: Duration) -> Verdict {
+    pub(super) fn opened_elsewhere(&mut self, now_ms: u64, left: Duration) -> GateChange {
         let until_ms = now_ms.saturating_add(millis(left.min(self.rules.max_open)));
         if self.open.is_some() {
-            return Verdict::Extend { until_ms };
+            return GateChange::Extend { until_ms };
         }
         let cause = Cause { rule: TripRule::Replica, failure: None };
         self.trip(now_ms, cause, Some(left.min(self.rules.max_open)))
@@ -359,9 +360,9 @@ impl Circuit {
 
     /// It closed at another replica: that counts here when nothing else is known here, or when an operator
     /// closed it.
-    pub(super) fn closed_elsewhere(&mut self, by_operator: bool) -> Verdict {
+    pub(super) fn closed_elsewhere(&mut self, by_operator: bool) -> GateChange {
         let only_heard = self.open.is_some_and(|cause| cause.rule == TripRule::Replica);
-        if only_heard || by_operator && self.open.is_some() { self.close() } else { Verdict::Stay }
+        if only_heard || by_operator && self.open.is_some() { self.close() } else { GateChange::Stay }
     }
 
     /// Why it is open.
@@ -383,13 +384,13 @@ impl Circuit {
         &self.rules
     }
 
-    fn trip(&mut self, now_ms: u64, cause: Cause, asked: Option<Duration>) -> Verdict {
+    fn trip(&mut self, now_ms: u64, cause: Cause, asked: Option<Duration>) -> GateChange {
         let doubled = self.rules.open_for.saturating_mul(1 << self.failed_periods.min(16));
         let wait = asked.unwrap_or_else(|| doubled.min(self.rules.max_open));
         self.open = Some(cause);
         self.failed_periods = self.failed_periods.saturating_add(1);
         self.trips += 1;
-        Verdict::Open { until_ms: now_ms.saturating_add(millis(wait)), cause }
+        GateChange::Open { until_ms: now_ms.saturating_add(millis(wait)), cause }
     }
 
     fn asked_wait(&self, failure: Failure) -> Option<Duration> {

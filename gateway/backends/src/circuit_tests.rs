@@ -25,9 +25,9 @@ fn rules() -> CircuitRules {
     }
 }
 
-fn rule_of(verdict: Verdict) -> Option<TripRule> {
+fn rule_of(verdict: GateChange) -> Option<TripRule> {
     match verdict {
-        Verdict::Open { cause, .. } => Some(cause.rule),
+        GateChange::Open { cause, .. } => Some(cause.rule),
         _ => None,
     }
 }
@@ -39,9 +39,9 @@ fn failures_in_a_row_open_it_and_a_success_in_between_does_not_let_them() {
     circuit.failed(0, STATUS);
     circuit.succeeded(0, 1);
     circuit.failed(0, STATUS);
-    assert_eq!(circuit.failed(0, STATUS), Verdict::Stay);
+    assert_eq!(circuit.failed(0, STATUS), GateChange::Stay);
     let cause = Cause { rule: TripRule::ConsecutiveFailures, failure: Some(FailureKind::Status(503)) };
-    assert_eq!(circuit.failed(10, STATUS), Verdict::Open { until_ms: 1_010, cause });
+    assert_eq!(circuit.failed(10, STATUS), GateChange::Open { until_ms: 1_010, cause });
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_share_of_failures_opens_it_from_the_minimum_volume_on() {
     let mut circuit = Circuit::new(CircuitRules { rules: smallvec![rule(SHARE)], ..rules() });
     circuit.succeeded(0, 5);
     for _ in 0..4 {
-        assert_eq!(circuit.failed(0, STATUS), Verdict::Stay);
+        assert_eq!(circuit.failed(0, STATUS), GateChange::Stay);
     }
     assert_eq!(rule_of(circuit.failed(0, STATUS)), Some(TripRule::FailureRatio));
 }
@@ -61,11 +61,11 @@ fn what_a_backend_asks_for_opens_it_at_once_up_to_the_cap() {
         let busy =
             Failure { kind: FailureKind::Status(429), retry_after: Some(Duration::from_millis(asked_ms)) };
         let cause = Cause { rule: TripRule::RetryAfter, failure: Some(FailureKind::Status(429)) };
-        assert_eq!(circuit.failed(0, busy), Verdict::Open { until_ms: open_ms, cause });
+        assert_eq!(circuit.failed(0, busy), GateChange::Open { until_ms: open_ms, cause });
     }
     let mut deaf = Circuit::new(CircuitRules { obey_retry_after: false, ..rules() });
     let busy = Failure { kind: FailureKind::Status(429), retry_after: Some(Duration::from_secs(1)) };
-    assert_eq!(deaf.failed(0, busy), Verdict::Stay);
+    assert_eq!(deaf.failed(0, busy), GateChange::Stay);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn failures_that_are_not_counted_do_not_open_it() {
     let mut circuit = Circuit::new(CircuitRules { rules: smallvec![rule], ..rules() });
     for kind in [FailureKind::Connect, FailureKind::Status(429)] {
         for _ in 0..20 {
-            assert_eq!(circuit.failed(0, Failure { kind, retry_after: None }), Verdict::Stay);
+            assert_eq!(circuit.failed(0, Failure { kind, retry_after: None }), GateChange::Stay);
         }
     }
 }
@@ -94,10 +94,10 @@ fn of_several_rules_each_counts_its_own_failures_and_any_opens_it() {
     let mut circuit = Circuit::new(CircuitRules { rules: two, ..rules() });
     let mut fail = |kind| circuit.failed(0, Failure { kind, retry_after: None });
     for kind in [FailureKind::Timeout, FailureKind::Stalled, FailureKind::Timeout, FailureKind::Connect] {
-        assert_eq!(fail(kind), Verdict::Stay);
+        assert_eq!(fail(kind), GateChange::Stay);
     }
     let cause = Cause { rule: TripRule::ConsecutiveFailures, failure: Some(FailureKind::Stalled) };
-    assert_eq!(fail(FailureKind::Stalled), Verdict::Open { until_ms: 1_000, cause });
+    assert_eq!(fail(FailureKind::Stalled), GateChange::Open { until_ms: 1_000, cause });
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_failed_health_probe_counts_whatever_the_rules_leave_out() {
     };
     let rule = Rule { threshold: Threshold::Consecutive(1), counted: nothing };
     let mut circuit = Circuit::new(CircuitRules { rules: smallvec![rule], ..rules() });
-    assert_eq!(circuit.failed(0, STATUS), Verdict::Stay);
+    assert_eq!(circuit.failed(0, STATUS), GateChange::Stay);
     let probe = Failure { kind: FailureKind::Probe, retry_after: None };
     assert_eq!(rule_of(circuit.failed(0, probe)), Some(TripRule::ConsecutiveFailures));
 }
@@ -133,11 +133,11 @@ fn what_opened_elsewhere_opens_here_up_to_the_cap_and_closes_with_it() {
     let mut circuit = Circuit::new(rules());
     let cause = Cause { rule: TripRule::Replica, failure: None };
     let heard = circuit.opened_elsewhere(0, Duration::from_secs(3));
-    assert_eq!(heard, Verdict::Open { until_ms: 3_000, cause });
+    assert_eq!(heard, GateChange::Open { until_ms: 3_000, cause });
     let day = Duration::from_secs(86_400);
-    assert_eq!(circuit.opened_elsewhere(100, day), Verdict::Extend { until_ms: 5_100 });
-    assert_eq!(circuit.closed_elsewhere(false), Verdict::Close);
-    assert_eq!(circuit.closed_elsewhere(true), Verdict::Stay, "it is closed already");
+    assert_eq!(circuit.opened_elsewhere(100, day), GateChange::Extend { until_ms: 5_100 });
+    assert_eq!(circuit.closed_elsewhere(false), GateChange::Close);
+    assert_eq!(circuit.closed_elsewhere(true), GateChange::Stay, "it is closed already");
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn what_failed_here_is_closed_from_elsewhere_by_an_operator_alone() {
     let once = smallvec![rule(Threshold::Consecutive(1))];
     let mut circuit = Circuit::new(CircuitRules { rules: once, ..rules() });
     circuit.failed(0, STATUS);
-    assert_eq!(circuit.closed_elsewhere(false), Verdict::Stay);
-    assert_eq!(circuit.closed_elsewhere(true), Verdict::Close);
+    assert_eq!(circuit.closed_elsewhere(false), GateChange::Stay);
+    assert_eq!(circuit.closed_elsewhere(true), GateChange::Close);
 }
 
 #[test]
@@ -154,14 +154,14 @@ fn every_failed_probe_doubles_the_wait_up_to_the_cap_and_a_good_one_forgets() {
     let mut circuit =
         Circuit::new(CircuitRules { rules: smallvec![rule(Threshold::Consecutive(1))], ..rules() });
     let wait = |verdict| match verdict {
-        Verdict::Open { until_ms, .. } => until_ms,
+        GateChange::Open { until_ms, .. } => until_ms,
         other => panic!("{other:?}"),
     };
     assert_eq!(wait(circuit.failed(0, STATUS)), 1_000);
     assert_eq!(wait(circuit.probe_failed(0, STATUS)), 2_000);
     assert_eq!(wait(circuit.probe_failed(0, STATUS)), 4_000);
     assert_eq!(wait(circuit.probe_failed(0, STATUS)), 5_000);
-    assert_eq!(circuit.close(), Verdict::Close);
+    assert_eq!(circuit.close(), GateChange::Close);
     assert_eq!(wait(circuit.failed(0, STATUS)), 1_000);
 }
 
@@ -170,11 +170,11 @@ fn a_late_answer_of_a_request_from_before_can_only_prolong_it() {
     let mut circuit =
         Circuit::new(CircuitRules { rules: smallvec![rule(Threshold::Consecutive(1))], ..rules() });
     circuit.failed(0, STATUS);
-    assert_eq!(circuit.failed(0, STATUS), Verdict::Stay);
+    assert_eq!(circuit.failed(0, STATUS), GateChange::Stay);
     circuit.succeeded(0, 10);
     assert!(circuit.cause().is_some());
     let busy = Failure { kind: FailureKind::Status(429), retry_after: Some(Duration::from_secs(3)) };
-    assert_eq!(circuit.failed(100, busy), Verdict::Extend { until_ms: 3_100 });
+    assert_eq!(circuit.failed(100, busy), GateChange::Extend { until_ms: 3_100 });
 }
 
 #[test]
@@ -255,7 +255,7 @@ impl World {
         (!self.attempts.is_empty()).then(|| self.attempts.swap_remove(which % self.attempts.len()))
     }
 
-    fn ended(&mut self, which: usize, end: impl FnOnce(&mut Circuit, u64, bool) -> Verdict) {
+    fn ended(&mut self, which: usize, end: impl FnOnce(&mut Circuit, u64, bool) -> GateChange) {
         let Some(ticket) = self.take(which) else { return };
         let current = ticket.is_some_and(|ticket| self.gate.is_current(ticket));
         if ticket.is_some() && !current {
@@ -265,20 +265,20 @@ impl World {
             self.probe = None;
         }
         match end(&mut self.circuit, self.now_ms, current) {
-            Verdict::Stay => {}
-            Verdict::Open { until_ms, cause } => {
+            GateChange::Stay => {}
+            GateChange::Open { until_ms, cause } => {
                 assert_eq!(self.circuit.cause(), Some(cause), "every trip has a cause");
                 assert!(until_ms <= self.now_ms + 5_000, "open for longer than the cap");
                 self.gate.set(Position::Open { until_ms });
                 self.open_until_ms = Some(until_ms);
             }
-            Verdict::Extend { until_ms } => {
+            GateChange::Extend { until_ms } => {
                 self.gate.extend(until_ms);
                 if let Position::Open { until_ms } = self.gate.position() {
                     self.open_until_ms = Some(until_ms);
                 }
             }
-            Verdict::Close => self.closed(),
+            GateChange::Close => self.closed(),
         }
     }
 
@@ -295,7 +295,7 @@ impl World {
                     return circuit.close();
                 }
                 circuit.succeeded(now_ms, 1);
-                Verdict::Stay
+                GateChange::Stay
             }),
             Step::Fail { which, retry_after_ms } => {
                 let retry_after = retry_after_ms.map(Duration::from_millis);

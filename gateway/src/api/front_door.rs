@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
-use tollgate_admission::{Permit, Place};
+use tollgate_admission::{Permit, QueueKey};
 use tollgate_crossing::ClientFormat;
 use tollgate_identity::{Caller, identify};
 use tollgate_schemas::ids::RequestId;
@@ -133,8 +133,9 @@ async fn enter(
     http: HttpFacts<'_>,
     payload: web::Payload,
     kind: &CallKind<'_>,
-) -> Result<(RequestBody, Place, RequestGuard), GatewayError> {
-    let queue_key = Place { tier: caller.product.tier, subscription: Arc::clone(&caller.payer.subscription) };
+) -> Result<(RequestBody, QueueKey, RequestGuard), GatewayError> {
+    let queue_key =
+        QueueKey { tier: caller.product.tier, subscription: Arc::clone(&caller.payer.subscription) };
     let permit = admitted(worker, &queue_key).await?;
     let mut held = worker.gateway.memory.hold(&queue_key.subscription);
     let body = match kind.body() {
@@ -152,7 +153,7 @@ async fn enter(
 ///
 /// # Errors
 /// [`GatewayError::Overloaded`] when there is none.
-pub async fn admitted(worker: &Worker, queue_key: &Place) -> Result<Permit, GatewayError> {
+pub async fn admitted(worker: &Worker, queue_key: &QueueKey) -> Result<Permit, GatewayError> {
     let admission = &worker.gateway.admission;
     if let Some(permit) = admission.try_enter() {
         return Ok(permit);

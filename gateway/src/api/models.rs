@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use tollgate_admission::{Permit, Place};
+use tollgate_admission::{Permit, QueueKey};
 use tollgate_crossing::ClientFormat;
 use tollgate_identity::Caller;
 
@@ -88,7 +88,8 @@ async fn enter(
     context: &RequestContext,
 ) -> Result<(Arc<Caller>, Permit), GatewayError> {
     let caller = front_door::caller(worker, context, request)?;
-    let queue_key = Place { tier: caller.product.tier, subscription: Arc::clone(&caller.payer.subscription) };
+    let queue_key =
+        QueueKey { tier: caller.product.tier, subscription: Arc::clone(&caller.payer.subscription) };
     let permit = front_door::admitted(worker, &queue_key).await?;
     Ok((caller, permit))
 }

@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use tollgate_admission::Place;
+use tollgate_admission::QueueKey;
 use tollgate_base::headers::Headers;
 use tollgate_crossing::ClientFormat;
 use tollgate_identity::Caller;
@@ -34,7 +34,7 @@ pub struct Call<'a> {
     pub caller: &'a Caller,
     pub body: RequestBody,
     /// Whose turn it is where requests wait.
-    pub queue_key: Place,
+    pub queue_key: QueueKey,
     /// What it holds until its answer has ended.
     pub guard: RequestGuard,
 }

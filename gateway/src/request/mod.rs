@@ -5,7 +5,7 @@
 //! of the answer, which is [`whole`] or a [`stream`]; [`passthrough`], [`stored_call`] and [`token_count`] are the other
 //! kinds of calls; [`crate::books`] writes down what became of each, [`answer`] is what goes back.
 
-use tollgate_admission::{Permit, Place};
+use tollgate_admission::{Permit, QueueKey};
 use tollgate_backends::backend::Backend;
 
 use crate::error::GatewayError;
@@ -36,7 +36,7 @@ mod whole;
 const DEFAULT_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A place among the calls that run at a backend, where those are bounded.
-async fn place_at(backend: &Backend, queue_key: &Place) -> Result<Option<Permit>, GatewayError> {
+async fn place_at(backend: &Backend, queue_key: &QueueKey) -> Result<Option<Permit>, GatewayError> {
     let Some(admission) = &backend.admission else { return Ok(None) };
     let entered = admission.enter(queue_key).await;
     entered.map(Some).map_err(|_| GatewayError::Overloaded { retry_after: DEFAULT_RETRY_AFTER })

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tollgate_admission::Place;
+use tollgate_admission::QueueKey;
 use tollgate_base::time::now_ms;
 use tollgate_expressions::RequestFacts;
 use tollgate_formats::exchange::AnswerHead;
@@ -31,7 +31,7 @@ pub struct ModelRequest<'a> {
     /// The stored answer that it continues, if it does.
     pub continues: Option<&'a StoredAt>,
     /// Whose turn it is where requests wait.
-    pub queue_key: &'a Place,
+    pub queue_key: &'a QueueKey,
     /// Tokens that it may use, prompt and completion together.
     pub expected_tokens: u64,
 }

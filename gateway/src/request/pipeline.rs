@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use tollgate_admission::Place;
+use tollgate_admission::QueueKey;
 use tollgate_crossing::ClientFormat;
 use tollgate_expressions::RequestFacts;
 use tollgate_formats::FormatError;
@@ -252,7 +252,7 @@ impl<'a> Exchange<'a> {
         body: &'b Bytes,
         view: &'b View<'b>,
         continues: Option<&'b StoredAt>,
-        queue_key: &'b Place,
+        queue_key: &'b QueueKey,
         completion: u64,
     ) -> ModelRequest<'b> {
         let mut headers = headers::for_backend(self.http.headers, &self.context.trace);

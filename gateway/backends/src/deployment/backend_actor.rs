@@ -11,7 +11,7 @@ use actix::prelude::*;
 use tollgate_base::clock::millis;
 
 use super::{Cell, Published};
-use crate::circuit::{Cause, Circuit, CircuitRules, Failure, Verdict};
+use crate::circuit::{Cause, Circuit, CircuitRules, Failure, GateChange};
 use crate::gate::{Position, Ticket};
 use crate::outcome::FailureKind;
 use crate::transition::{Change, Remote, RemoteChange, Transition};
@@ -85,34 +85,34 @@ impl BackendActor {
         self.circuit.succeeded(now_ms, u32::try_from(new).unwrap_or(u32::MAX));
     }
 
-    fn judge(&mut self, now_ms: u64, report: &Report) -> Verdict {
+    fn judge(&mut self, now_ms: u64, report: &Report) -> GateChange {
         let current = report.ticket.is_some_and(|ticket| self.cell.gate.is_current(ticket));
         if report.ticket.is_some() && !current {
-            return Verdict::Stay; // a probe that was given up says nothing about now
+            return GateChange::Stay; // a probe that was given up says nothing about now
         }
         match report.failure.map(|kind| Failure { kind, retry_after: report.retry_after }) {
             None if current => self.circuit.close(),
-            None => Verdict::Stay,
+            None => GateChange::Stay,
             Some(failure) if current => self.circuit.probe_failed(now_ms, failure),
             Some(failure) => self.circuit.failed(now_ms, failure),
         }
     }
 
     /// Moves the gate. The checkpoint is left first: a new actor must not think closed what is open.
-    fn enact(&mut self, verdict: Verdict, now_ms: u64) {
-        if matches!(verdict, Verdict::Open { .. } | Verdict::Close) {
+    fn enact(&mut self, verdict: GateChange, now_ms: u64) {
+        if matches!(verdict, GateChange::Open { .. } | GateChange::Close) {
             self.heard_from = None;
         }
         self.publish(now_ms);
         match verdict {
-            Verdict::Stay => {}
-            Verdict::Open { until_ms, cause } => {
+            GateChange::Stay => {}
+            GateChange::Open { until_ms, cause } => {
                 let open_ms = until_ms.saturating_sub(now_ms);
                 tracing::warn!(deployment = %self.cell.id, %cause, open_ms, "circuit opened");
                 self.cell.gate.set(Position::Open { until_ms });
                 self.tell_opened(until_ms, now_ms, cause);
             }
-            Verdict::Extend { until_ms } => {
+            GateChange::Extend { until_ms } => {
                 if self.cell.gate.extend(until_ms)
                     && until_ms > self.told_until_ms.saturating_add(TELL_AGAIN_MS)
                     && let Some(cause) = self.circuit.cause()
@@ -120,7 +120,7 @@ impl BackendActor {
                     self.tell_opened(until_ms, now_ms, cause);
                 }
             }
-            Verdict::Close => {
+            GateChange::Close => {
                 tracing::info!(deployment = %self.cell.id, "circuit closed");
                 self.cell.gate.set(Position::Closed);
             }
@@ -150,29 +150,29 @@ impl BackendActor {
         self.count_successes(now_ms);
         let held = self.cell.gate.position() == Position::Held;
         let verdict = match change {
-            RemoteChange::Held if held => Verdict::Stay,
+            RemoteChange::Held if held => GateChange::Stay,
             RemoteChange::Held => {
                 self.heard_from = Some(Arc::clone(&replica));
                 self.hold(now_ms);
                 tracing::warn!(deployment = %self.cell.id, %replica, "circuit opened by an operator elsewhere");
-                Verdict::Stay
+                GateChange::Stay
             }
             RemoteChange::Opened { left } => self.circuit.opened_elsewhere(now_ms, left),
             RemoteChange::Closed { by_operator } => self.circuit.closed_elsewhere(by_operator),
         };
         match verdict {
-            Verdict::Stay => {}
-            Verdict::Open { until_ms, .. } => {
+            GateChange::Stay => {}
+            GateChange::Open { until_ms, .. } => {
                 self.heard_from = Some(Arc::clone(&replica));
                 let open_ms = until_ms.saturating_sub(now_ms);
                 self.publish(now_ms);
                 self.cell.gate.set(Position::Open { until_ms });
                 tracing::warn!(deployment = %self.cell.id, %replica, open_ms, "circuit opened as elsewhere");
             }
-            Verdict::Extend { until_ms } => {
+            GateChange::Extend { until_ms } => {
                 self.cell.gate.extend(until_ms);
             }
-            Verdict::Close => {
+            GateChange::Close => {
                 self.heard_from = None;
                 self.publish(now_ms);
                 self.cell.gate.set(Position::Closed);
@@ -220,7 +220,7 @@ impl Handler<Report> for BackendActor {
         self.count_successes(now_ms);
         let verdict = self.judge(now_ms, &report);
         self.enact(verdict, now_ms);
-        if verdict == Verdict::Close {
+        if verdict == GateChange::Close {
             self.tell(Change::Closed { by_operator: false });
         }
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
-use tollgate_admission::{Permit, Place};
+use tollgate_admission::{Permit, QueueKey};
 use tollgate_backends::call::{CallError, CallResult};
 use tollgate_backends::sent::Sent;
 use tollgate_backends::upload::{Upload, UploadSender};
@@ -189,7 +189,7 @@ async fn opened(
 }
 
 /// Admission by the circuit, then a place among the calls that run at the backend where those are bounded.
-async fn admitted(api: &Api, queue_key: &Place) -> Result<(InFlight, Option<Permit>), GatewayError> {
+async fn admitted(api: &Api, queue_key: &QueueKey) -> Result<(InFlight, Option<Permit>), GatewayError> {
     let in_flight = api.deployment.admit().map_err(|refusal| GatewayError::NoBackend {
         model: Arc::clone(&api.name),
         retry_after: refusal.retry_after,
