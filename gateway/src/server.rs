@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,8 +37,8 @@ mod watched;
 
 /// Connections of the admin listener, which has a bound of its own: pages and probes answer while callers queue.
 const ADMIN_CONNECTIONS: usize = 128;
-/// Spool segment size; small enough to be deleted soon after it is published.
-const SEGMENT_BYTES: u64 = 64 << 20;
+/// Bounds on the size of a spool segment; small enough to be deleted soon after it is published.
+const SEGMENT_BYTES: RangeInclusive<u64> = (1 << 20)..=(64 << 20);
 /// Longest wait of a record for its fsync under the group policy. It bounds what a loss of power may turn back
 /// into intents, and nothing else. Measured on a slow virtual disk under full load: every 5 ms costs an eighth
 /// more CPU per request than no fsync at all.
@@ -140,12 +141,17 @@ fn open_ledger(config: &Config) -> Result<Ledger, StartError> {
             OnFullConfig::Reject => OnFull::Reject,
             OnFullConfig::AllowUnmetered => OnFull::AllowUnmetered,
         },
-        segment_bytes: SEGMENT_BYTES,
+        segment_bytes: segment_bytes(config.spool.max_size.0),
     };
     let (ledger, recovered) = Ledger::open(options)
         .map_err(|source| StartError::Ledger { path: dir.display().to_string(), source })?;
     tracing::info!(?recovered, "spool opened");
     Ok(ledger)
+}
+
+/// An eighth of the spool: a small one must have segments that can be given back, too.
+fn segment_bytes(max_size: u64) -> u64 {
+    (max_size / 8).clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end())
 }
 
 fn serve_model_api(
@@ -252,5 +258,17 @@ impl Handle {
         self.usage.shutdown(FLUSH_DEADLINE);
         self.admin_server.stop(false).await;
         tracing::info!("stopped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spool_has_several_segments_whatever_its_size() {
+        assert_eq!(segment_bytes(8 << 30), 64 << 20);
+        assert_eq!(segment_bytes(32 << 20), 4 << 20);
+        assert_eq!(segment_bytes(0), 1 << 20);
     }
 }

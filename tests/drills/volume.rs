@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 use tollgate_tests::harness::gateway::{BACKEND_KEY, Gateway, GatewayConfig, chat};
 use tollgate_tests::harness::http::Reply;
 use tollgate_tests::harness::kafka::Kafka;
@@ -44,6 +45,8 @@ pub(crate) async fn run(mib: u32) -> Result<()> {
     let options = Options { key: Some(BACKEND_KEY.to_owned()), ..Options::default() };
     let sim = Sim::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), options).await?;
     let config = GatewayConfig::usual(folder.path(), &sim.url())?.events(kafka.events(PREFIX));
+    // The volume is full long before the spool has what it may have; segments are half of the volume.
+    let config = config.set("spool.max_size", json!(format!("{}MiB", mib * 4)));
     let mut gateway = config.start().await?;
 
     progress(format_args!("stopping Kafka; the spool has {mib} MiB"));
