@@ -1,13 +1,10 @@
 //! The metrics of the gateway: names, labels and buckets. Crates that own their metrics register them here.
 //!
 //! Labels come from closed sets: aliases, backends and subscriptions of the configuration, outcomes and
-//! codes of enums. Whatever would grow beyond `MAX_SERIES` is counted under `overflow`. The series of an
+//! codes of enums. Whatever would grow beyond the bound of `series` is counted under `overflow`. The series of an
 //! attempt are looked up once for all its metrics.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::fmt::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -24,12 +21,9 @@ use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{Outcome, UsageEvent};
 
 use super::background::{ProbeMetrics, ReplicaMetrics};
+use super::series::SeriesCache;
 use super::token_counts::TokenCountMetrics;
 
-/// Most label combinations of one family of metrics.
-const MAX_SERIES: usize = 2_000;
-/// Label value of everything beyond.
-const OVERFLOW: &str = "overflow";
 /// Durations in seconds (OpenTelemetry GenAI conventions, server request duration: 0.01 … 81.92, doubling).
 const DURATION_BUCKETS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -350,56 +344,6 @@ const fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Recovered => "recovered",
         Outcome::Rejected => "rejected",
         Outcome::HedgeLost => "hedge_lost",
-    }
-}
-
-/// Resolved series by their label values, bounded.
-struct SeriesCache<T> {
-    known: RwLock<HashMap<Box<str>, Arc<T>, ahash::RandomState>>,
-    /// The one series of all that are beyond the bound. Beside the others, so that counting under it writes nothing
-    /// that is shared by all workers.
-    overflow: OnceLock<Arc<T>>,
-}
-
-impl<T> Default for SeriesCache<T> {
-    fn default() -> Self {
-        Self { known: RwLock::default(), overflow: OnceLock::new() }
-    }
-}
-
-impl<T> SeriesCache<T> {
-    fn get(&self, names: &[&str], make: impl Fn(&[&str]) -> T) -> Arc<T> {
-        thread_local!(static KEY: RefCell<String> = const { RefCell::new(String::new()) });
-        KEY.with_borrow_mut(|key| {
-            key.clear();
-            for name in names {
-                // Writing to a `String` cannot fail.
-                let _ = write!(key, "{name}\0");
-            }
-            {
-                let known = self.known.read();
-                if let Some(series) = known.get(key.as_str()) {
-                    return Arc::clone(series);
-                }
-                if known.len() >= MAX_SERIES {
-                    return self.beyond(names, make);
-                }
-            }
-            let mut known = self.known.write();
-            // Others may have filled it meanwhile.
-            if known.len() >= MAX_SERIES && !known.contains_key(key.as_str()) {
-                return self.beyond(names, make);
-            }
-            Arc::clone(known.entry(key.as_str().into()).or_insert_with(|| Arc::new(make(names))))
-        })
-    }
-
-    fn beyond(&self, names: &[&str], make: impl Fn(&[&str]) -> T) -> Arc<T> {
-        let overflow = || {
-            let names: Vec<&str> = names.iter().map(|_| OVERFLOW).collect();
-            Arc::new(make(&names))
-        };
-        Arc::clone(self.overflow.get_or_init(overflow))
     }
 }
 

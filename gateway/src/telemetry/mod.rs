@@ -3,6 +3,7 @@
 pub mod background;
 pub mod metrics;
 pub mod redact;
+mod series;
 pub mod spans;
 mod token_counts;
 pub mod tracing;
