@@ -67,6 +67,7 @@ impl World {
         let backend = serve_backend(&seen, certified).await;
         let side = serve_side(&seen).await;
         let mut config = usual(folder.path(), &authority, backend, side);
+        config.allow_plain_secrets = true;
         change(&mut config);
         let handle = start(&config, tollgate_eventlog::open(&config.events).unwrap()).unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();

@@ -197,7 +197,15 @@ fn the_compose_file_mounts_files_that_exist() {
 
 #[test]
 fn the_dashboard_asks_only_for_metrics_that_exist() {
-    let folders = ["../gateway/src/telemetry", "../accounting/src", "../cache-service/src"];
+    let folders = [
+        "../gateway/src/telemetry",
+        "../gateway/admission/src",
+        "../gateway/backends/src",
+        "../gateway/ledger/src",
+        "../gateway/limits/src",
+        "../accounting/src",
+        "../cache-service/src",
+    ];
     let sources: String =
         folders.iter().flat_map(|folder| deploy(folder).read_dir().unwrap()).map(text_of).collect();
     let dashboard = read("grafana/tollgate.json");

@@ -150,8 +150,8 @@ pub struct AwsSigv4Config {
     /// Service in the signature.
     #[serde(default = "bedrock")]
     pub service: String,
-    /// A fixed access key.
-    #[serde(default)]
+    /// A fixed access key. Its id is no secret (IAM user guide, "Manage access keys").
+    #[serde(default, serialize_with = "tollgate_settings::not_a_secret")]
     pub access_key_id: Option<SecretTemplate>,
     /// Its secret.
     #[serde(default)]

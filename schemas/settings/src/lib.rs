@@ -15,4 +15,4 @@ pub use fingerprint::Fingerprint;
 pub use load::{ConfigError, EXIT_CONFIG};
 pub use mistakes::{Mistake, Mistakes};
 pub use plain_secrets::plain_secrets;
-pub use secret::{SecretError, SecretTemplate};
+pub use secret::{SecretError, SecretTemplate, not_a_secret};

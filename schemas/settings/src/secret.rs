@@ -152,6 +152,19 @@ impl Serialize for SecretTemplate {
     }
 }
 
+/// Serializes a template that need not be a secret, like the name of a key, so that [`crate::plain_secrets`] lets plain
+/// text pass there: for `#[serde(serialize_with = "…")]`.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn not_a_secret<S: Serializer>(
+    template: &Option<SecretTemplate>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let text = template.as_ref().map(|template| template.0.iter().map(Part::source).collect::<String>());
+    text.serialize(serializer)
+}
+
 impl fmt::Debug for SecretTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|part| match part {

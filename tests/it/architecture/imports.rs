@@ -110,10 +110,20 @@ fn collect(root: &Path, folder: &Path, krate: &str, sources: &mut Vec<Source>) {
             module.push(name);
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let code = without_tests(&text);
         let path = path.strip_prefix(repository()).unwrap().display().to_string();
         sources.push(Source { path, krate: krate.to_owned(), module, code: without_comments(code) });
     }
+}
+
+/// The code before the tests that stand in the file itself.
+fn without_tests(text: &str) -> &str {
+    let starts = text.match_indices("#[cfg(test)]\nmod ");
+    let inline = starts.map(|(at, _)| at).find(|at| {
+        let line = text[*at..].lines().nth(1).unwrap_or_default();
+        line.ends_with('{')
+    });
+    &text[..inline.unwrap_or(text.len())]
 }
 
 fn without_comments(code: &str) -> String {
