@@ -55,12 +55,13 @@ pub async fn serve(
         CallKind::Model { format, alias_in_path } => {
             model_answer(worker, context, call, events, format, alias_in_path).await
         }
-        CallKind::TokenCount => token_count::serve(worker, context, call, events).await,
+        // Each on its own, so that the future of a model's answer has no room for them: it is moved before it is polled.
+        CallKind::TokenCount => Box::pin(token_count::serve(worker, context, call, events)).await,
         CallKind::StoredResponse { id, method, action } => {
-            stored_call::serve(worker, context, call, events, id, method, action).await
+            Box::pin(stored_call::serve(worker, context, call, events, id, method, action)).await
         }
         CallKind::Passthrough { api, rest } => {
-            passthrough::serve(worker, context, call, events, api, rest).await
+            Box::pin(passthrough::serve(worker, context, call, events, api, rest)).await
         }
     }
 }

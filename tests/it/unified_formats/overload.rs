@@ -114,7 +114,9 @@ async fn those_who_pay_more_are_served_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_beyond_the_memory_budget_are_refused_until_it_is_free() {
     let bed = stuck(|config| {
-        config.set("server", json!({ "max_body": "64KiB" })).set("overload", json!({ "max_memory": "128KiB" }))
+        config
+            .set("server", json!({ "max_body": "64KiB" }))
+            .set("overload", json!({ "max_memory": "128KiB" }))
     })
     .await;
     let large = |model: &str| chat(model, &"x".repeat(40 << 10));
