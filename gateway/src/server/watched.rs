@@ -37,22 +37,24 @@ pub struct Watched<T> {
     connection: Rc<Connection>,
     rules: WatchRules,
     head: Option<HeadAlarm>,
+    /// Rings for heads. Set again only when it has rung: setting it for every request would cost more than all else here.
+    alarm: Option<Pin<Box<Sleep>>>,
     pace: Pace,
     blocked: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-/// Rings when the head after so many is late.
+/// When the head after so many is late, and when it is looked at first.
 struct HeadAlarm {
     heads: u64,
     due: Instant,
-    sleep: Pin<Box<Sleep>>,
+    look: Instant,
 }
 
 impl<T> Watched<T> {
     /// Watches a connection from its first byte.
     #[must_use]
     pub fn new(io: T, connection: Rc<Connection>, rules: WatchRules) -> Self {
-        Self { io, connection, rules, head: None, pace: Pace::new(rules.writing), blocked: None }
+        Self { io, connection, rules, head: None, alarm: None, pace: Pace::new(rules.writing), blocked: None }
     }
 
     /// What the requests on it share.
@@ -74,18 +76,28 @@ impl<T> Watched<T> {
                 0 => (now + self.rules.head + LOOK, FIRST_LOOK),
                 _ => (now + self.rules.head, self.rules.head),
             };
-            self.head = Some(HeadAlarm { heads, due, sleep: Box::pin(sleep_until(now + look)) });
+            self.head = Some(HeadAlarm { heads, due, look: now + look });
         }
     }
 
     fn head_is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(alarm) = &mut self.head else { return false };
-        while alarm.sleep.as_mut().poll(cx).is_ready() {
+        let Some(head) = &mut self.head else { return false };
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(head.look)));
+        // One that is set for an earlier head rings no later than this one needs, but for the first look at a stranger.
+        if alarm.deadline() > head.look {
+            alarm.as_mut().reset(head.look);
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            if alarm.due <= now || self.connection.must_hurry() {
+            if head.look > now {
+                alarm.as_mut().reset(head.look);
+                continue;
+            }
+            if head.due <= now || self.connection.must_hurry() {
                 return true;
             }
-            alarm.sleep.as_mut().reset(alarm.due.min(now + LOOK));
+            head.look = head.due.min(now + LOOK);
+            alarm.as_mut().reset(head.look);
         }
         false
     }
