@@ -227,7 +227,9 @@ impl<'a> Search<'a> {
                 self.failures.uncalled = Some(GatewayError::Overloaded { retry_after: DEFAULT_RETRY_AFTER });
                 continue;
             };
-            let Ok(in_flight) = target.deployment.admit() else { continue };
+            let Ok(mut in_flight) = target.deployment.admit() else { continue };
+            // Whoever has waited goes also over what is committed, which counts all the same.
+            in_flight.charge(self.tokens);
             match Candidate::prepare(request, target, in_flight, Some(permit)) {
                 Ok(candidate) => return Some(candidate),
                 Err(error) => self.failures.uncalled = Some(error),
