@@ -2,10 +2,12 @@
 //! and errors the other. Where both speak the same format, bytes pass and are only read along.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder};
+use tollgate_formats::adapt::adapt;
+use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder, ToolNames};
 use tollgate_formats::view::{Change, View};
 use tollgate_formats::{Answer, ClientError, FormatError, OnUnmappable, Unmapped, openai_media};
 use tollgate_schemas::ids::RequestId;
@@ -13,6 +15,7 @@ use tollgate_schemas::ids::RequestId;
 use super::client::ClientFormat;
 use super::embeddings::{self, Embeddings};
 use super::incoming::Incoming;
+use super::way_back::WayBack;
 use super::wire::{Decoder, Wire};
 
 /// The two formats of one attempt.
@@ -24,6 +27,15 @@ pub struct Crossing {
     pub wire: Wire,
 }
 
+/// The model that a request goes to.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetModel<'a> {
+    /// Its name at the backend.
+    pub name: &'a str,
+    /// Short name of backend and model, which marks their proofs of thoughts; letters and digits.
+    pub origin: &'a Arc<str>,
+}
+
 /// A request on its way to a backend.
 #[derive(Debug)]
 pub struct Outgoing {
@@ -31,15 +43,15 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Parameters that were left out.
     pub dropped: Vec<Cow<'static, str>>,
-    /// Whether its client reads calls of tools in OpenAI's old form only.
-    pub legacy_functions: bool,
+    /// What its answer's way back must know.
+    pub way_back: WayBack,
     /// What the answer needs where embeddings are translated.
     pub embeddings: Option<Embeddings>,
 }
 
 impl Outgoing {
     fn of(body: Bytes, dropped: Vec<Cow<'static, str>>) -> Self {
-        Self { body, dropped, legacy_functions: false, embeddings: None }
+        Self { body, dropped, way_back: WayBack::default(), embeddings: None }
     }
 }
 
@@ -75,13 +87,13 @@ impl Crossing {
         self,
         view: &View<'_>,
         body: &Bytes,
-        model: &str,
+        target: TargetModel<'_>,
         policy: OnUnmappable,
         extra: SmallVec<[Change; 1]>,
     ) -> Result<Outgoing, FormatError> {
         if self.is_native() {
             let mut changes: SmallVec<[Change; 3]> = SmallVec::new();
-            changes.push(Change::new("model", &model));
+            changes.push(Change::new("model", &target.name));
             changes.extend(extra);
             if view.stream && !view.include_usage {
                 changes.extend(self.client.usage_change(view));
@@ -90,14 +102,21 @@ impl Crossing {
         }
         let mut unmapped = Unmapped::new(policy);
         if self.client == ClientFormat::Embeddings {
-            let (embeddings, last) = Embeddings::request(self.wire, body, model, &mut unmapped)?;
+            let (embeddings, last) = Embeddings::request(self.wire, body, target.name, &mut unmapped)?;
             let outgoing = Outgoing::of(last, unmapped.dropped().to_vec());
             return Ok(Outgoing { embeddings: Some(embeddings), ..outgoing });
         }
-        let request = self.client.decode(body)?;
-        let encoded = self.wire.encode(&request, model, &mut unmapped)?;
-        let outgoing = Outgoing::of(encoded.into(), unmapped.dropped().to_vec());
-        Ok(Outgoing { legacy_functions: request.legacy_functions, ..outgoing })
+        let mut request = self.client.decode(body)?;
+        let fitted = adapt(&mut request, self.wire.needs(target));
+        let encoded = self.wire.encode(&request, target.name, &mut unmapped)?;
+        let given = |names: ToolNames| (!names.is_empty()).then(|| Arc::new(names));
+        let way_back = WayBack {
+            legacy_functions: request.legacy_functions,
+            tool_names: given(request.tool_names),
+            fitted: given(fitted),
+            origin: Some(Arc::clone(target.origin)),
+        };
+        Ok(Outgoing { way_back, ..Outgoing::of(encoded.into(), unmapped.dropped().to_vec()) })
     }
 
     /// The answer for the client, and what the gateway must know of it. Embeddings that were translated are brought
@@ -110,6 +129,7 @@ impl Crossing {
         body: Bytes,
         shown: impl FnOnce() -> AnswerHead,
         reading: Reading,
+        way_back: &WayBack,
     ) -> Result<Incoming, FormatError> {
         if self.client == ClientFormat::Embeddings {
             return embeddings::answer(body);
@@ -124,9 +144,10 @@ impl Crossing {
         {
             return Ok(Incoming::metered(body, Some(usage)));
         }
-        let answer = self.wire.decode_answer(&body)?;
+        let mut answer = self.wire.decode_answer(&body)?;
         let wanted = reading == Reading::Content || answer.usage.is_none();
         let text = if wanted { generated(&answer) } else { String::new() };
+        way_back.answer(&mut answer);
         let translated = (!self.is_native()).then(|| self.client.encode_answer(&answer, &shown()));
         let (usage, stop) = (answer.usage, Some(answer.stop));
         let plain = answer.stop == Stop::End
@@ -158,10 +179,10 @@ impl Crossing {
 
     /// The way of a streamed answer.
     #[must_use]
-    pub fn stream(self, shown: AnswerHead, include_usage: bool) -> StreamCrossing {
+    pub fn stream(self, shown: AnswerHead, include_usage: bool, way_back: &WayBack) -> StreamCrossing {
         StreamCrossing {
             decoder: self.wire.decoder(),
-            encoder: (!self.is_native()).then(|| self.encoder(shown, include_usage)),
+            encoder: (!self.is_native()).then(|| way_back.encoder(self.encoder(shown, include_usage))),
         }
     }
 

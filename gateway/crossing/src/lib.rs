@@ -12,9 +12,11 @@ mod kept;
 pub mod known;
 pub mod path;
 pub mod prompt;
+mod way_back;
 pub mod wire;
 
 pub use client::ClientFormat;
 pub use crossing::Crossing;
 pub use incoming::Incoming;
+pub use way_back::WayBack;
 pub use wire::{Decoder, Endpoints, Wire};

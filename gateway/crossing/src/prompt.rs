@@ -70,6 +70,7 @@ pub fn count_request(model: &str, request: &Request<'_>, budget: Budget) -> Coun
         let role = match turn.role {
             TurnRole::User => "user",
             TurnRole::Assistant => "assistant",
+            TurnRole::System => "system",
         };
         tally.add(Piece::Message { role, name: turn.name.as_deref() });
         turn.parts.iter().for_each(|part| add_part(&mut tally, part));

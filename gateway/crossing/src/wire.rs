@@ -4,7 +4,9 @@ use http::Uri;
 use http::uri::InvalidUri;
 use tollgate_config::BackendConfig;
 use tollgate_formats::BackendFormat;
+use tollgate_formats::adapt::Needs;
 use tollgate_formats::exchange::StreamDecoder;
+use tollgate_formats::exchange::proofs::Accepts;
 use tollgate_formats::openai_media::MediaKind;
 use tollgate_formats::{
     Answer, FormatError, ProviderError, Request, Unmapped, Usage, anthropic, bedrock, gemini, openai_chat,
@@ -12,6 +14,7 @@ use tollgate_formats::{
 };
 
 use super::client::ClientFormat;
+use super::crossing::TargetModel;
 
 /// The API of a backend that a request is sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,6 +122,18 @@ impl Wire {
             Self::Converse => "an answer of Converse",
             Self::Generate => "generated content",
             Self::Media(_) => "an answer about media",
+        }
+    }
+
+    /// What a model that is spoken to so wants of every request.
+    #[must_use]
+    pub fn needs(self, target: TargetModel<'_>) -> Needs<'_> {
+        // Bounds of names: OpenAI's and Amazon's API references, Anthropic's and Google's.
+        let most_name_letters = if matches!(self, Self::Messages | Self::Generate) { 128 } else { 64 };
+        Needs {
+            proofs: Accepts { origin: target.origin, unmarked: matches!(self, Self::Messages) },
+            takes_system_turns: matches!(self, Self::Chat | Self::Responses),
+            most_name_letters,
         }
     }
 

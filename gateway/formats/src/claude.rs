@@ -107,7 +107,7 @@ fn adaptive(reasoning: Reasoning, max_tokens: u64) -> Plan {
         Effort::None | Effort::Minimal | Effort::Low => "low",
         Effort::Medium => "medium",
         Effort::High => "high",
-        Effort::Max => "max",
+        Effort::XHigh | Effort::Max => "max",
     });
     Plan { thinking: Some(Thinking { kind: "adaptive", budget_tokens: None, display }), effort, max_tokens }
 }

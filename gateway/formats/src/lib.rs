@@ -10,6 +10,7 @@
 //! `openai` what OpenAI's formats say alike, `claude` how Claude models think in whichever format, `calls` and `media`
 //! what formats refuse of each other's ids and files.
 
+pub mod adapt;
 pub mod anthropic;
 mod backend_format;
 pub mod bedrock;

@@ -31,7 +31,17 @@ impl Unmapped {
         Self { policy, dropped: Vec::new() }
     }
 
-    /// `param` of the client's request has no place in the backend's format.
+    /// `param` of the client's request has no place in the backend's format, and the answer does not depend on it:
+    /// it is left out and named, whatever the policy.
+    pub fn hint(&mut self, param: impl Into<Cow<'static, str>>) {
+        let param = param.into();
+        if self.dropped.len() < MOST_NAMES && !self.dropped.contains(&param) {
+            self.dropped.push(param);
+        }
+    }
+
+    /// `param` of the client's request has no place in the backend's format, and the answer would be another one
+    /// without it.
     ///
     /// # Errors
     /// [`FormatError::Unsupported`] unless the policy says to leave it out.
@@ -40,9 +50,7 @@ impl Unmapped {
         if self.policy == OnUnmappable::Reject {
             return Err(FormatError::Unsupported { param });
         }
-        if self.dropped.len() < MOST_NAMES && !self.dropped.contains(&param) {
-            self.dropped.push(param);
-        }
+        self.hint(param);
         Ok(())
     }
 

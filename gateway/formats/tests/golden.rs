@@ -6,7 +6,7 @@
 //!
 //! | section | side | what |
 //! |---|---|---|
-//! | `client request` | in | a request in the client's format; `client request (drop)` leaves out what cannot be carried |
+//! | `client request` | in | a request in the client's format; `client request for MODEL` names the target's model, `(drop)` at the end leaves out what cannot be carried |
 //! | `backend request` | out | the same for the backend, or `refused: …` |
 //! | `dropped` | out | parameters that were left out |
 //! | `backend answer` | in | a whole answer of the backend |
@@ -47,6 +47,10 @@ struct Client {
 
 /// What backends speak.
 struct Backend {
+    /// The model's name where a case names none.
+    model: &'static str,
+    takes_system_turns: bool,
+    takes_unmarked_proofs: bool,
     encode_request: fn(&Request<'_>, &str, &mut Unmapped) -> Result<Vec<u8>, FormatError>,
     decode_answer: for<'a> fn(&'a [u8]) -> Result<Answer<'a>, FormatError>,
     decoder: fn() -> Box<dyn StreamDecoder>,
@@ -70,6 +74,9 @@ const FORMATS: &[Format] = &[
             encode_error: openai_chat::error::encode,
         }),
         backend: Some(Backend {
+            model: "backend-model",
+            takes_system_turns: true,
+            takes_unmarked_proofs: false,
             encode_request: openai_chat::request::encode,
             decode_answer: openai_chat::answer::decode,
             decoder: || Box::new(openai_chat::stream::Decoder::new()),
@@ -105,6 +112,9 @@ const FORMATS: &[Format] = &[
             encode_error: anthropic::error::encode,
         }),
         backend: Some(Backend {
+            model: "backend-model",
+            takes_system_turns: false,
+            takes_unmarked_proofs: true,
             encode_request: anthropic::request::encode,
             decode_answer: anthropic::answer::decode,
             decoder: || Box::new(anthropic::stream::Decoder::new()),
@@ -115,10 +125,10 @@ const FORMATS: &[Format] = &[
         name: "bedrock",
         client: None,
         backend: Some(Backend {
-            // The model decides what its family's own parameters are.
-            encode_request: |request, _, unmapped| {
-                bedrock::request::encode(request, "anthropic.claude-sonnet-4-5-20250929-v1:0", unmapped)
-            },
+            model: "anthropic.claude-sonnet-4-5-20250929-v1:0",
+            takes_system_turns: false,
+            takes_unmarked_proofs: false,
+            encode_request: bedrock::request::encode,
             decode_answer: bedrock::answer::decode,
             decoder: || Box::new(bedrock::stream::Decoder::new()),
             decode_error: |status, body| bedrock::error::decode(status, None, body),
@@ -128,9 +138,10 @@ const FORMATS: &[Format] = &[
         name: "gemini",
         client: None,
         backend: Some(Backend {
-            encode_request: |request, _, unmapped| {
-                gemini::request::encode(request, "gemini-3-pro-preview", unmapped)
-            },
+            model: "gemini-3-pro-preview",
+            takes_system_turns: false,
+            takes_unmarked_proofs: false,
+            encode_request: gemini::request::encode,
             decode_answer: gemini::answer::decode,
             decoder: || Box::new(gemini::stream::Decoder::new()),
             decode_error: gemini::error::decode,

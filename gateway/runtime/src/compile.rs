@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tollgate_admission::AdmissionRules;
 use tollgate_backends::routing::alias::{Alias, AliasTarget};
 use tollgate_backends::{Deployment, DeploymentId, DeploymentSpec};
+use tollgate_base::hash::fnv1a;
 use tollgate_config::{BackendConfig, Config, ModelConfig};
 use tollgate_identity::KeyTable;
 use tollgate_settings::Mistakes;
@@ -99,6 +100,12 @@ fn backends(config: &Config, parts: Vec<BackendParts>, kept: &mut Kept) -> Backe
     backends
 }
 
+/// Eight letters for a model at a backend; both names end where no name goes on.
+fn origin(backend: &str, model: &str) -> Arc<str> {
+    let hash = fnv1a(backend.bytes().chain([0]).chain(model.bytes()));
+    format!("{:08x}", (hash ^ (hash >> 32)) as u32).into()
+}
+
 /// `deployments` are those of the targets of this model, and of what comes after it.
 fn build_model(
     config: &Config,
@@ -123,6 +130,7 @@ fn build_model(
         targets.push(Target {
             backend: backend.with_timeouts(model.timeouts),
             model: Arc::clone(&target.model),
+            origin: origin(&target.backend, &target.model),
             encoding: Family::of(&target.model).encoding(),
             deployment,
             endpoints,

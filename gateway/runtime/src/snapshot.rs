@@ -125,6 +125,8 @@ pub struct Target {
     pub backend: Arc<Backend>,
     /// The model's name there.
     pub model: Arc<str>,
+    /// Short name of both, which marks the model's proofs of thoughts.
+    pub origin: Arc<str>,
     /// What its tokens are counted with where nobody reports them.
     pub encoding: Encoding,
     /// Its health and circuit.

@@ -56,11 +56,11 @@ pub async fn begin<'a>(
 }
 
 fn relay(worker: &Worker, request: &ModelRequest<'_>, open: OpenAnswer<'_>, silence: Duration) -> Relay {
-    let OpenAnswer { attempt, response, crossing, target, legacy_functions, .. } = open;
+    let OpenAnswer { attempt, response, crossing, target, way_back, .. } = open;
     let snapshot = &request.context.snapshot;
     let include_usage = request.view.include_usage;
     let stages = Stages::new(StageOptions {
-        crossing: crossing.stream(request.shown(legacy_functions), include_usage),
+        crossing: crossing.stream(request.shown(&way_back), include_usage, &way_back),
         filters: Vec::new(),
         max_event: snapshot.server.max_event.as_usize(),
         hide_usage: !include_usage,

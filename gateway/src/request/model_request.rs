@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tollgate_admission::QueueKey;
 use tollgate_base::time::now_ms;
+use tollgate_crossing::WayBack;
 use tollgate_expressions::RequestFacts;
 use tollgate_formats::exchange::AnswerHead;
 use tollgate_formats::view::View;
@@ -39,12 +40,13 @@ pub struct ModelRequest<'a> {
 impl ModelRequest<'_> {
     /// What the client sees of an answer in another format than the backend's.
     #[must_use]
-    pub fn shown(&self, legacy_functions: bool) -> AnswerHead {
+    pub fn shown(&self, way_back: &WayBack) -> AnswerHead {
         AnswerHead {
             id: format!("{}{}", self.context.format.id_prefix(), self.context.id.0.simple()),
             model: self.model.alias.to_string(),
             created_s: u64::try_from(now_ms() / 1_000).unwrap_or(0),
-            legacy_functions,
+            legacy_functions: way_back.legacy_functions,
+            tool_names: way_back.tool_names.clone(),
         }
     }
 }

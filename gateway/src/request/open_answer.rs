@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use http::Response;
 use tollgate_backends::AnswerBody;
-use tollgate_crossing::Crossing;
+use tollgate_crossing::{Crossing, WayBack};
 use tollgate_runtime::snapshot::Target;
 
 use super::several::Several;
@@ -18,8 +18,8 @@ pub struct OpenAnswer<'a> {
     /// What the client and the backend speak.
     pub crossing: Crossing,
     pub target: &'a Target,
-    /// Whether the client reads calls of tools in OpenAI's old form only.
-    pub legacy_functions: bool,
+    /// What the way back must know.
+    pub way_back: WayBack,
     /// Calls that went before the one that is answered.
     pub several: Option<Rc<Several>>,
 }

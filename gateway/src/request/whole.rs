@@ -49,7 +49,7 @@ impl<'a> Whole<'a> {
         request: &ModelRequest<'_>,
         open: OpenAnswer<'a>,
     ) -> Result<Self, Box<Unanswered>> {
-        let OpenAnswer { mut attempt, response, crossing, target, legacy_functions, several } = open;
+        let OpenAnswer { mut attempt, response, crossing, target, way_back, several } = open;
         let status = response.status();
         let mut held = worker.gateway.memory.hold(&attempt.event().payer.subscription);
         let (head, body) = response.into_parts();
@@ -62,12 +62,12 @@ impl<'a> Whole<'a> {
         };
         attempt.mark_first_byte();
         let recorder = CompletionRecorder::new(&worker.gateway, &request.context.snapshot.content);
-        let shown = || request.shown(legacy_functions);
+        let shown = || request.shown(&way_back);
         let content = recorder.is_some() || request.model.cache.is_some();
         let reading = if content { Reading::Content } else { Reading::Usage };
         let incoming = match &several {
             Some(several) => several.answer(&Part::new(&head.headers, body), &shown()),
-            None => crossing.answer(body, shown, reading),
+            None => crossing.answer(body, shown, reading, &way_back),
         };
         match incoming {
             Ok(incoming) => Ok(Self { attempt, status, incoming, recorder, crossing, target, held }),

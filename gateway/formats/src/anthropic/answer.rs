@@ -8,7 +8,7 @@ use super::usage::{UsageIn, UsageOut};
 use super::wire::Block;
 use crate::calls::{Arguments, CallId};
 use crate::error::FormatError;
-use crate::exchange::{Answer, AnswerHead, Part, Stop, Text, ToolCall, Usage};
+use crate::exchange::{Answer, AnswerHead, Image, Part, Source, Stop, Text, ToolCall, Usage};
 use crate::json::{self, Str};
 
 #[derive(serde::Deserialize)]
@@ -146,9 +146,8 @@ pub(super) struct Blocks<'m, 'a>(pub(super) &'m [Part<'a>]);
 
 impl Serialize for Blocks<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let has_block = |part: &&Part<'_>| {
-            matches!(part, Part::Text { .. } | Part::Refusal(_) | Part::ToolCall(_) | Part::Reasoning { .. })
-        };
+        let has_block =
+            |part: &&Part<'_>| !matches!(part, Part::Audio(_) | Part::Document { .. } | Part::ToolResult(_));
         serializer.collect_seq(self.0.iter().filter(has_block).map(BlockOut))
     }
 }
@@ -157,6 +156,9 @@ struct BlockOut<'m, 'a>(&'m Part<'a>);
 
 impl Serialize for BlockOut<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Part::Image(image) = self.0 {
+            return ImageOut(image).serialize(serializer);
+        }
         let mut map = serializer.serialize_map(None)?;
         match self.0 {
             Part::Text { text, .. } | Part::Refusal(text) => {
@@ -180,6 +182,31 @@ impl Serialize for BlockOut<'_, '_> {
             }
             Part::Image(_) | Part::Audio(_) | Part::Document { .. } | Part::ToolResult(_) => {}
         }
+        map.end()
+    }
+}
+
+/// A picture that the model made, in the form that pictures have in this format's requests: answers of Claude have
+/// none, and a client that knows no such block passes it over.
+pub(super) struct ImageOut<'m, 'a>(pub(super) &'m Image<'a>);
+
+impl Serialize for ImageOut<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum SourceOut<'s> {
+            Base64 { media_type: &'s str, data: &'s str },
+            Url { url: &'s str },
+            File { file_id: &'s str },
+        }
+        let source = match &self.0.source {
+            Source::Base64(data) => SourceOut::Base64 { media_type: &self.0.media_type, data },
+            Source::Url(url) => SourceOut::Url { url },
+            Source::File(file_id) => SourceOut::File { file_id },
+        };
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", "image")?;
+        map.serialize_entry("source", &source)?;
         map.end()
     }
 }

@@ -1,11 +1,13 @@
 //! What a model answered.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use super::Text;
 use super::content::Part;
+use super::tool_names::ToolNames;
 use super::usage::Usage;
 
 /// A whole answer. Only one choice: requests for several are not translated.
@@ -43,6 +45,8 @@ pub struct AnswerHead {
     /// Whether the client asked with OpenAI's old `functions` and reads calls only there; see
     /// [`super::Request::legacy_functions`].
     pub legacy_functions: bool,
+    /// How the client names tools that the backend knows by another name; see [`super::Request::tool_names`].
+    pub tool_names: Option<Arc<ToolNames>>,
 }
 
 /// Why a model stopped.

@@ -4,17 +4,16 @@ use serde_json::value::RawValue;
 
 use super::Text;
 
-/// Stands before proofs of thoughts that Gemini gave, in the client's conversation. A conversation can move from one
-/// provider to another, and neither takes the other's proofs.
-pub(crate) const GEMINI_SIGNATURE_MARK: &str = "gemini#";
-
-/// Who speaks. Instructions of the developer are no turn: see [`super::SystemText`].
+/// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnRole {
     /// The person or program that asks; also brings the results of tools.
     User,
     /// The model.
     Assistant,
+    /// The developer, in the midst of the conversation. What stands before the first turn is no turn: see
+    /// [`super::Request::system`].
+    System,
 }
 
 /// One turn of the conversation. Neighbours of the same role are possible: formats that forbid them join them.
@@ -57,13 +56,32 @@ pub enum Part<'a> {
     Reasoning {
         /// The thoughts or their summary; empty where they are redacted.
         text: Text<'a>,
-        /// Proof of the provider that they are unchanged; only that provider can read it.
+        /// Proof of the provider that they are unchanged; only that provider can read it. See [`super::proofs`].
         signature: Option<Text<'a>>,
-        /// Thoughts that only the provider can read.
+        /// Thoughts that only the provider can read. See [`super::proofs`].
         redacted: Option<Text<'a>>,
     },
     /// Why the model would not answer.
     Refusal(Text<'a>),
+}
+
+impl<'a> Turn<'a> {
+    /// Instructions in the midst of a conversation, for a format or a model that has them at its beginning only:
+    /// as texts of the user that say what they are. `None` if the turn is nobody's instructions.
+    #[must_use]
+    pub fn as_user_note(&self) -> Option<Turn<'a>> {
+        if self.role != TurnRole::System {
+            return None;
+        }
+        let note = |part: &Part<'a>| match part {
+            Part::Text { text, cache } => {
+                let text = format!("<system-reminder>\n{text}\n</system-reminder>");
+                Part::Text { text: text.into(), cache: *cache }
+            }
+            other => other.clone(),
+        };
+        Some(Turn { role: TurnRole::User, name: None, parts: self.parts.iter().map(note).collect() })
+    }
 }
 
 impl<'a> Part<'a> {

@@ -7,17 +7,22 @@ mod answer;
 mod content;
 pub(crate) mod embeddings;
 mod phase;
+pub mod proofs;
 mod request;
 mod stream;
+pub mod tool_names;
 mod usage;
 mod vectors;
 
 pub use answer::{Answer, AnswerHead, Stop};
-pub(crate) use content::GEMINI_SIGNATURE_MARK;
 pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
 pub(crate) use phase::Phase;
-pub use request::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice};
+pub use request::{
+    CUSTOM_INPUT, CUSTOM_PARAMETERS, CustomTool, Effort, Extra, OutputForm, Reasoning, Request, Sampling,
+    SystemText, Tool, ToolChoice,
+};
 pub use stream::{Delta, PartStart, StreamDecoder, StreamEncoder, StreamEvent};
+pub use tool_names::{ToolName, ToolNames};
 pub use usage::{Lines, Reported, Usage};
 pub use vectors::Vectors;
 

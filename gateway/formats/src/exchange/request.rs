@@ -3,14 +3,15 @@
 use serde_json::value::RawValue;
 
 use super::Text;
-use super::content::{CacheMark, Turn};
+use super::content::{CacheMark, Part, Turn, TurnRole};
+use super::tool_names::ToolNames;
 
 /// A request for a model's answer. The model's name is not part of it: the alias decides that.
 #[derive(Debug, Clone, Default)]
 pub struct Request<'a> {
-    /// Instructions of the developer (`system`, `developer`), in order.
+    /// Instructions of the developer (`system`, `developer`) that stand before the first turn, in order.
     pub system: Vec<SystemText<'a>>,
-    /// The conversation.
+    /// The conversation. Later instructions are turns of it, in their place.
     pub turns: Vec<Turn<'a>>,
     /// Tools the model may ask for.
     pub tools: Vec<Tool<'a>>,
@@ -36,9 +37,26 @@ pub struct Request<'a> {
     pub metadata: Option<&'a RawValue>,
     /// Whether tools were given as OpenAI's old `functions`: the client reads calls only as `function_call`.
     pub legacy_functions: bool,
+    /// What the client calls its tools where `tools` has another name for them.
+    pub tool_names: ToolNames,
     /// Parameters of the client's format that have no place above, by name. A format that knows one may take
     /// it over; for every other format it is unmappable.
     pub extras: Vec<Extra<'a>>,
+}
+
+impl<'a> Request<'a> {
+    /// Adds instructions of the developer where the conversation has come to: what is first said makes up the
+    /// system prompt, and everything later stays in its place, so that a prompt begins as it did a turn ago.
+    pub fn instruct(&mut self, parts: impl IntoIterator<Item = Part<'a>>) {
+        if self.turns.is_empty() {
+            self.system.extend(parts.into_iter().filter_map(SystemText::of));
+            return;
+        }
+        let parts: Vec<Part<'a>> = parts.into_iter().collect();
+        if !parts.is_empty() {
+            self.turns.push(Turn { role: TurnRole::System, name: None, parts });
+        }
+    }
 }
 
 /// A parameter that only some formats know.
@@ -59,8 +77,17 @@ pub struct SystemText<'a> {
     pub cache: Option<CacheMark>,
 }
 
+impl<'a> SystemText<'a> {
+    fn of(part: Part<'a>) -> Option<Self> {
+        match part {
+            Part::Text { text, cache } => Some(Self { text, cache }),
+            _ => None,
+        }
+    }
+}
+
 /// A tool the model may ask for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Tool<'a> {
     /// Its name.
     pub name: Text<'a>,
@@ -70,9 +97,24 @@ pub struct Tool<'a> {
     pub parameters: Option<&'a RawValue>,
     /// Whether arguments must match the schema exactly.
     pub strict: Option<bool>,
+    /// Set for a tool that takes free text (OpenAI's `custom`): what its definition says of the text's grammar
+    /// (`format`). Its `parameters` describe an object with the text as `input`, for formats without such tools.
+    pub custom: Option<CustomTool<'a>>,
     /// Where the provider's prompt cache may end a prefix.
     pub cache: Option<CacheMark>,
 }
+
+/// What a tool that takes free text says beyond its name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CustomTool<'a> {
+    /// OpenAI's `format` of the text; `None` if any text will do.
+    pub format: Option<&'a RawValue>,
+}
+
+/// JSON Schema of the arguments of a custom tool where it is told as a function: its text is [`CUSTOM_INPUT`].
+pub const CUSTOM_PARAMETERS: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
+/// The argument that holds the text of a custom tool's call.
+pub const CUSTOM_INPUT: &str = "input";
 
 /// Whether the model may ask for tools.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,12 +201,14 @@ pub enum Effort {
     Medium,
     /// Much.
     High,
+    /// Very much.
+    XHigh,
     /// As much as it can.
     Max,
 }
 
 impl Effort {
-    /// Its name in OpenAI's formats; the highest is called `xhigh` there.
+    /// Its name in the formats of OpenAI and Anthropic.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -173,7 +217,8 @@ impl Effort {
             Self::Low => "low",
             Self::Medium => "medium",
             Self::High => "high",
-            Self::Max => "xhigh",
+            Self::XHigh => "xhigh",
+            Self::Max => "max",
         }
     }
 
@@ -186,7 +231,8 @@ impl Effort {
             "low" => Self::Low,
             "medium" => Self::Medium,
             "high" => Self::High,
-            "xhigh" | "max" => Self::Max,
+            "xhigh" => Self::XHigh,
+            "max" => Self::Max,
             _ => return None,
         })
     }
@@ -200,14 +246,15 @@ impl Effort {
             Self::Low => 2_048,
             Self::Medium => 8_192,
             Self::High => 24_576,
-            Self::Max => 32_768,
+            Self::XHigh => 32_768,
+            Self::Max => 65_536,
         }
     }
 
     /// The word for a number of thinking tokens: the lowest whose table entry covers it.
     #[must_use]
     pub fn from_budget(tokens: u64) -> Self {
-        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High]
+        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::XHigh]
             .into_iter()
             .find(|effort| tokens <= effort.budget_tokens())
             .unwrap_or(Self::Max)

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Text;
 use super::answer::Stop;
+use super::content::Image;
 use super::usage::Usage;
 use crate::error::{FormatError, ProviderError};
 
@@ -76,6 +77,8 @@ pub enum PartStart<'a> {
         /// Name of the tool.
         name: Text<'a>,
     },
+    /// A picture, whole.
+    Image(Image<'a>),
 }
 
 /// What is added to a part.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::logprobs::in_chat_form;
-use super::wire::{self, InlineData, PartIn, Response, marked};
+use super::wire::{self, InlineData, PartIn, Response};
 use crate::error::FormatError;
 use crate::exchange::{Answer, Image, Media, Part, Source, Stop, Usage};
 use crate::json::{self, Str};
@@ -56,7 +56,7 @@ impl<'a> Parts<'a> {
         if part.thought {
             self.read.push(Part::Reasoning {
                 text: part.text.map(Str::into_text).unwrap_or_default(),
-                signature: part.thought_signature.map(|signature| marked(&signature)),
+                signature: part.thought_signature.map(Str::into_text),
                 redacted: None,
             });
             return;
@@ -75,10 +75,12 @@ impl<'a> Parts<'a> {
     /// A proof belongs to the thoughts right before its part; where they are not shown, they are empty.
     fn sign(&mut self, proof: &str) {
         match self.read.last_mut() {
-            Some(Part::Reasoning { signature: signature @ None, .. }) => *signature = Some(marked(proof)),
+            Some(Part::Reasoning { signature: signature @ None, .. }) => {
+                *signature = Some(proof.to_owned().into())
+            }
             _ => self.read.push(Part::Reasoning {
                 text: Cow::Borrowed(""),
-                signature: Some(marked(proof)),
+                signature: Some(proof.to_owned().into()),
                 redacted: None,
             }),
         }
@@ -120,7 +122,7 @@ mod tests {
         else {
             panic!("{:?}", answer.parts)
         };
-        assert_eq!((&**text, signature.as_deref()), ("hm", Some("gemini#c2ln")));
+        assert_eq!((&**text, signature.as_deref()), ("hm", Some("c2ln")));
         assert_eq!((&*a.name, &*a.arguments), ("a", r#"{"x": 1}"#));
         assert_eq!((&*b.id, &*b.arguments), ("own", "{}"));
     }

@@ -5,7 +5,7 @@
 //! no concern of this module: it is a backend with OpenAI's format.
 //!
 //! What is peculiar here and handled: results of tools name the function, not the call; a call may lack an id;
-//! proofs of thoughts (marked with `GEMINI_SIGNATURE_MARK`) hang on any part; the reason to stop does not tell calls of tools from
+//! proofs of thoughts hang on any part; the reason to stop does not tell calls of tools from
 //! the end; prompts are refused with an answer that has no candidate; thinking has a budget or a level, depending
 //! on the model. Cache marks have no place: Google caches prompts by itself.
 

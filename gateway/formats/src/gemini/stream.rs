@@ -3,9 +3,9 @@
 
 use super::error;
 use super::logprobs::in_chat_form;
-use super::wire::{self, Candidate, PartIn, Response, marked};
+use super::wire::{self, Candidate, InlineData, PartIn, Response};
 use crate::error::FormatError;
-use crate::exchange::{Delta, PartStart, Phase, Stop, StreamDecoder, StreamEvent, Usage};
+use crate::exchange::{Delta, Image, PartStart, Phase, Source, Stop, StreamDecoder, StreamEvent, Usage};
 use crate::json::Str;
 
 type Out<'o> = &'o mut dyn FnMut(StreamEvent<'_>);
@@ -61,8 +61,8 @@ impl Decoder {
     }
 
     fn part(&mut self, part: PartIn<'_>, out: Out<'_>) -> Result<(), FormatError> {
-        if part.inline_data.is_some() {
-            return Err(FormatError::invalid("media in a streamed answer cannot be passed on", None));
+        if let Some(data) = part.inline_data {
+            return self.picture(data, out);
         }
         let text = part.text.filter(|text| !text.is_empty());
         if part.thought {
@@ -94,10 +94,25 @@ impl Decoder {
         Ok(())
     }
 
+    /// Pictures come whole.
+    fn picture(&mut self, data: InlineData<'_>, out: Out<'_>) -> Result<(), FormatError> {
+        let media_type = data.mime_type.map(Str::into_text).unwrap_or_default();
+        if !media_type.starts_with("image/") {
+            return Err(FormatError::invalid("media other than pictures cannot be passed on", None));
+        }
+        self.close(out);
+        let image =
+            Image { media_type, source: Source::Base64(data.data.into_text()), detail: None, cache: None };
+        let index = self.take_index();
+        out(StreamEvent::PartStart { index, part: PartStart::Image(image) });
+        out(StreamEvent::PartEnd { index });
+        Ok(())
+    }
+
     /// A proof ends the thoughts it belongs to; where they are not shown, it stands alone.
     fn sign(&mut self, signature: &str, out: Out<'_>) {
         let index = self.open(Open::Reasoning, out);
-        out(StreamEvent::Delta { index, delta: Delta::Signature(marked(signature)) });
+        out(StreamEvent::Delta { index, delta: Delta::Signature(signature.into()) });
         self.close(out);
     }
 

@@ -47,7 +47,7 @@ fn thoughts_text_and_calls_become_parts() {
             r#"Delta { index: 1, delta: Text("!") }"#,
             "PartEnd { index: 1 }",
             "PartStart { index: 2, part: Reasoning }",
-            r#"Delta { index: 2, delta: Signature("gemini#c2ln") }"#,
+            r#"Delta { index: 2, delta: Signature("c2ln") }"#,
             "PartEnd { index: 2 }",
             r#"PartStart { index: 3, part: ToolCall { id: "1", name: "f" } }"#,
             r#"Delta { index: 3, delta: Arguments("{\"a\":1}") }"#,
@@ -68,7 +68,7 @@ fn a_proof_right_after_thoughts_is_theirs() {
         r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true}]}}]}"#,
         r#"{"candidates":[{"content":{"parts":[{"text":"Hi","thoughtSignature":"c2ln"}]}}]}"#,
     ]);
-    assert_eq!(seen[3], r#"Delta { index: 0, delta: Signature("gemini#c2ln") }"#);
+    assert_eq!(seen[3], r#"Delta { index: 0, delta: Signature("c2ln") }"#);
     assert_eq!(seen[5], "PartStart { index: 1, part: Text }");
 }
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::logprobs::LogprobsResult;
 use super::usage::UsageMetadata;
 use crate::calls::fingerprint;
-use crate::exchange::{GEMINI_SIGNATURE_MARK, Stop, Text, ToolCall};
+use crate::exchange::{Stop, ToolCall};
 use crate::json::Str;
 
 #[derive(Deserialize)]
@@ -111,11 +111,6 @@ impl<'a> FunctionCall<'a> {
         };
         ToolCall { id, name: self.name.into_text(), arguments: Cow::Borrowed(arguments) }
     }
-}
-
-/// A proof of thoughts as clients see it.
-pub(super) fn marked(signature: &str) -> Text<'static> {
-    Cow::Owned(format!("{GEMINI_SIGNATURE_MARK}{signature}"))
 }
 
 /// What a `finishReason` means; it does not tell calls of tools from the end.

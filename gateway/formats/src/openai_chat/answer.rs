@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::request::{TIERS, write_call};
 use super::wire::{CallWire, Content, PartWire, ThinkingBlock, ToolCallWire};
 use crate::error::FormatError;
-use crate::exchange::{Answer, AnswerHead, Part, Stop, Text, ToolCall, Usage};
+use crate::exchange::{Answer, AnswerHead, Image, Part, Source, Stop, Text, ToolCall, Usage};
 use crate::json::{Array, Object, Str, answer_text, write};
 use crate::openai::usage::{self, UsageReport};
 
@@ -246,6 +246,7 @@ fn write_message(message: &mut Object<'_>, answer: &Answer<'_>, shown: &AnswerHe
         _ => None,
     });
     message.given("reasoning_content", thoughts);
+    write_images(message, answer);
     write_thinking(message, answer);
     let calls = || {
         answer.parts.iter().filter_map(|part| match part {
@@ -267,6 +268,34 @@ fn write_message(message: &mut Object<'_>, answer: &Answer<'_>, shown: &AnswerHe
             list.end();
         }
     }
+}
+
+/// Pictures as servers of this format whose models draw tell them: `images`, beside the text.
+fn write_images(message: &mut Object<'_>, answer: &Answer<'_>) {
+    let images = || {
+        answer.parts.iter().filter_map(|part| match part {
+            Part::Image(image) => Some(image),
+            _ => None,
+        })
+    };
+    if images().next().is_none() {
+        return;
+    }
+    let mut list = Array::new(message.key("images"));
+    images().for_each(|image| write_image(&mut list, image));
+    list.end();
+}
+
+pub(super) fn write_image(list: &mut Array<'_>, image: &Image<'_>) {
+    let url = match &image.source {
+        Source::Url(url) | Source::File(url) => url.clone(),
+        Source::Base64(data) => format!("data:{};base64,{data}", image.media_type).into(),
+    };
+    list.object(|item| {
+        item.put("type", "image_url").object("image_url", |image_url| {
+            image_url.put("url", &url);
+        });
+    });
 }
 
 /// Thoughts with proofs, for clients that send them back; see [`super`].

@@ -5,7 +5,7 @@ use crate::exchange::Usage;
 use proptest::prelude::*;
 
 fn shown() -> AnswerHead {
-    AnswerHead { id: "a".into(), model: "alias".into(), created_s: 7, legacy_functions: false }
+    AnswerHead { id: "a".into(), model: "alias".into(), created_s: 7, ..AnswerHead::default() }
 }
 
 fn answer(parts: Vec<Part<'static>>, stop: Stop) -> Answer<'static> {

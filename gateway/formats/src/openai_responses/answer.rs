@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::items::{Content, Item};
 use super::usage::{self, UsageReport};
 use crate::error::{FormatError, ProviderError};
-use crate::exchange::{Answer, AnswerHead, Part, Stop, ToolCall, Usage};
+use crate::exchange::{Answer, AnswerHead, Image, Part, Source, Stop, ToolCall, Usage};
 use crate::json::{Array, Object, Str};
 
 #[derive(Deserialize)]
@@ -225,8 +225,17 @@ pub(super) fn tail(object: &mut Object<'_>, used: Option<&Usage>) {
 pub(super) enum Output<'a> {
     Text(&'a str),
     Refusal(&'a str),
-    Call { id: &'a str, name: &'a str, arguments: &'a str },
-    Reasoning { text: &'a str, encrypted: Option<&'a str> },
+    Call {
+        id: &'a str,
+        name: &'a str,
+        arguments: &'a str,
+    },
+    Reasoning {
+        text: &'a str,
+        encrypted: Option<&'a str>,
+    },
+    /// A picture, in base64.
+    Image(&'a str),
 }
 
 fn item_of<'a>(part: &'a Part<'_>) -> Option<Output<'a>> {
@@ -238,8 +247,16 @@ fn item_of<'a>(part: &'a Part<'_>) -> Option<Output<'a>> {
             Output::Call { id: &call.id, name: &call.name, arguments }
         }
         Part::Reasoning { text, redacted, .. } => Output::Reasoning { text, encrypted: redacted.as_deref() },
-        Part::Image(_) | Part::Audio(_) | Part::Document { .. } | Part::ToolResult(_) => return None,
+        Part::Image(image) => Output::Image(image_data(image)),
+        Part::Audio(_) | Part::Document { .. } | Part::ToolResult(_) => return None,
     })
+}
+
+/// What an `image_generation_call` holds of a picture: its bytes, or where they are if nobody has them here.
+pub(super) fn image_data<'a>(image: &'a Image<'_>) -> &'a str {
+    match &image.source {
+        Source::Base64(data) | Source::Url(data) | Source::File(data) => data,
+    }
 }
 
 /// Id of the item at this place of a response.
@@ -253,6 +270,7 @@ impl Output<'_> {
             Self::Text(_) | Self::Refusal(_) => "msg",
             Self::Call { .. } => "fc",
             Self::Reasoning { .. } => "rs",
+            Self::Image(_) => "ig",
         }
     }
 
@@ -284,6 +302,10 @@ impl Output<'_> {
                 summary.end();
                 item.given("encrypted_content", encrypted.filter(|_| done));
             }
+            Self::Image(data) => {
+                item.put("type", "image_generation_call").put("status", status);
+                item.given("result", Some(*data).filter(|_| done));
+            }
         }
         item.end();
     }
@@ -302,7 +324,7 @@ impl Output<'_> {
             Self::Reasoning { text, .. } => {
                 part.put("type", "summary_text").put("text", text);
             }
-            Self::Call { .. } => {}
+            Self::Call { .. } | Self::Image(_) => {}
         }
         part.end();
     }

@@ -6,9 +6,7 @@ use serde_json::value::RawValue;
 
 use super::items::{Content, Item};
 use crate::error::{FormatError, request_fault};
-use crate::exchange::{
-    Image, Media, Part, Request, Source, SystemText, Text, ToolCall, ToolResult, Turn, TurnRole,
-};
+use crate::exchange::{Image, Media, Part, Request, Source, Text, ToolCall, ToolResult, Turn, TurnRole};
 use crate::json::Str;
 use crate::view;
 
@@ -86,11 +84,7 @@ fn read_message<'a>(item: Item<'a>, request: &mut Request<'a>) -> Result<(), For
         "user" => TurnRole::User,
         "assistant" => TurnRole::Assistant,
         "system" | "developer" => {
-            let texts = parts.into_iter().filter_map(|part| match part {
-                Part::Text { text, .. } => Some(SystemText { text, cache: None }),
-                _ => None,
-            });
-            request.system.extend(texts);
+            request.instruct(parts.into_iter().filter(|part| matches!(part, Part::Text { .. })));
             return Ok(());
         }
         other => {

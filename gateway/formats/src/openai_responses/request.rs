@@ -254,6 +254,7 @@ fn read_tool<'a>(
         description: tool.description.map(Str::into_text),
         parameters: tool.parameters.filter(|raw| raw.get() != "null"),
         strict: tool.strict,
+        custom: None,
         cache: None,
     });
     Ok(())

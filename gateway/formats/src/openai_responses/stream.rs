@@ -3,7 +3,7 @@
 //!
 //! The last event repeats the whole answer, so what was sent is kept until then, up to [`KEEP_BYTES`].
 
-use super::answer::{Output, Status, head, item_id, tail};
+use super::answer::{Output, Status, head, image_data, item_id, tail};
 pub use super::stream_decoder::Decoder;
 use crate::error::ProviderError;
 use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamEncoder, StreamEvent, Usage};
@@ -36,6 +36,7 @@ enum Kind {
     Refusal,
     Reasoning { encrypted: Option<String> },
     Call { id: String, name: String },
+    Image(String),
 }
 
 impl Item {
@@ -50,6 +51,7 @@ impl Item {
                 let arguments = if self.text.is_empty() { "{}" } else { &self.text };
                 Output::Call { id, name, arguments }
             }
+            Kind::Image(data) => Output::Image(data),
         }
     }
 }
@@ -99,6 +101,7 @@ impl Encoder {
             PartStart::RedactedReasoning(data) => {
                 Kind::Reasoning { encrypted: Some(data.clone().into_owned()) }
             }
+            PartStart::Image(image) => Kind::Image(image_data(image).to_owned()),
             PartStart::ToolCall { id, name } => {
                 Kind::Call { id: id.clone().into_owned(), name: name.clone().into_owned() }
             }
@@ -116,7 +119,7 @@ impl Encoder {
                     me.part(object, "summary_index");
                 });
             }
-            PartStart::RedactedReasoning(_) | PartStart::ToolCall { .. } => {}
+            PartStart::RedactedReasoning(_) | PartStart::ToolCall { .. } | PartStart::Image(_) => {}
         }
     }
 
@@ -152,7 +155,7 @@ impl Encoder {
             Kind::Reasoning { encrypted: None } => {
                 ("response.reasoning_summary_text.done", Some("response.reasoning_summary_part.done"))
             }
-            Kind::Reasoning { encrypted: Some(_) } => ("", None),
+            Kind::Reasoning { encrypted: Some(_) } | Kind::Image(_) => ("", None),
             Kind::Call { .. } => ("response.function_call_arguments.done", None),
         };
         if !done.is_empty() {
@@ -200,7 +203,7 @@ impl Encoder {
             Kind::Reasoning { .. } => {
                 object.put("summary_index", &0);
             }
-            Kind::Call { .. } => {}
+            Kind::Call { .. } | Kind::Image(_) => {}
         }
     }
 
@@ -225,7 +228,7 @@ impl Encoder {
             Some(Output::Call { name, arguments, .. }) => {
                 object.put("name", name).put("arguments", arguments);
             }
-            None => {}
+            Some(Output::Image(_)) | None => {}
         }
     }
 }

@@ -9,6 +9,7 @@ enum Kind {
     Redacted,
     Refusal,
     ToolCall,
+    Image,
 }
 
 /// Follows the events of one stream.
@@ -63,6 +64,7 @@ fn kind_of(part: &PartStart<'_>) -> Kind {
         PartStart::RedactedReasoning(_) => Kind::Redacted,
         PartStart::Refusal => Kind::Refusal,
         PartStart::ToolCall { .. } => Kind::ToolCall,
+        PartStart::Image(_) => Kind::Image,
     }
 }
 

@@ -1,7 +1,11 @@
 //! Runs the inputs of a golden file through a pair of formats and writes the whole file anew.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use tollgate_formats::exchange::{AnswerHead, StreamEvent};
+use tollgate_formats::adapt::{Needs, adapt};
+use tollgate_formats::exchange::proofs::{self, Accepts};
+use tollgate_formats::exchange::{AnswerHead, StreamEvent, ToolNames, tool_names};
 use tollgate_formats::sse::{Action, Splitter};
 use tollgate_formats::{FormatError, OnUnmappable, Unmapped};
 
@@ -10,8 +14,8 @@ use super::order::Order;
 use super::pretty::pretty;
 use super::{Backend, Client, Format};
 
-/// The model's name at the backend.
-const BACKEND_MODEL: &str = "backend-model";
+/// Marks the proofs of thoughts of the backend's model.
+const ORIGIN: &str = "golden";
 
 /// What the file should look like.
 pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String {
@@ -26,17 +30,23 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
         ..AnswerHead::default()
     };
     let mut include_usage = false;
+    let mut fitted = ToolNames::default();
     if let Some((how, body)) = case.section_from("client request") {
         section(format!("client request {how}").trim_end(), body);
-        let policy = if how == "(drop)" { OnUnmappable::Drop } else { OnUnmappable::Reject };
+        let policy = if how.ends_with("(drop)") { OnUnmappable::Drop } else { OnUnmappable::Reject };
+        let named = how.trim_end_matches("(drop)").trim().strip_prefix("for ");
+        let model = named.unwrap_or(backend.model);
         let mut unmapped = Unmapped::new(policy);
         let request = (client.decode_request)(body.as_bytes());
         if let Ok(request) = &request {
             include_usage = request.include_usage;
             shown.legacy_functions = request.legacy_functions;
         }
-        let encoded =
-            request.and_then(|request| (backend.encode_request)(&request, BACKEND_MODEL, &mut unmapped));
+        let encoded = request.and_then(|mut request| {
+            fitted = adapt(&mut request, needs(backend));
+            shown.tool_names = Some(Arc::new(std::mem::take(&mut request.tool_names)));
+            (backend.encode_request)(&request, model, &mut unmapped)
+        });
         section("backend request", &json_or_refusal(encoded));
         if !unmapped.dropped().is_empty() {
             section("dropped", &unmapped.dropped().join("\n"));
@@ -45,15 +55,20 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
     if let Some(body) = case.section("backend answer") {
         section("backend answer", body);
         let answer = (backend.decode_answer)(body.as_bytes());
-        let encoded = answer.map(|answer| (client.encode_answer)(&answer, &shown));
+        let encoded = answer.map(|mut answer| {
+            tool_names::shown_answer(&mut answer, &fitted);
+            proofs::mark_answer(&mut answer, ORIGIN);
+            (client.encode_answer)(&answer, &shown)
+        });
         section("client answer", &json_or_refusal(encoded));
     }
     if let Some(body) = case.section("backend stream") {
         section("backend stream", body);
         let sse = format!("{body}\n\n");
-        let whole = stream(client, backend, &[sse.as_bytes()], &shown, include_usage);
+        let stream = |chunks: &[&[u8]]| stream(client, backend, chunks, &shown, &fitted, include_usage);
+        let whole = stream(&[sse.as_bytes()]);
         let pieces: Vec<&[u8]> = sse.as_bytes().chunks(1).collect();
-        assert_eq!(stream(client, backend, &pieces, &shown, include_usage), whole, "cut after every byte");
+        assert_eq!(stream(&pieces), whole, "cut after every byte");
         section("client stream", whole.trim_end_matches('\n'));
     }
     if let Some((status, body)) = case.section_from("backend error") {
@@ -65,6 +80,14 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
     let mut out = out.trim_end_matches('\n').to_owned();
     out.push('\n');
     out
+}
+
+fn needs(backend: &Backend) -> Needs<'static> {
+    Needs {
+        proofs: Accepts { origin: ORIGIN, unmarked: backend.takes_unmarked_proofs },
+        takes_system_turns: backend.takes_system_turns,
+        most_name_letters: 64,
+    }
 }
 
 fn json_or_refusal(json: Result<Vec<u8>, FormatError>) -> String {
@@ -80,6 +103,7 @@ fn stream(
     backend: &Backend,
     chunks: &[&[u8]],
     shown: &AnswerHead,
+    fitted: &ToolNames,
     include_usage: bool,
 ) -> String {
     let mut splitter = Splitter::new(1 << 20);
@@ -92,7 +116,9 @@ fn stream(
     let mut take = |event: Option<(Option<&str>, &str)>| {
         let mut each = |event: StreamEvent<'_>| {
             order.check(&event);
-            encoder.write(&event, &mut out);
+            let renamed = tool_names::shown_event(&event, fitted);
+            let marked = proofs::mark_event(&event, ORIGIN);
+            encoder.write(renamed.as_ref().or(marked.as_ref()).unwrap_or(&event), &mut out);
         };
         if broken.is_none() {
             broken = match event {

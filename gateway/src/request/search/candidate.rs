@@ -9,8 +9,8 @@ use http::Uri;
 use smallvec::SmallVec;
 use tollgate_admission::Permit;
 use tollgate_backends::InFlight;
-use tollgate_crossing::crossing::Outgoing;
-use tollgate_crossing::{Crossing, Wire};
+use tollgate_crossing::crossing::{Outgoing, TargetModel};
+use tollgate_crossing::{Crossing, WayBack, Wire};
 use tollgate_formats::view::Change;
 use tollgate_runtime::snapshot::Target;
 
@@ -38,8 +38,8 @@ pub(super) struct Callee<'a> {
     pub(super) body: Bytes,
     /// Parameters that were left out.
     pub(super) dropped: Vec<Cow<'static, str>>,
-    /// Whether the client reads calls of tools in OpenAI's old form only.
-    pub(super) legacy_functions: bool,
+    /// What its answer's way back must know.
+    pub(super) way_back: WayBack,
     /// Calls that go before this one.
     pub(super) several: Option<Rc<Several>>,
 }
@@ -69,16 +69,16 @@ impl<'a> Candidate<'a> {
         if crossing.is_native() {
             extra.extend(request.continues.map(stored_answers::change));
         }
-        let Outgoing { body, dropped, legacy_functions, embeddings } = crossing.request(
+        let Outgoing { body, dropped, way_back, embeddings } = crossing.request(
             request.view,
             request.body,
-            &target.model,
+            TargetModel { name: &target.model, origin: &target.origin },
             request.model.on_unmappable,
             extra,
         )?;
         shared_account::check(wire, backend.tenant.as_deref(), &request.events.payer.tenant, &body)?;
         let several = embeddings.map(|embeddings| Rc::new(Several::new(embeddings)));
-        let callee = Callee { target, crossing, uri, body, dropped, legacy_functions, several };
+        let callee = Callee { target, crossing, uri, body, dropped, way_back, several };
         Ok(Self { callee, in_flight, permit })
     }
 }

@@ -310,7 +310,7 @@ impl<'a> Search<'a> {
         attempt: Attempt,
         answered: CallResult,
     ) -> Option<Reply<'a>> {
-        let Callee { target, crossing, dropped, legacy_functions, several, .. } = callee;
+        let Callee { target, crossing, dropped, way_back, several, .. } = callee;
         let names = || (Arc::clone(&target.backend.name), Arc::clone(&target.model));
         let told = self.request.context.snapshot.server.backend_headers;
         let served = Served {
@@ -324,7 +324,7 @@ impl<'a> Search<'a> {
         match judge(target, crossing, self.request.context.id, attempt, answered, spent).await {
             CallVerdict::Answer(attempt, response) => {
                 let (limit, attempt) = (attempt.tightest_limit(), *attempt);
-                let open = OpenAnswer { attempt, response, crossing, target, legacy_functions, several };
+                let open = OpenAnswer { attempt, response, crossing, target, way_back, several };
                 match first_byte::begin(self.worker, self.request, open).await {
                     Ok(start) => Some(Reply::Answer { start, limit, served }),
                     Err(unanswered) => self.unanswered(target, *unanswered),

@@ -14,8 +14,8 @@ use futures_util::future::LocalBoxFuture;
 use tollgate_backends::backend::Backend;
 use tollgate_backends::call::{CallResult, collect};
 use tollgate_backends::drains::Drains;
-use tollgate_crossing::Crossing;
 use tollgate_crossing::crossing::{Reading, StreamCrossing};
+use tollgate_crossing::{Crossing, WayBack};
 use tollgate_formats::exchange::AnswerHead;
 use tollgate_schemas::ids::RequestId;
 
@@ -134,7 +134,9 @@ impl Unseen {
 
 /// Closes the books of a whole answer that nobody waited for.
 fn end_whole(attempt: &mut Attempt, crossing: Crossing, body: Bytes) {
-    let Ok(incoming) = crossing.answer(body, AnswerHead::default, Reading::Usage) else { return };
+    let Ok(incoming) = crossing.answer(body, AnswerHead::default, Reading::Usage, &WayBack::default()) else {
+        return;
+    };
     let produced = Produced {
         usage: incoming.usage,
         complete: true,

@@ -213,7 +213,7 @@ fn pass(
 
 #[cfg(test)]
 mod tests {
-    use tollgate_crossing::{ClientFormat, Crossing, Wire};
+    use tollgate_crossing::{ClientFormat, Crossing, WayBack, Wire};
     use tollgate_formats::exchange::{AnswerHead, Delta};
 
     use crate::stored::response_ids::{ResponseIds, StoredAt};
@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn shown() -> AnswerHead {
-        AnswerHead { id: "chatcmpl-1".into(), model: "alias".into(), created_s: 1, legacy_functions: false }
+        AnswerHead { id: "chatcmpl-1".into(), model: "alias".into(), created_s: 1, ..AnswerHead::default() }
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
             let way = Crossing { client: ClientFormat::Responses, wire: Wire::Responses };
             let owned = ShownIds::of_new(ids.clone(), "checkout", "openai", "gpt");
             let mut stages = Stages::new(StageOptions {
-                crossing: way.stream(shown(), true),
+                crossing: way.stream(shown(), true, &WayBack::default()),
                 filters: Vec::new(),
                 max_event: 1 << 20,
                 hide_usage: false,
@@ -289,7 +289,7 @@ mod tests {
 
     fn streamed(filters: Vec<Box<dyn Filter>>) -> (Vec<Bytes>, String, usize) {
         let way = Crossing { client: ClientFormat::Chat, wire: Wire::Chat };
-        let mut crossing = way.stream(shown(), true);
+        let mut crossing = way.stream(shown(), true, &WayBack::default());
         if !filters.is_empty() {
             crossing.encoder = Some(way.encoder(shown(), true));
         }

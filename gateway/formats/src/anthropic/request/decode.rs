@@ -8,7 +8,7 @@ use super::place::{Place, extra, missing};
 use crate::anthropic::wire::Content;
 use crate::error::FormatError;
 use crate::exchange::{
-    Effort, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice, Turn, TurnRole,
+    Effort, OutputForm, Part, Reasoning, Request, Sampling, Tool, ToolChoice, Turn, TurnRole,
 };
 use crate::view;
 
@@ -64,26 +64,28 @@ fn sampling<'a>(body: &mut Body<'a>) -> Sampling<'a> {
     }
 }
 
-/// Instructions at the top, or in the midst of the conversation: the common view keeps them together.
+/// Instructions at the top, or in the midst of the conversation.
 fn read_system<'a>(
     content: Content<'a>,
     path: impl Fn() -> String,
     request: &mut Request<'a>,
 ) -> Result<(), FormatError> {
+    let mut texts = Vec::new();
     match content {
-        Content::Text(text) => request.system.push(SystemText { text, cache: None }),
+        Content::Text(text) => texts.push(Part::Text { text, cache: None }),
         Content::Blocks(blocks) => {
             for (index, block) in blocks.into_iter().enumerate() {
                 let path = || format!("{}[{index}]", path());
                 let cache = block.cache_control.as_ref().map(|control| control.mark());
                 match (block.kind(), block.text) {
-                    ("text", Some(text)) => request.system.push(SystemText { text: text.0, cache }),
+                    ("text", Some(text)) => texts.push(Part::Text { text: text.0, cache }),
                     ("text", None) => return Err(missing(format!("{}.text", path()))),
                     _ => request.extras.push(extra(format!("{}.type", path()), block.kind)),
                 }
             }
         }
     }
+    request.instruct(texts);
     Ok(())
 }
 
@@ -132,6 +134,7 @@ fn read_tool<'a>(tool: ToolEntry<'a>, index: usize, request: &mut Request<'a>) -
         description: tool.description.map(|text| text.0),
         parameters: tool.input_schema,
         strict: tool.strict,
+        custom: None,
         cache: tool.cache_control.map(|control| control.mark()),
     });
     Ok(())

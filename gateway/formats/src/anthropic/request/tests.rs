@@ -221,7 +221,7 @@ fn tools_and_their_choice_are_written_as_the_format_says() {
         description: None,
         parameters: (name == "f").then_some(&*schema),
         strict,
-        cache: None,
+        ..Tool::default()
     };
     request.tools = vec![tool("f", Some(true)), tool("g", Some(false))];
     request.parallel_tool_calls = Some(false);
@@ -395,7 +395,8 @@ fn what_only_this_format_knows_is_kept_by_path() {
             "thinking.type",
         ]
     );
-    assert_eq!(again["system"], "from now on in French");
+    assert_eq!(again["messages"][2]["role"], "system");
+    assert_eq!(again["messages"][2]["content"], "from now on in French");
     assert_eq!(again["tools"].as_array().unwrap().len(), 1);
 }
 

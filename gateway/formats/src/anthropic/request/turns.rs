@@ -19,6 +19,7 @@ impl Serialize for Message<'_, '_> {
         let role = match self.role {
             TurnRole::User => "user",
             TurnRole::Assistant => "assistant",
+            TurnRole::System => "system",
         };
         message.serialize_field("role", role)?;
         match self.parts.as_slice() {

@@ -1,6 +1,6 @@
 //! Writes a client's stream, in the order that the official SDK's accumulator accepts.
 
-use crate::anthropic::answer::{Blocks, MessageOut, stop_name};
+use crate::anthropic::answer::{Blocks, ImageOut, MessageOut, stop_name};
 use crate::anthropic::error;
 use crate::anthropic::usage::UsageOut;
 use crate::calls::CallId;
@@ -57,6 +57,7 @@ impl Encoder {
                 json::write(out, data);
                 out.push(b'}');
             }
+            PartStart::Image(image) => json::write(out, &ImageOut(image)),
             PartStart::ToolCall { id, name } => {
                 self.calls_a_tool = true;
                 out.extend_from_slice(br#"{"type":"tool_use","id":"#);

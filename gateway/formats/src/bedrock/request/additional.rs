@@ -142,7 +142,7 @@ const fn three_words(effort: Effort) -> &'static str {
     match effort {
         Effort::None | Effort::Minimal | Effort::Low => "low",
         Effort::Medium => "medium",
-        Effort::High | Effort::Max => "high",
+        Effort::High | Effort::XHigh | Effort::Max => "high",
     }
 }
 

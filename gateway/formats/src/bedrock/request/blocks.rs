@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::media::{self, MediaBlock};
 use crate::calls::{Arguments, CallId};
 use crate::error::FormatError;
-use crate::exchange::{CacheMark, GEMINI_SIGNATURE_MARK, Part, ToolCall, ToolResult};
+use crate::exchange::{CacheMark, Part, ToolCall, ToolResult};
 use crate::unmapped::Unmapped;
 
 /// One block; the name of its kind is its only key.
@@ -155,6 +155,6 @@ fn thought<'r>(
     if let Some(data) = redacted {
         return Some(ReasoningContent::RedactedContent(data));
     }
-    let signature = signature.filter(|signature| !signature.starts_with(GEMINI_SIGNATURE_MARK))?;
+    let signature = signature?;
     Some(ReasoningContent::ReasoningText(ReasoningText { text, signature }))
 }

@@ -27,7 +27,7 @@ fn hello() -> Request<'static> {
 }
 
 fn tool() -> Tool<'static> {
-    Tool { name: "f".into(), description: None, parameters: None, strict: None, cache: None }
+    Tool { name: "f".into(), description: None, ..Tool::default() }
 }
 
 fn call(id: &'static str) -> Part<'static> {
@@ -249,7 +249,6 @@ fn thoughts_go_back_when_bedrock_signed_them() {
         thought(Some("s"), None),
         thought(None, Some("AA==")),
         thought(None, None),
-        thought(Some("gemini#s"), None),
         Part::text("hi"),
     ]));
     assert!(written(&request, CLAUDE).unwrap().contains(concat!(

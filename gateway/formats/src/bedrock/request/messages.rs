@@ -22,7 +22,7 @@ pub(super) fn messages<'r>(
     for turn in turns {
         writer.unmapped().given("messages[].name", turn.name.as_ref())?;
         let role = match turn.role {
-            TurnRole::User => "user",
+            TurnRole::User | TurnRole::System => "user",
             TurnRole::Assistant => "assistant",
         };
         let mut content = Vec::with_capacity(turn.parts.len());

@@ -9,7 +9,7 @@ use super::media::{FileData, InlineData, medium};
 use super::result::{FunctionResponse, function_response};
 use crate::calls::Arguments;
 use crate::error::FormatError;
-use crate::exchange::{GEMINI_SIGNATURE_MARK, Part, ToolCall, Turn, TurnRole};
+use crate::exchange::{Part, ToolCall, Turn, TurnRole};
 use crate::unmapped::Unmapped;
 
 /// Stands in for the proof of a call's thoughts that is not there: models from Gemini 3 on refuse calls without
@@ -82,7 +82,7 @@ struct Writer<'r> {
 impl<'r> Writer<'r> {
     fn turn(&mut self, turn: &'r Turn<'_>, unmapped: &mut Unmapped) -> Result<(), FormatError> {
         let role = match turn.role {
-            TurnRole::User => "user",
+            TurnRole::User | TurnRole::System => "user",
             TurnRole::Assistant => "model",
         };
         let mut parts = Vec::with_capacity(turn.parts.len());
@@ -92,11 +92,7 @@ impl<'r> Writer<'r> {
         let mut proof: Option<&'r str> = None;
         for part in &turn.parts {
             if let Part::Reasoning { text, signature, .. } = part {
-                let Some(own) =
-                    signature.as_deref().and_then(|mark| mark.strip_prefix(GEMINI_SIGNATURE_MARK))
-                else {
-                    continue;
-                };
+                let Some(own) = signature.as_deref() else { continue };
                 parts.extend(proof.replace(own).map(bare_proof));
                 if !text.is_empty() {
                     parts.push(PartOut { thought: true, text: Some(text), ..PartOut::default() });

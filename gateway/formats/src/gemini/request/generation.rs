@@ -170,7 +170,7 @@ const fn level(effort: Effort) -> &'static str {
         Effort::None | Effort::Minimal => "minimal",
         Effort::Low => "low",
         Effort::Medium => "medium",
-        Effort::High | Effort::Max => "high",
+        Effort::High | Effort::XHigh | Effort::Max => "high",
     }
 }
 

@@ -98,6 +98,7 @@ fn tool_of<'a>(function: FunctionWire<'a>, cache: Option<CacheControl<'a>>) -> T
         description: function.description.map(Str::into_text),
         parameters: function.parameters,
         strict: function.strict,
+        custom: None,
         cache: cache.or(function.cache_control).map(|cache| cache.mark()),
     }
 }

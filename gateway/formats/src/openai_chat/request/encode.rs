@@ -40,6 +40,7 @@ pub fn encode(request: &Request<'_>, model: &str, unmapped: &mut Unmapped) -> Re
         match turn.role {
             TurnRole::User => user(&mut messages, turn, unmapped)?,
             TurnRole::Assistant => assistant(&mut messages, turn, unmapped)?,
+            TurnRole::System => note(&mut messages, turn),
         }
     }
     messages.end();
@@ -47,7 +48,8 @@ pub fn encode(request: &Request<'_>, model: &str, unmapped: &mut Unmapped) -> Re
     sampling(&mut body, request, model, unmapped)?;
     output(&mut body, &request.output);
     if let Some(effort) = request.reasoning.and_then(effort) {
-        body.put("reasoning_effort", effort.as_str());
+        let highest = if effort == Effort::Max { Effort::XHigh } else { effort };
+        body.put("reasoning_effort", highest.as_str());
     }
     if request.stream {
         body.put("stream", &true).raw("stream_options", r#"{"include_usage":true}"#);
@@ -190,6 +192,24 @@ fn system(messages: &mut Array<'_>, texts: &[SystemText<'_>]) {
             parts.end();
         }),
     }
+}
+
+/// Instructions in the midst of the conversation stay where they are.
+fn note(messages: &mut Array<'_>, turn: &Turn<'_>) {
+    let texts: Vec<&str> = turn.parts.iter().filter_map(text_of).collect();
+    messages.object(|message| {
+        message.put("role", "system");
+        match texts.as_slice() {
+            [one] => {
+                message.put("content", one);
+            }
+            several => {
+                let mut parts = Array::new(message.key("content"));
+                several.iter().for_each(|text| text_part(&mut parts, text));
+                parts.end();
+            }
+        }
+    });
 }
 
 /// Results of tools come first: they must follow the calls at once. Their pictures follow in a message of the user,

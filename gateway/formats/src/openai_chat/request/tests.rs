@@ -249,7 +249,7 @@ fn request() -> impl Strategy<Value = Request<'static>> {
             description,
             parameters,
             strict,
-            cache: None,
+            ..Tool::default()
         });
     let choice = prop_oneof![
         Just(ToolChoice::Auto),
@@ -264,7 +264,7 @@ fn request() -> impl Strategy<Value = Request<'static>> {
             OutputForm::JsonSchema { name, description: None, schema, strict }
         }),
     ];
-    let effort = prop_oneof![Just(Effort::None), Just(Effort::Low), Just(Effort::Max)];
+    let effort = prop_oneof![Just(Effort::None), Just(Effort::Low), Just(Effort::XHigh)];
     (
         proptest::collection::vec(word(), 0..3),
         proptest::collection::vec(turn(), 0..5),

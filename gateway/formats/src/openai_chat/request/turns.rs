@@ -3,9 +3,7 @@
 use super::super::wire::{CacheControl, CallWire, Content, PartFault, PartWire, ToolCallWire};
 use super::message::Message;
 use crate::error::FormatError;
-use crate::exchange::{
-    CacheMark, Extra, Part, Request, SystemText, Text, ToolCall, ToolResult, Turn, TurnRole,
-};
+use crate::exchange::{CacheMark, Extra, Part, Request, Text, ToolCall, ToolResult, Turn, TurnRole};
 use crate::json::Str;
 
 /// Reads messages one after the other. Calls of the old form (`function_call`) have no ids: they get some
@@ -30,7 +28,7 @@ impl<'a> Turns<'a> {
         let name = message.name.take().map(Str::into_text);
         let role = message.role.take().unwrap_or_default();
         match &*role {
-            "system" | "developer" => return system(place, message.content, cache, request),
+            "system" | "developer" => return instructions(place, message.content, cache, request),
             "user" => {
                 let parts = with_mark(parts(place, message.content)?, cache);
                 request.turns.push(Turn { role: TurnRole::User, name, parts });
@@ -106,26 +104,18 @@ fn result<'a>(call_id: Text<'a>, parts: Vec<Part<'a>>, cache: Option<CacheMark>)
     Turn { role: TurnRole::User, name: None, parts: vec![Part::ToolResult(result)] }
 }
 
-fn system<'a>(
+fn instructions<'a>(
     place: usize,
     content: Content<'a>,
     cache: Option<CacheMark>,
     request: &mut Request<'a>,
 ) -> Result<(), FormatError> {
-    for (at, part) in parts(place, content)?.into_iter().enumerate() {
-        match part {
-            Part::Text { text, cache } => request.system.push(SystemText { text, cache }),
-            _ => {
-                return Err(invalid(
-                    "must be text in instructions",
-                    format!("messages[{place}].content[{at}]"),
-                ));
-            }
-        }
+    let parts = with_mark(parts(place, content)?, cache);
+    if let Some(at) = parts.iter().position(|part| !matches!(part, Part::Text { .. })) {
+        let path = format!("messages[{place}].content[{at}]");
+        return Err(invalid("must be text in instructions", path));
     }
-    if let (Some(mark), Some(last)) = (cache, request.system.last_mut()) {
-        last.cache = Some(mark);
-    }
+    request.instruct(parts);
     Ok(())
 }
 

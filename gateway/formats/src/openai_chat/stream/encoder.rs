@@ -1,9 +1,9 @@
 //! From events into a client's chunks, in the order that OpenAI's own servers keep: the role first, then what is
 //! added, then the reason to stop, then usage where it was asked for, then `[DONE]`.
 
-use super::super::answer::{finish_reason, write_block};
+use super::super::answer::{finish_reason, write_block, write_image};
 use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamEncoder, StreamEvent, Usage};
-use crate::json::{Object, write};
+use crate::json::{Array, Object, write};
 use crate::openai::error::encode_event;
 use crate::openai::usage;
 
@@ -89,6 +89,11 @@ impl Encoder {
             PartStart::RedactedReasoning(data) => {
                 self.thinking(out, |block| write_block(block, "", None, Some(data)));
             }
+            PartStart::Image(image) => self.chunk(out, |delta| {
+                let mut images = Array::new(delta.key("images"));
+                write_image(&mut images, image);
+                images.end();
+            }),
             PartStart::ToolCall { id, name } => {
                 self.in_call = true;
                 self.has_arguments = false;

@@ -126,7 +126,7 @@ fn what_is_no_chunk_breaks_the_stream() {
 }
 
 fn shown() -> AnswerHead {
-    AnswerHead { id: "a".into(), model: "m".into(), created_s: 7, legacy_functions: false }
+    AnswerHead { id: "a".into(), model: "m".into(), created_s: 7, ..AnswerHead::default() }
 }
 
 /// Encodes texts as a stream and gives the data of its events.
