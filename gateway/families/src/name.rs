@@ -1,0 +1,1 @@
+//! The name of a model, as far as it tells the family.

@@ -1,0 +1,226 @@
+//! How a model is told to think, and what becomes of its thoughts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::effort::{Effort, Nearest};
+use crate::group::{group, words};
+
+words! {
+    /// How a model is told to think, in the words of the place that serves it.
+    Style {
+        /// Not at all: it does not think, or its name decides; the fields are refused.
+        None,
+        /// An effort word: `reasoning_effort`, `reasoning.effort`.
+        Effort,
+        /// Claude's `thinking: {type: enabled, budget_tokens}`.
+        ClaudeBudget,
+        /// Claude's `thinking: {type: adaptive}` with `output_config.effort`.
+        ClaudeAdaptive,
+        /// Gemini's `thinkingBudget`.
+        GeminiBudget,
+        /// Gemini's `thinkingLevel`.
+        GeminiLevel,
+        /// `thinking: {type: enabled | disabled}`, with `reasoning_effort` where there are efforts.
+        ThinkingType,
+        /// `enable_thinking` and `thinking_budget`, with `reasoning_effort` where there are efforts.
+        EnableThinking,
+        /// Amazon Nova's `reasoningConfig {type, maxReasoningEffort}`.
+        ReasoningConfig,
+        /// Cohere's `thinking: {type, token_budget}`.
+        TokenBudget,
+    }
+}
+
+words! {
+    /// Whether a model thinks without being told.
+    Thinks {
+        /// No.
+        Off,
+        /// Yes; it can be told not to.
+        On,
+        /// Yes, whatever it is told.
+        Always,
+    }
+}
+
+words! {
+    /// How a model is told not to think.
+    Off {
+        /// By leaving the fields out, because it does not think by itself.
+        Omit,
+        /// By the effort `none`.
+        Word,
+        /// By a budget of 0.
+        BudgetZero,
+        /// By `thinking: {type: disabled}` (or its like in the same style).
+        Disabled,
+        /// By `enable_thinking: false`.
+        EnableFalse,
+        /// It always thinks; nearest is Claude's `thinking: {type: between_tools}`.
+        BetweenTools,
+        /// It always thinks.
+        Cannot,
+    }
+}
+
+words! {
+    /// Whether forced tools (`required`, one by name) are taken.
+    Forced {
+        /// Yes.
+        Taken,
+        /// Not while the model thinks.
+        NotThinking,
+        /// Never; `auto` is nearest.
+        Refused,
+    }
+}
+
+words! {
+    /// Whether the answer shows thoughts.
+    Shown {
+        /// By itself.
+        Always,
+        /// If the request asks for them.
+        Asked,
+        /// Never.
+        Never,
+    }
+}
+
+words! {
+    /// In which form thoughts of earlier turns come back to the model.
+    Returned {
+        /// Not at all: the model or the place that serves it refuses or ignores them.
+        Nothing,
+        /// Claude's `thinking` blocks with `signature`, and `redacted_thinking`.
+        Signed,
+        /// Items of Responses, with `encrypted_content`.
+        Items,
+        /// Gemini's `thoughtSignature` on the first call of each step.
+        Signature,
+        /// `reasoning_content` of an assistant message.
+        ReasoningContent,
+        /// `reasoning` of an assistant message.
+        Reasoning,
+        /// `reasoning_details` of an assistant message, unchanged and in order.
+        ReasoningDetails,
+        /// Parts of type `thinking` in an assistant message.
+        Parts,
+    }
+}
+
+words! {
+    /// On which earlier turns the model wants its thoughts.
+    When {
+        /// On none; the answers are better with them.
+        Optional,
+        /// On turns of tool use that are not finished.
+        ToolLoop,
+        /// On assistant turns with calls of tools; an empty text will do where there are none.
+        CallTurns,
+        /// On each assistant turn of a conversation that used tools.
+        EachTurn,
+    }
+}
+
+words! {
+    /// What the proof of a thought is bound to.
+    Binding {
+        /// Nothing: there are no proofs.
+        None,
+        /// The model and the place that made it.
+        Model,
+        /// These, and all text before it.
+        Prefix,
+    }
+}
+
+/// Bounds of a budget of thinking tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Fewest tokens.
+    pub least: u64,
+    /// Most tokens; no bound of its own when absent.
+    #[serde(default)]
+    pub most: Option<u64>,
+}
+
+group! {
+    /// How a model is told to think.
+    Reasoning, ReasoningOverrides {
+        /// In which words.
+        style: Style = Style::Effort,
+        /// Efforts that it knows. `none` among them switches thinking off by the word.
+        efforts: Vec<Effort> = Effort::ALL.to_vec(),
+        /// Further efforts where it is asked by Responses.
+        responses_efforts: Vec<Effort> = Vec::new(),
+        /// Bounds of a budget; no budgets when absent.
+        budget: Option<Budget> = None,
+        /// Whether it thinks without being told.
+        default: Thinks = Thinks::Off,
+        /// The effort that holds without one, where known.
+        default_effort: Option<Effort> = None,
+        /// How it is told not to think.
+        off: Off = Off::Word,
+        /// Efforts that may stand beside the form of `off`; any when empty.
+        off_efforts: Vec<Effort> = Vec::new(),
+        /// Whether chat completions refuse function tools unless the effort is `none`.
+        chat_tools_without_effort: bool = false,
+        /// Whether forced tools are taken.
+        forced_tools: Forced = Forced::Taken,
+        /// Whether the answer shows thoughts.
+        shown: Shown = Shown::Always,
+    }
+}
+
+group! {
+    /// Thoughts of earlier turns.
+    Thoughts, ThoughtsOverrides {
+        /// In which form they come back.
+        returned: Returned = Returned::Nothing,
+        /// On which turns the model wants them.
+        when: When = When::Optional,
+        /// What their proofs are bound to.
+        bound_to: Binding = Binding::None,
+    }
+}
+
+impl Reasoning {
+    /// Whether the model thinks when it is told this effort; `None` for a request that says nothing.
+    #[must_use]
+    pub fn thinks(&self, effort: Option<Effort>) -> bool {
+        match effort {
+            Some(Effort::None) => self.always(),
+            Some(_) => self.style != Style::None || self.always(),
+            None => self.default != Thinks::Off,
+        }
+    }
+
+    /// Whether it thinks whatever it is told.
+    #[must_use]
+    pub fn always(&self) -> bool {
+        self.default == Thinks::Always || matches!(self.off, Off::Cannot | Off::BetweenTools)
+    }
+
+    /// The word for a wanted effort, `None` if it knows none. `none` of a model that can be told not to think stays
+    /// `none`, whatever the form of [`Self::off`].
+    #[must_use]
+    pub fn nearest(&self, wanted: Effort, by_responses: bool) -> Option<Nearest> {
+        if wanted == Effort::None && !self.always() {
+            return Some(Nearest { effort: Effort::None, changed: false });
+        }
+        if !by_responses || self.responses_efforts.is_empty() {
+            return wanted.nearest(&self.efforts);
+        }
+        wanted.nearest(&[&*self.efforts, &*self.responses_efforts].concat())
+    }
+
+    /// A budget within the bounds, `None` if there are no budgets.
+    #[must_use]
+    pub fn budget_within(&self, wanted: u64) -> Option<u64> {
+        let budget = self.budget?;
+        Some(wanted.min(budget.most.unwrap_or(u64::MAX)).max(budget.least))
+    }
+}
