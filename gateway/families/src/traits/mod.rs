@@ -2,6 +2,7 @@
 
 mod content;
 mod conversation;
+mod mistakes;
 mod parameters;
 mod reasoning;
 

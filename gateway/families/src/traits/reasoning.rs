@@ -135,6 +135,21 @@ words! {
     }
 }
 
+impl Style {
+    /// Whether a number of thinking tokens can be said.
+    #[must_use]
+    pub const fn has_budgets(self) -> bool {
+        matches!(
+            self,
+            Self::ClaudeBudget
+                | Self::ClaudeAdaptive
+                | Self::GeminiBudget
+                | Self::EnableThinking
+                | Self::TokenBudget
+        )
+    }
+}
+
 /// Bounds of a budget of thinking tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -217,10 +232,134 @@ impl Reasoning {
         wanted.nearest(&[&*self.efforts, &*self.responses_efforts].concat())
     }
 
+    /// Makes the rest follow from how the model is asked and whether it always thinks: a place that asks in other
+    /// words switches off in other words too.
+    pub(crate) fn settle(&mut self) {
+        self.off = self.off_that_fits();
+        if !self.style.has_budgets() {
+            self.budget = None;
+        }
+        if self.style == Style::None {
+            self.efforts.clear();
+            self.responses_efforts.clear();
+        }
+        if self.style != Style::ClaudeAdaptive {
+            self.off_efforts.clear();
+        }
+        if self.off != Off::Word {
+            self.efforts.retain(|effort| *effort != Effort::None);
+        } else if !self.efforts.contains(&Effort::None) {
+            self.efforts.insert(0, Effort::None);
+        }
+    }
+
+    fn off_that_fits(&self) -> Off {
+        let (asks, off) = (self.style, self.off);
+        match self.default {
+            Thinks::Always if off == Off::BetweenTools && asks == Style::ClaudeAdaptive => off,
+            Thinks::Always => Off::Cannot,
+            Thinks::Off if off == Off::Omit || asks == Style::None => Off::Omit,
+            Thinks::Off | Thinks::On => match asks {
+                Style::Effort if off == Off::Word || self.default == Thinks::On => Off::Word,
+                Style::Effort => Off::Omit,
+                Style::ClaudeBudget
+                | Style::ClaudeAdaptive
+                | Style::ThinkingType
+                | Style::ReasoningConfig
+                | Style::TokenBudget => Off::Disabled,
+                Style::GeminiBudget => Off::BudgetZero,
+                Style::EnableThinking => Off::EnableFalse,
+                Style::None | Style::GeminiLevel => Off::Cannot,
+            },
+        }
+    }
+
     /// A budget within the bounds, `None` if there are no budgets.
     #[must_use]
     pub fn budget_within(&self, wanted: u64) -> Option<u64> {
         let budget = self.budget?;
         Some(wanted.min(budget.most.unwrap_or(u64::MAX)).max(budget.least))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(reasoning: Reasoning) -> Reasoning {
+        let mut reasoning = reasoning;
+        reasoning.settle();
+        reasoning
+    }
+
+    #[test]
+    fn switching_off_follows_the_words_of_the_place() {
+        let on = |style, off| Reasoning {
+            style,
+            off,
+            default: Thinks::On,
+            efforts: vec![Effort::Low],
+            ..Reasoning::default()
+        };
+        for (reasoning, off, efforts) in [
+            (on(Style::Effort, Off::Disabled), Off::Word, &[Effort::None, Effort::Low][..]),
+            (on(Style::ClaudeBudget, Off::EnableFalse), Off::Disabled, &[Effort::Low]),
+            (on(Style::GeminiBudget, Off::Word), Off::BudgetZero, &[Effort::Low]),
+            (on(Style::None, Off::Word), Off::Cannot, &[]),
+            (
+                Reasoning { default: Thinks::Off, ..on(Style::Effort, Off::Disabled) },
+                Off::Omit,
+                &[Effort::Low],
+            ),
+            (
+                Reasoning { default: Thinks::Always, ..on(Style::Effort, Off::Word) },
+                Off::Cannot,
+                &[Effort::Low],
+            ),
+            (
+                Reasoning { default: Thinks::Always, ..on(Style::ClaudeAdaptive, Off::BetweenTools) },
+                Off::BetweenTools,
+                &[Effort::Low],
+            ),
+        ] {
+            let found = settled(reasoning.clone());
+            assert_eq!((found.off, &*found.efforts), (off, efforts), "{reasoning:?}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_can_be_switched_off_keeps_the_wish_and_another_gets_its_lowest_word() {
+        let mut reasoning = Reasoning {
+            efforts: vec![Effort::Low, Effort::High],
+            off: Off::Disabled,
+            ..Reasoning::default()
+        };
+        assert_eq!(
+            reasoning.nearest(Effort::None, false),
+            Some(Nearest { effort: Effort::None, changed: false })
+        );
+        reasoning.default = Thinks::Always;
+        assert_eq!(
+            reasoning.nearest(Effort::None, false),
+            Some(Nearest { effort: Effort::Low, changed: true })
+        );
+        assert!(reasoning.thinks(Some(Effort::None)) && reasoning.thinks(None));
+        reasoning.responses_efforts = vec![Effort::Max];
+        assert_eq!(reasoning.nearest(Effort::Max, false).map(|near| near.effort), Some(Effort::High));
+        assert_eq!(
+            reasoning.nearest(Effort::Max, true),
+            Some(Nearest { effort: Effort::Max, changed: false })
+        );
+    }
+
+    #[test]
+    fn budgets_stay_within_their_bounds() {
+        let of = |budget| Reasoning { budget, ..Reasoning::default() };
+        let bounds = Some(Budget { least: 128, most: Some(32_768) });
+        assert_eq!(
+            [1, 500, 99_999].map(|wanted| of(bounds).budget_within(wanted)),
+            [Some(128), Some(500), Some(32_768)]
+        );
+        assert_eq!(of(None).budget_within(5), None);
     }
 }
