@@ -43,17 +43,18 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates and the crates of the workspace that each may use outside its tests.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("base", &[]),
     ("schemas", &[]),
     ("settings", &["base", "schemas"]),
     ("eventlog", &["base", "schemas", "settings"]),
     ("tokens", &[]),
-    ("formats", &["base", "schemas"]),
+    ("families", &["base"]),
+    ("formats", &["base", "families", "schemas"]),
     ("credentials", &["base", "settings"]),
     ("expressions", &["base"]),
-    ("config", &["base", "credentials", "eventlog", "expressions", "formats", "schemas", "settings"]),
-    ("crossing", &["config", "formats", "schemas", "tokens"]),
+    ("config", &["base", "credentials", "eventlog", "expressions", "families", "formats", "schemas", "settings"]),
+    ("crossing", &["config", "families", "formats", "schemas", "tokens"]),
     ("admission", &["base"]),
     ("limits", &["base", "expressions", "schemas"]),
     ("ledger", &["base", "eventlog", "schemas"]),
@@ -82,6 +83,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "credentials",
             "crossing",
             "expressions",
+            "families",
             "formats",
             "identity",
             "limits",
@@ -101,6 +103,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "crossing",
             "eventlog",
             "expressions",
+            "families",
             "formats",
             "identity",
             "ledger",

@@ -27,7 +27,7 @@ pub(super) struct Imports {
 }
 
 /// Crates whose imports are looked at: folder and name.
-pub(super) const CRATES: [(&str, &str); 22] = [
+pub(super) const CRATES: [(&str, &str); 23] = [
     ("schemas", "tollgate_schemas"),
     ("schemas/base", "tollgate_base"),
     ("schemas/settings", "tollgate_settings"),
@@ -39,6 +39,7 @@ pub(super) const CRATES: [(&str, &str); 22] = [
     ("gateway/credentials", "tollgate_credentials"),
     ("gateway/crossing", "tollgate_crossing"),
     ("gateway/expressions", "tollgate_expressions"),
+    ("gateway/families", "tollgate_families"),
     ("gateway/formats", "tollgate_formats"),
     ("gateway/identity", "tollgate_identity"),
     ("gateway/ledger", "tollgate_ledger"),
