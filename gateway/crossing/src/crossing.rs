@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tollgate_formats::adapt::adapt;
 use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder, ToolNames};
 use tollgate_formats::view::{Change, View};
-use tollgate_formats::{Answer, ClientError, FormatError, OnUnmappable, Unmapped, openai_media};
+use tollgate_formats::{Answer, ClientError, FormatError, OnUnmappable, TargetModel, Unmapped, openai_media};
 use tollgate_schemas::ids::RequestId;
 
 use super::client::ClientFormat;
@@ -25,15 +25,6 @@ pub struct Crossing {
     pub client: ClientFormat,
     /// What the backend is spoken to in.
     pub wire: Wire,
-}
-
-/// The model that a request goes to.
-#[derive(Debug, Clone, Copy)]
-pub struct TargetModel<'a> {
-    /// Its name at the backend.
-    pub name: &'a str,
-    /// Short name of backend and model, which marks their proofs of thoughts; letters and digits.
-    pub origin: &'a Arc<str>,
 }
 
 /// A request on its way to a backend.
@@ -107,14 +98,14 @@ impl Crossing {
             return Ok(Outgoing { embeddings: Some(embeddings), ..outgoing });
         }
         let mut request = self.client.decode(body)?;
-        let fitted = adapt(&mut request, self.wire.needs(target));
-        let encoded = self.wire.encode(&request, target.name, &mut unmapped)?;
+        let fitted = adapt(&mut request, target, self.wire.place());
+        let encoded = self.wire.encode(&request, target, &mut unmapped)?;
         let given = |names: ToolNames| (!names.is_empty()).then(|| Arc::new(names));
         let way_back = WayBack {
             legacy_functions: request.legacy_functions,
             tool_names: given(request.tool_names),
             fitted: given(fitted),
-            origin: Some(Arc::clone(target.origin)),
+            origin: Some(target.origin.into()),
         };
         Ok(Outgoing { way_back, ..Outgoing::of(encoded.into(), unmapped.dropped().to_vec()) })
     }

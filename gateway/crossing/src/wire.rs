@@ -4,17 +4,15 @@ use http::Uri;
 use http::uri::InvalidUri;
 use tollgate_config::BackendConfig;
 use tollgate_formats::BackendFormat;
-use tollgate_formats::adapt::Needs;
+use tollgate_formats::adapt::Place;
 use tollgate_formats::exchange::StreamDecoder;
-use tollgate_formats::exchange::proofs::Accepts;
 use tollgate_formats::openai_media::MediaKind;
 use tollgate_formats::{
-    Answer, FormatError, ProviderError, Request, Unmapped, Usage, anthropic, bedrock, gemini, openai_chat,
+    Answer, FormatError, ProviderError, Request, TargetModel, Unmapped, Usage, anthropic, bedrock, gemini, openai_chat,
     openai_responses,
 };
 
 use super::client::ClientFormat;
-use super::crossing::TargetModel;
 
 /// The API of a backend that a request is sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -125,15 +123,14 @@ impl Wire {
         }
     }
 
-    /// What a model that is spoken to so wants of every request.
+    /// What its API takes, whatever the model.
     #[must_use]
-    pub fn needs(self, target: TargetModel<'_>) -> Needs<'_> {
-        // Bounds of names: OpenAI's and Amazon's API references, Anthropic's and Google's.
-        let most_name_letters = if matches!(self, Self::Messages | Self::Generate) { 128 } else { 64 };
-        Needs {
-            proofs: Accepts { origin: target.origin, unmarked: matches!(self, Self::Messages) },
-            takes_system_turns: matches!(self, Self::Chat | Self::Responses),
-            most_name_letters,
+    pub const fn place(self) -> Place {
+        match self {
+            Self::Messages => anthropic::request::PLACE,
+            Self::Converse => bedrock::request::PLACE,
+            Self::Generate => gemini::request::PLACE,
+            _ => openai_chat::request::PLACE,
         }
     }
 
@@ -144,14 +141,14 @@ impl Wire {
     pub fn encode(
         self,
         request: &Request<'_>,
-        model: &str,
+        target: TargetModel<'_>,
         unmapped: &mut Unmapped,
     ) -> Result<Vec<u8>, FormatError> {
         match self {
-            Self::Messages => anthropic::request::encode(request, model, unmapped),
-            Self::Converse => bedrock::request::encode(request, model, unmapped),
-            Self::Generate => gemini::request::encode(request, model, unmapped),
-            _ => openai_chat::request::encode(request, model, unmapped),
+            Self::Messages => anthropic::request::encode(request, target, unmapped),
+            Self::Converse => bedrock::request::encode(request, target, unmapped),
+            Self::Generate => gemini::request::encode(request, target, unmapped),
+            _ => openai_chat::request::encode(request, target, unmapped),
         }
     }
 

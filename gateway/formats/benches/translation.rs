@@ -13,6 +13,8 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use tollgate_families::{ApiFormat, Families, Lookup};
+use tollgate_formats::TargetModel;
 use tollgate_formats::exchange::{Answer, AnswerHead, Request, StreamDecoder, StreamEncoder};
 use tollgate_formats::sse::{Action, Splitter};
 use tollgate_formats::{FormatError, OnUnmappable, Unmapped};
@@ -32,7 +34,8 @@ struct Backend {
     answer: &'static str,
     /// The first event of a stream and one that is repeated; none where streams are not server-sent events.
     stream: Option<(&'static str, &'static str)>,
-    encode: fn(&Request<'_>, &str, &mut Unmapped) -> Result<Vec<u8>, FormatError>,
+    format: ApiFormat,
+    encode: fn(&Request<'_>, TargetModel<'_>, &mut Unmapped) -> Result<Vec<u8>, FormatError>,
     decode: for<'a> fn(&'a [u8]) -> Result<Answer<'a>, FormatError>,
     decoder: fn() -> Box<dyn StreamDecoder>,
 }
@@ -67,6 +70,7 @@ const BACKENDS: &[Backend] = &[
         model: "gpt-4o",
         answer: bodies::CHAT_ANSWER,
         stream: Some(bodies::CHAT_STREAM),
+        format: ApiFormat::OpenAi,
         encode: openai_chat::request::encode,
         decode: openai_chat::answer::decode,
         decoder: || Box::new(openai_chat::stream::Decoder::new()),
@@ -76,6 +80,7 @@ const BACKENDS: &[Backend] = &[
         model: "claude-sonnet-4-5",
         answer: bodies::ANTHROPIC_ANSWER,
         stream: Some(bodies::ANTHROPIC_STREAM),
+        format: ApiFormat::Anthropic,
         encode: anthropic::request::encode,
         decode: anthropic::answer::decode,
         decoder: || Box::new(anthropic::stream::Decoder::new()),
@@ -85,6 +90,7 @@ const BACKENDS: &[Backend] = &[
         model: "anthropic.claude-sonnet-4-5-20250929-v1:0",
         answer: bodies::BEDROCK_ANSWER,
         stream: None,
+        format: ApiFormat::Bedrock,
         encode: bedrock::request::encode,
         decode: bedrock::answer::decode,
         decoder: || Box::new(bedrock::stream::Decoder::new()),
@@ -94,6 +100,7 @@ const BACKENDS: &[Backend] = &[
         model: "gemini-2.5-pro",
         answer: bodies::GEMINI_ANSWER,
         stream: Some(bodies::GEMINI_STREAM),
+        format: ApiFormat::Gemini,
         encode: gemini::request::encode,
         decode: gemini::answer::decode,
         decoder: || Box::new(gemini::stream::Decoder::new()),
@@ -117,10 +124,12 @@ fn pairs(c: &mut Criterion) {
     let shown = shown();
     for client in CLIENTS {
         for backend in BACKENDS {
+            let traits = Families::built_in().resolve(&Lookup::new(backend.model, backend.format));
+            let target = TargetModel { name: backend.model, origin: "bench", traits: &traits };
             let exchange = || {
                 let mut unmapped = Unmapped::new(OnUnmappable::Drop);
                 let request = (client.decode)(black_box(client.request).as_bytes()).unwrap();
-                let sent = (backend.encode)(&request, backend.model, &mut unmapped).unwrap();
+                let sent = (backend.encode)(&request, target, &mut unmapped).unwrap();
                 let answer = (backend.decode)(black_box(backend.answer).as_bytes()).unwrap();
                 (sent, (client.encode)(&answer, &shown))
             };

@@ -31,11 +31,14 @@ pub mod openai_embeddings;
 pub mod openai_media;
 pub mod openai_responses;
 pub mod sse;
+#[cfg(test)]
+mod testing;
 mod unmapped;
 #[cfg(test)]
 mod usage_tests;
 pub mod view;
 
+pub use adapt::TargetModel;
 pub use backend_format::BackendFormat;
 pub use error::{ClientError, FormatError, ProviderError, ProviderErrorKind};
 pub use exchange::{Answer, AnswerHead, Reported, Request, StreamEvent, Usage};

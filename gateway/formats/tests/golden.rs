@@ -31,9 +31,11 @@ mod translate;
 
 use std::path::{Path, PathBuf};
 
+use tollgate_families::ApiFormat;
+use tollgate_formats::adapt::Place;
 use tollgate_formats::exchange::{Answer, AnswerHead, Request, StreamDecoder, StreamEncoder};
 use tollgate_formats::{
-    ClientError, FormatError, ProviderError, Unmapped, anthropic, bedrock, gemini, openai_chat,
+    ClientError, FormatError, ProviderError, TargetModel, Unmapped, anthropic, bedrock, gemini, openai_chat,
     openai_completions, openai_responses,
 };
 
@@ -49,9 +51,9 @@ struct Client {
 struct Backend {
     /// The model's name where a case names none.
     model: &'static str,
-    takes_system_turns: bool,
-    takes_unmarked_proofs: bool,
-    encode_request: fn(&Request<'_>, &str, &mut Unmapped) -> Result<Vec<u8>, FormatError>,
+    format: ApiFormat,
+    place: Place,
+    encode_request: fn(&Request<'_>, TargetModel<'_>, &mut Unmapped) -> Result<Vec<u8>, FormatError>,
     decode_answer: for<'a> fn(&'a [u8]) -> Result<Answer<'a>, FormatError>,
     decoder: fn() -> Box<dyn StreamDecoder>,
     decode_error: fn(u16, &[u8]) -> ProviderError,
@@ -75,8 +77,8 @@ const FORMATS: &[Format] = &[
         }),
         backend: Some(Backend {
             model: "backend-model",
-            takes_system_turns: true,
-            takes_unmarked_proofs: false,
+            format: ApiFormat::OpenAi,
+            place: openai_chat::request::PLACE,
             encode_request: openai_chat::request::encode,
             decode_answer: openai_chat::answer::decode,
             decoder: || Box::new(openai_chat::stream::Decoder::new()),
@@ -113,8 +115,8 @@ const FORMATS: &[Format] = &[
         }),
         backend: Some(Backend {
             model: "backend-model",
-            takes_system_turns: false,
-            takes_unmarked_proofs: true,
+            format: ApiFormat::Anthropic,
+            place: anthropic::request::PLACE,
             encode_request: anthropic::request::encode,
             decode_answer: anthropic::answer::decode,
             decoder: || Box::new(anthropic::stream::Decoder::new()),
@@ -126,8 +128,8 @@ const FORMATS: &[Format] = &[
         client: None,
         backend: Some(Backend {
             model: "anthropic.claude-sonnet-4-5-20250929-v1:0",
-            takes_system_turns: false,
-            takes_unmarked_proofs: false,
+            format: ApiFormat::Bedrock,
+            place: bedrock::request::PLACE,
             encode_request: bedrock::request::encode,
             decode_answer: bedrock::answer::decode,
             decoder: || Box::new(bedrock::stream::Decoder::new()),
@@ -139,8 +141,8 @@ const FORMATS: &[Format] = &[
         client: None,
         backend: Some(Backend {
             model: "gemini-3-pro-preview",
-            takes_system_turns: false,
-            takes_unmarked_proofs: false,
+            format: ApiFormat::Gemini,
+            place: gemini::request::PLACE,
             encode_request: gemini::request::encode,
             decode_answer: gemini::answer::decode,
             decoder: || Box::new(gemini::stream::Decoder::new()),

@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::{answer, count_tokens, error, request, stream, view};
+use tollgate_families::ApiFormat;
+
 use crate::exchange::{AnswerHead, StreamDecoder, StreamEncoder};
+use crate::testing::target;
 use crate::unmapped::{OnUnmappable, Unmapped};
 
 /// JSON built from the words of the format, so that readers get past the first field.
@@ -68,7 +71,7 @@ fn read_all(body: &[u8]) {
     let _ = error::decode(500, body);
     for policy in [OnUnmappable::Reject, OnUnmappable::Drop] {
         if let Ok(request) = request::decode(body) {
-            let _ = request::encode(&request, "claude", &mut Unmapped::new(policy));
+            let _ = request::encode(&request, target("claude", ApiFormat::Anthropic), &mut Unmapped::new(policy));
         }
     }
     if let Ok(read) = answer::decode(body) {
@@ -129,7 +132,7 @@ proptest! {
         });
         let text = body.to_string();
         let read = request::decode(text.as_bytes()).unwrap();
-        let written = request::encode(&read, "claude-sonnet-4-5", &mut Unmapped::default()).unwrap();
+        let written = request::encode(&read, target("claude-sonnet-4-5", ApiFormat::Anthropic), &mut Unmapped::default()).unwrap();
         prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&written).unwrap(), body);
     }
 }

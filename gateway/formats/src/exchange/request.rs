@@ -2,6 +2,8 @@
 
 use serde_json::value::RawValue;
 
+use tollgate_families::Effort;
+
 use super::Text;
 use super::content::{CacheMark, Part, Turn, TurnRole};
 use super::tool_names::ToolNames;
@@ -186,77 +188,4 @@ pub struct Reasoning {
     pub budget_tokens: Option<u64>,
     /// Whether thoughts or their summary are wanted in the answer.
     pub show: Option<bool>,
-}
-
-/// How much a model may think, in words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Effort {
-    /// Not at all.
-    None,
-    /// Hardly.
-    Minimal,
-    /// A little.
-    Low,
-    /// Some.
-    Medium,
-    /// Much.
-    High,
-    /// Very much.
-    XHigh,
-    /// As much as it can.
-    Max,
-}
-
-impl Effort {
-    /// Its name in the formats of OpenAI and Anthropic.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Minimal => "minimal",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::XHigh => "xhigh",
-            Self::Max => "max",
-        }
-    }
-
-    /// From its name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "none" => Self::None,
-            "minimal" => Self::Minimal,
-            "low" => Self::Low,
-            "medium" => Self::Medium,
-            "high" => Self::High,
-            "xhigh" => Self::XHigh,
-            "max" => Self::Max,
-            _ => return None,
-        })
-    }
-
-    /// Thinking tokens that stand for it where a format counts tokens: a fixed table, not a provider's rule.
-    #[must_use]
-    pub const fn budget_tokens(self) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::Minimal => 1_024,
-            Self::Low => 2_048,
-            Self::Medium => 8_192,
-            Self::High => 24_576,
-            Self::XHigh => 32_768,
-            Self::Max => 65_536,
-        }
-    }
-
-    /// The word for a number of thinking tokens: the lowest whose table entry covers it.
-    #[must_use]
-    pub fn from_budget(tokens: u64) -> Self {
-        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::XHigh]
-            .into_iter()
-            .find(|effort| tokens <= effort.budget_tokens())
-            .unwrap_or(Self::Max)
-    }
 }

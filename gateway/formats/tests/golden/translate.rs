@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tollgate_formats::adapt::{Needs, adapt};
-use tollgate_formats::exchange::proofs::{self, Accepts};
+use tollgate_families::{Families, Lookup};
+use tollgate_formats::adapt::adapt;
+use tollgate_formats::exchange::proofs;
 use tollgate_formats::exchange::{AnswerHead, StreamEvent, ToolNames, tool_names};
 use tollgate_formats::sse::{Action, Splitter};
-use tollgate_formats::{FormatError, OnUnmappable, Unmapped};
+use tollgate_formats::{FormatError, OnUnmappable, TargetModel, Unmapped};
 
 use super::file::Case;
 use super::order::Order;
@@ -43,9 +44,11 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
             shown.legacy_functions = request.legacy_functions;
         }
         let encoded = request.and_then(|mut request| {
-            fitted = adapt(&mut request, needs(backend));
+            let traits = Families::built_in().resolve(&Lookup::new(model, backend.format));
+            let target = TargetModel { name: model, origin: ORIGIN, traits: &traits };
+            fitted = adapt(&mut request, target, backend.place);
             shown.tool_names = Some(Arc::new(std::mem::take(&mut request.tool_names)));
-            (backend.encode_request)(&request, model, &mut unmapped)
+            (backend.encode_request)(&request, target, &mut unmapped)
         });
         section("backend request", &json_or_refusal(encoded));
         if !unmapped.dropped().is_empty() {
@@ -80,14 +83,6 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
     let mut out = out.trim_end_matches('\n').to_owned();
     out.push('\n');
     out
-}
-
-fn needs(backend: &Backend) -> Needs<'static> {
-    Needs {
-        proofs: Accepts { origin: ORIGIN, unmarked: backend.takes_unmarked_proofs },
-        takes_system_turns: backend.takes_system_turns,
-        most_name_letters: 64,
-    }
 }
 
 fn json_or_refusal(json: Result<Vec<u8>, FormatError>) -> String {

@@ -9,8 +9,9 @@ use http::Uri;
 use smallvec::SmallVec;
 use tollgate_admission::Permit;
 use tollgate_backends::InFlight;
-use tollgate_crossing::crossing::{Outgoing, TargetModel};
+use tollgate_crossing::crossing::Outgoing;
 use tollgate_crossing::{Crossing, WayBack, Wire};
+use tollgate_formats::TargetModel;
 use tollgate_formats::view::Change;
 use tollgate_runtime::snapshot::Target;
 
@@ -72,7 +73,7 @@ impl<'a> Candidate<'a> {
         let Outgoing { body, dropped, way_back, embeddings } = crossing.request(
             request.view,
             request.body,
-            TargetModel { name: &target.model, origin: &target.origin },
+            TargetModel { name: &target.model, origin: &target.origin, traits: &target.traits },
             request.model.on_unmappable,
             extra,
         )?;

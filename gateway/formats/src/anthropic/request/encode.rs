@@ -7,6 +7,7 @@ use super::blocks::Blocks;
 use super::turns::{Message, messages};
 use crate::anthropic::wire::CacheControlOut;
 use crate::claude::{self, Plan, Thinking};
+use crate::adapt::{Place, TargetModel};
 use crate::error::FormatError;
 use crate::exchange::{OutputForm, Request, SystemText, Text, Tool, ToolChoice};
 use crate::json;
@@ -15,11 +16,23 @@ use crate::unmapped::Unmapped;
 /// Longest name of a tool, bytes.
 const MAX_TOOL_NAME_BYTES: usize = 128;
 
+/// What this API takes, whatever the model.
+pub const PLACE: Place = Place {
+    takes_unmarked_proofs: true,
+    has_system_turns: true,
+    most_name_letters: 128,
+};
+
 /// Writes a request for `model`. Thoughts of other models are left out in any case: no provider wants them back.
 ///
 /// # Errors
 /// When something has no place here and may not be left out, or the conversation does not begin with the user.
-pub fn encode(request: &Request<'_>, model: &str, unmapped: &mut Unmapped) -> Result<Vec<u8>, FormatError> {
+pub fn encode(
+    request: &Request<'_>,
+    target: TargetModel<'_>,
+    unmapped: &mut Unmapped,
+) -> Result<Vec<u8>, FormatError> {
+    let model = target.name;
     refuse_unmappable(request, unmapped)?;
     let plan = claude::plan(request, model, unmapped)?;
     let body = Body {

@@ -9,7 +9,7 @@ mod place;
 mod turns;
 
 pub use decode::decode;
-pub use encode::encode;
+pub use encode::{PLACE, encode};
 
 #[cfg(test)]
 mod tests;

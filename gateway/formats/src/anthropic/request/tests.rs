@@ -3,21 +3,24 @@
 use serde_json::{Value, json};
 
 use super::{decode, encode};
+use tollgate_families::ApiFormat;
+
 use crate::error::FormatError;
 use crate::exchange::{
     CacheMark, Effort, Image, Media, OutputForm, Part, Reasoning, Request, Source, SystemText, Tool,
     ToolCall, ToolChoice, ToolResult, Turn, TurnRole,
 };
+use crate::testing::target;
 use crate::unmapped::{OnUnmappable, Unmapped};
 
 fn written(request: &Request<'_>) -> Value {
     let mut unmapped = Unmapped::new(OnUnmappable::Reject);
-    serde_json::from_slice(&encode(request, "claude-sonnet-4-5", &mut unmapped).unwrap()).unwrap()
+    serde_json::from_slice(&encode(request, target("claude-sonnet-4-5", ApiFormat::Anthropic), &mut unmapped).unwrap()).unwrap()
 }
 
 fn refused(request: &Request<'_>) -> String {
     let mut unmapped = Unmapped::new(OnUnmappable::Reject);
-    match encode(request, "claude-sonnet-4-5", &mut unmapped).unwrap_err() {
+    match encode(request, target("claude-sonnet-4-5", ApiFormat::Anthropic), &mut unmapped).unwrap_err() {
         FormatError::Unsupported { param } => param.into_owned(),
         other => other.to_string(),
     }
@@ -26,7 +29,7 @@ fn refused(request: &Request<'_>) -> String {
 /// What is written when the policy is to leave out, and what was left out.
 fn without(request: &Request<'_>) -> (Value, Vec<String>) {
     let mut unmapped = Unmapped::new(OnUnmappable::Drop);
-    let body = encode(request, "claude-sonnet-4-5", &mut unmapped).unwrap();
+    let body = encode(request, target("claude-sonnet-4-5", ApiFormat::Anthropic), &mut unmapped).unwrap();
     let dropped = unmapped.dropped().iter().map(|name| name.clone().into_owned()).collect();
     (serde_json::from_slice(&body).unwrap(), dropped)
 }
@@ -284,7 +287,7 @@ fn newer_models_think_adaptively() {
     let mut request = hello();
     request.reasoning =
         Some(Reasoning { effort: Some(Effort::Max), show: Some(true), ..Reasoning::default() });
-    let body = encode(&request, "claude-opus-4-7", &mut Unmapped::default()).unwrap();
+    let body = encode(&request, target("claude-opus-4-7", ApiFormat::Anthropic), &mut Unmapped::default()).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["thinking"], json!({"type": "adaptive", "display": "summarized"}));
     assert_eq!(body["output_config"], json!({"effort": "max"}));
@@ -317,7 +320,7 @@ fn read(body: &Value) -> Result<(Vec<String>, Value), FormatError> {
     let extras = request.extras.iter().map(|extra| extra.name.clone().into_owned()).collect();
     let known = Request { extras: Vec::new(), ..request };
     let mut unmapped = Unmapped::new(OnUnmappable::Drop);
-    let written = encode(&known, "claude-sonnet-4-5", &mut unmapped)?;
+    let written = encode(&known, target("claude-sonnet-4-5", ApiFormat::Anthropic), &mut unmapped)?;
     Ok((extras, serde_json::from_slice(&written).unwrap()))
 }
 

@@ -8,17 +8,30 @@ use super::blocks::{Block, BlockWriter};
 use super::messages::{Message, messages};
 use super::tools::{ToolConfig, tool_config};
 use crate::bedrock::family::Family;
+use crate::adapt::{Place, TargetModel};
 use crate::error::FormatError;
 use crate::exchange::{OutputForm, Request, SystemText, Text};
 use crate::json;
 use crate::unmapped::Unmapped;
+
+/// What this API takes, whatever the model.
+pub const PLACE: Place = Place {
+    takes_unmarked_proofs: false,
+    has_system_turns: false,
+    most_name_letters: 64,
+};
 
 /// Writes a request for `model`, which is not part of it but decides what goes into
 /// `additionalModelRequestFields`. Thoughts that Bedrock has not signed are left out in any case.
 ///
 /// # Errors
 /// When something has no place here and may not be left out, or the conversation does not hold together.
-pub fn encode(request: &Request<'_>, model: &str, unmapped: &mut Unmapped) -> Result<Vec<u8>, FormatError> {
+pub fn encode(
+    request: &Request<'_>,
+    target: TargetModel<'_>,
+    unmapped: &mut Unmapped,
+) -> Result<Vec<u8>, FormatError> {
+    let model = target.name;
     refuse_unmappable(request, unmapped)?;
     let additional = additional(request, model, unmapped)?;
     let inference_config = inference_config(request, &additional, unmapped)?;

@@ -5,10 +5,13 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 
 use super::*;
+use tollgate_families::ApiFormat;
+
 use crate::exchange::{
     CacheMark, Effort, Image, Media, Part, Reasoning, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
     TurnRole,
 };
+use crate::testing::target;
 use crate::unmapped::OnUnmappable;
 
 const CLAUDE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
@@ -40,7 +43,7 @@ fn result(id: &'static str, cache: Option<CacheMark>) -> Part<'static> {
 }
 
 fn written(request: &Request<'_>, name: &str) -> Result<String, FormatError> {
-    let body = encode(request, name, &mut Unmapped::new(OnUnmappable::Reject))?;
+    let body = encode(request, target(name, ApiFormat::Bedrock), &mut Unmapped::new(OnUnmappable::Reject))?;
     Ok(String::from_utf8(body).unwrap())
 }
 
@@ -176,7 +179,7 @@ fn temperatures_end_at_one() {
     request.sampling.temperature = Some(1.5);
     assert!(refused(&request, NOVA).contains("`temperature`"));
     let mut unmapped = Unmapped::new(OnUnmappable::Drop);
-    let body = String::from_utf8(encode(&request, NOVA, &mut unmapped).unwrap()).unwrap();
+    let body = String::from_utf8(encode(&request, target(NOVA, ApiFormat::Bedrock), &mut unmapped).unwrap()).unwrap();
     assert!(body.contains(r#""temperature":1.0"#), "{body}");
     assert_eq!(unmapped.dropped(), ["temperature"]);
 }

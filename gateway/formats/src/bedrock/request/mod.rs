@@ -7,4 +7,4 @@ mod media;
 mod messages;
 mod tools;
 
-pub use encode::encode;
+pub use encode::{PLACE, encode};

@@ -5,17 +5,30 @@ use serde_json::value::RawValue;
 
 use super::contents::{Content, contents};
 use super::generation::{Generation, GenerationConfig, generation_config};
+use crate::adapt::{Place, TargetModel};
 use crate::error::FormatError;
 use crate::exchange::{Request, Tool, ToolChoice};
 use crate::json;
 use crate::unmapped::Unmapped;
+
+/// What this API takes, whatever the model.
+pub const PLACE: Place = Place {
+    takes_unmarked_proofs: false,
+    has_system_turns: false,
+    most_name_letters: 128,
+};
 
 /// Writes a request for `model`, which is not part of it but decides how thinking is asked for. Thoughts of
 /// other providers are left out in any case, and so are cache marks: Google caches by itself.
 ///
 /// # Errors
 /// When something has no place here and may not be left out, or the conversation does not hold together.
-pub fn encode(request: &Request<'_>, model: &str, unmapped: &mut Unmapped) -> Result<Vec<u8>, FormatError> {
+pub fn encode(
+    request: &Request<'_>,
+    target: TargetModel<'_>,
+    unmapped: &mut Unmapped,
+) -> Result<Vec<u8>, FormatError> {
+    let model = target.name;
     refuse_unmappable(request, unmapped)?;
     let generation = Generation::of_model(model);
     let system: Vec<TextPart<'_>> = request

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 
 use super::*;
+use tollgate_families::ApiFormat;
+
 use crate::exchange::{Effort, Image, Part, Reasoning, Source, ToolCall, ToolResult, Turn, TurnRole};
+use crate::testing::target;
 use crate::unmapped::OnUnmappable;
 
 fn user(parts: Vec<Part<'static>>) -> Turn<'static> {
@@ -35,7 +38,7 @@ fn thought(text: &'static str, signature: Option<&'static str>) -> Part<'static>
 }
 
 fn written(request: &Request<'_>, name: &str) -> Result<String, FormatError> {
-    let body = encode(request, name, &mut Unmapped::new(OnUnmappable::Reject))?;
+    let body = encode(request, target(name, ApiFormat::Gemini), &mut Unmapped::new(OnUnmappable::Reject))?;
     Ok(String::from_utf8(body).unwrap())
 }
 
@@ -157,7 +160,7 @@ fn what_has_no_place_is_refused_or_named() {
     request.service_tier = Some("scale".into());
     assert!(matches!(written(&request, "gemini-3-pro"), Err(FormatError::Unsupported { .. })));
     let mut unmapped = Unmapped::new(OnUnmappable::Drop);
-    encode(&request, "gemini-3-pro", &mut unmapped).unwrap();
+    encode(&request, target("gemini-3-pro", ApiFormat::Gemini), &mut unmapped).unwrap();
     assert_eq!(unmapped.dropped(), ["n", "seed", "reasoning_effort", "service_tier"]);
 }
 

@@ -6,4 +6,4 @@ mod generation;
 mod media;
 mod result;
 
-pub use encode::encode;
+pub use encode::{PLACE, encode};

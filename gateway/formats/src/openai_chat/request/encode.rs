@@ -4,6 +4,7 @@
 //! format cache by themselves), thoughts of earlier turns, and the flag that a tool failed (its text says so).
 
 use super::super::wire::audio_format;
+use crate::adapt::{Place, TargetModel};
 use crate::error::FormatError;
 use crate::exchange::{
     Effort, Image, Media, OutputForm, Part, Reasoning, Request, Source, SystemText, Tool, ToolCall,
@@ -26,11 +27,23 @@ const TAKEN_OVER: &[&str] = &[
 /// Service tiers of this format.
 pub(in super::super) const TIERS: &[&str] = &["auto", "default", "flex", "scale", "priority"];
 
+/// What this API takes, whatever the model.
+pub const PLACE: Place = Place {
+    takes_unmarked_proofs: false,
+    has_system_turns: true,
+    most_name_letters: 64,
+};
+
 /// Writes a request for `model`. A stream is always asked for its usage.
 ///
 /// # Errors
 /// When the request holds what this format has no place for.
-pub fn encode(request: &Request<'_>, model: &str, unmapped: &mut Unmapped) -> Result<Vec<u8>, FormatError> {
+pub fn encode(
+    request: &Request<'_>,
+    target: TargetModel<'_>,
+    unmapped: &mut Unmapped,
+) -> Result<Vec<u8>, FormatError> {
+    let model = target.name;
     let mut out = Vec::with_capacity(1024);
     let mut body = Object::new(&mut out);
     body.put("model", model);

@@ -7,7 +7,7 @@ mod message;
 mod turns;
 
 pub use decode::decode;
-pub use encode::encode;
+pub use encode::{PLACE, encode};
 pub(super) use encode::{TIERS, write_call};
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Requests read, written and read again.
 
 use super::*;
+use tollgate_families::ApiFormat;
+
 use crate::error::FormatError;
 use crate::exchange::{
     CacheMark, Effort, Image, Media, OutputForm, Part, Reasoning, Request, Sampling, Source, SystemText,
     Tool, ToolCall, ToolChoice, ToolResult, Turn, TurnRole,
 };
+use crate::testing::target;
 use crate::unmapped::{OnUnmappable, Unmapped};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -20,7 +23,7 @@ fn error(messages: &str) -> FormatError {
 
 fn encoded(request: &Request<'_>, model: &str) -> String {
     let mut unmapped = Unmapped::new(OnUnmappable::Reject);
-    String::from_utf8(encode(request, model, &mut unmapped).unwrap()).unwrap()
+    String::from_utf8(encode(request, target(model, ApiFormat::OpenAi), &mut unmapped).unwrap()).unwrap()
 }
 
 #[test]
@@ -322,7 +325,7 @@ proptest! {
         let at = at.index(body.len());
         body[at] = byte;
         if let Ok(read) = decode(&body) {
-            let _ = encode(&read, "m", &mut Unmapped::new(OnUnmappable::Drop));
+            let _ = encode(&read, target("m", ApiFormat::OpenAi), &mut Unmapped::new(OnUnmappable::Drop));
         }
     }
 }
