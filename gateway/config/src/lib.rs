@@ -11,6 +11,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tollgate_eventlog::config::{EmbeddedConfig, EventLogConfig};
+use tollgate_families::FamilyConfig;
 use tollgate_settings::units::{Bytes, Time};
 
 pub mod apis;
@@ -19,6 +20,7 @@ pub mod cache;
 pub mod circuits;
 pub mod credentials;
 pub mod events;
+pub mod families;
 pub mod models;
 pub mod overload;
 pub mod products;
@@ -36,6 +38,7 @@ pub mod tls;
 pub mod validate;
 mod validate_aliases;
 mod validate_circuits;
+mod validate_families;
 mod validate_formats;
 mod validate_kept;
 mod validate_resiliency;
@@ -97,6 +100,10 @@ pub struct Config {
     /// The models that clients see, by alias.
     #[serde(default)]
     pub models: IndexMap<Arc<str>, ModelConfig>,
+    /// Families of models that the gateway does not know, or not as they are here: what their models take. The first
+    /// one that fits a target's model is taken, and those that the gateway knows come after them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub model_families: Vec<FamilyConfig>,
     /// APIs of backends that are passed through as they are, by name.
     #[serde(default)]
     pub apis: IndexMap<Arc<str>, ApiConfig>,

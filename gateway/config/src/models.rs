@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tollgate_families::TraitsOverrides;
 use tollgate_settings::units::Tokens;
 
 use super::{CacheConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, TimeoutOverrides};
@@ -55,6 +56,15 @@ pub struct TargetConfig {
     pub backend: Arc<str>,
     /// The model's name there.
     pub model: Arc<str>,
+    /// The real model's name, where `model` says nothing of it: a deployment, an inference profile of an application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_model: Option<Arc<str>>,
+    /// The family whose traits it has, of `model_families` or built in; found by the names when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Arc<str>>,
+    /// What it takes that its family does not, and the other way round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traits: Option<Box<TraitsOverrides>>,
     /// Lower numbers are tried first.
     #[serde(default = "super::defaults::priority")]
     pub priority: u32,

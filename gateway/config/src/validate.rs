@@ -49,6 +49,7 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
         }
         check_limits(name, &product.limits, &mut mistakes);
     }
+    super::validate_families::check(config, &mut mistakes);
     super::apis::check(config, &mut mistakes);
     if let Some(cache_service) = &config.cache_service {
         mistakes.add_section("cache_service", cache_service.mistakes());

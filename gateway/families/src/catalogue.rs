@@ -184,8 +184,8 @@ impl Place {
     fn holds(&self, served: Served<'_>, line: &[&str], vendor: Vendor) -> bool {
         let provider = served.provider.unwrap_or_default().to_ascii_lowercase();
         let host = served.host.to_ascii_lowercase();
-        let here = self.hosts.iter().any(|pattern| glob::fits(pattern, &host))
-            || self.providers.contains(&provider);
+        let here =
+            self.hosts.iter().any(|pattern| glob::fits(pattern, &host)) || self.providers.contains(&provider);
         (self.formats.is_empty() || self.formats.contains(&served.format))
             && (here || (self.hosts.is_empty() && self.providers.is_empty()))
             && (self.vendors.is_empty() || self.vendors.contains(&vendor))

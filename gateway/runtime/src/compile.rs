@@ -119,7 +119,8 @@ fn build_model(
     let mut targets = Vec::with_capacity(model.targets.len());
     let mut routes = Vec::with_capacity(model.targets.len());
     // `zip` asks `deployments` last, so that the end of the targets takes none away from the next model.
-    for ((target, endpoints), deployment) in model.targets.iter().zip(parts.endpoints).zip(deployments) {
+    let known = model.targets.iter().zip(parts.endpoints).zip(parts.traits);
+    for (((target, endpoints), traits), deployment) in known.zip(deployments) {
         let Some(backend) = backends.get(&*target.backend) else { continue };
         routes.push(AliasTarget {
             deployment: deployment.clone(),
@@ -134,6 +135,7 @@ fn build_model(
             encoding: Family::of(&target.model).encoding(),
             deployment,
             endpoints,
+            traits,
             variant: target.variant.clone(),
         });
     }

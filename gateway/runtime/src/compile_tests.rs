@@ -173,3 +173,18 @@ fn a_check_finds_every_mistake_and_starts_nothing() {
     let oauth2 = format!("token_url: 'https://h/t', client_id: c, client_secret: '{reference}'");
     check(&two(&format!("credentials: {{ oauth2: {{ {oauth2} }} }}"), "")).unwrap();
 }
+
+#[actix_rt::test]
+async fn each_target_knows_what_its_model_takes() {
+    let text = "backends: { a: { format: anthropic, url: 'https://api.anthropic.com' }, o: { format: openai, url: 'http://o/v1' } }\n\
+                models: { m: { targets: [ { backend: a, model: claude-opus-5-5 }, { backend: o, model: acme-1 }, \
+                { backend: o, model: x, base_model: gpt-5.4, traits: { output: { most: 7 } } } ] } }\n\
+                model_families: [ { name: ours, match: ['acme-*'], extends: qwen } ]\n";
+    let snapshot = compile(&config(text), &runtime()).unwrap();
+    let traits =
+        snapshot.models["m"].targets.iter().map(|target| (&*target.traits.family, target.traits.output.most));
+    assert_eq!(
+        traits.collect::<Vec<_>>(),
+        [("claude-opus-5.5", Some(128_000)), ("ours", None), ("gpt-5.4", Some(7))]
+    );
+}

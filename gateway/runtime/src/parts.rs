@@ -10,6 +10,7 @@ use tollgate_config::validate::validate;
 use tollgate_config::{CacheServiceConfig, Config, ModelConfig};
 use tollgate_credentials::Credentials;
 use tollgate_crossing::Endpoints;
+use tollgate_families::{Families, Traits};
 use tollgate_settings::Mistakes;
 
 use crate::cache_endpoint::CacheEndpoint;
@@ -35,6 +36,8 @@ pub(crate) struct BackendParts {
 pub(crate) struct ModelParts {
     /// In the order of its targets.
     pub(crate) endpoints: Vec<Endpoints>,
+    /// Likewise.
+    pub(crate) traits: Vec<Arc<Traits>>,
     pub(crate) affinity: Option<Affinity>,
 }
 
@@ -59,10 +62,13 @@ impl Parts {
             return Err(mistakes);
         }
         let backends = backends(config, kept, tls, &mut mistakes);
-        let endpoints =
-            config.models.iter().map(|(alias, model)| endpoints(config, alias, model, &mut mistakes));
-        let parts = |(endpoints, affinity)| ModelParts { endpoints, affinity };
-        let models = endpoints.zip(affinities).map(parts).collect();
+        let families = config.families();
+        let parts = |((alias, model), affinity)| ModelParts {
+            endpoints: endpoints(config, alias, model, &mut mistakes),
+            traits: traits(config, model, &families),
+            affinity,
+        };
+        let models = config.models.iter().zip(affinities).map(parts).collect();
         mistakes.into_result().map(|()| Self { backends, models, cache })
     }
 }
@@ -147,4 +153,11 @@ fn endpoints(
         }
     }
     all
+}
+
+/// What the targets of a model take, in their order.
+fn traits(config: &Config, model: &ModelConfig, families: &Families) -> Vec<Arc<Traits>> {
+    let known =
+        model.targets.iter().filter_map(|target| Some((target, config.backends.get(&target.backend)?)));
+    known.map(|(target, backend)| target.traits(backend, families)).collect()
 }

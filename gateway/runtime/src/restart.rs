@@ -30,6 +30,7 @@ pub(crate) fn fixed_part(config: &Config) -> Config {
     let mut fixed = config.clone();
     fixed.backends.clear();
     fixed.models.clear();
+    fixed.model_families.clear();
     fixed.apis.clear();
     fixed.products.clear();
     fixed.subscriptions.clear();

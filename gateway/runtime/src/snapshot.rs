@@ -13,6 +13,7 @@ use tollgate_backends::routing::alias::Alias;
 use tollgate_base::names::near_names;
 use tollgate_config::{AliasCaps, AliasDefaults, CacheConfig, ContentConfig, ProbeConfig, ServerConfig};
 use tollgate_crossing::Endpoints;
+use tollgate_families::Traits;
 use tollgate_formats::OnUnmappable;
 use tollgate_identity::{Caller, KeyTable};
 use tollgate_tokens::Encoding;
@@ -133,6 +134,8 @@ pub struct Target {
     pub deployment: Deployment,
     /// Where it is called.
     pub endpoints: Endpoints,
+    /// What the model takes there.
+    pub traits: Arc<Traits>,
     /// Name of the variant in a weighted trial.
     pub variant: Option<Arc<str>>,
 }
