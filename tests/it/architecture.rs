@@ -49,7 +49,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("settings", &["base", "schemas"]),
     ("eventlog", &["base", "schemas", "settings"]),
     ("tokens", &[]),
-    ("families", &["base"]),
+    ("families", &[]),
     ("formats", &["base", "families", "schemas"]),
     ("credentials", &["base", "settings"]),
     ("expressions", &["base"]),

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::families::ApiFormat;
 use crate::glob;
+use crate::lookup::{ApiFormat, Lookup};
 use crate::name::{Name, Version, parse_version};
 use crate::traits::{Traits, TraitsOverrides, Vendor};
 
@@ -88,14 +88,6 @@ struct Place {
     traits: TraitsOverrides,
 }
 
-/// Where a model is served.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Served<'a> {
-    pub(crate) format: ApiFormat,
-    pub(crate) provider: Option<&'a str>,
-    pub(crate) host: &'a str,
-}
-
 /// All data files.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
@@ -171,7 +163,7 @@ impl Catalogue {
     }
 
     /// What the place that serves the model changes. `line` are the names of its families.
-    pub(crate) fn place(&self, served: Served<'_>, line: &[&str], traits: &mut Traits) {
+    pub(crate) fn place(&self, served: &Lookup<'_>, line: &[&str], traits: &mut Traits) {
         for place in &self.places {
             if place.holds(served, line, traits.vendor) {
                 place.traits.put(traits);
@@ -181,7 +173,7 @@ impl Catalogue {
 }
 
 impl Place {
-    fn holds(&self, served: Served<'_>, line: &[&str], vendor: Vendor) -> bool {
+    fn holds(&self, served: &Lookup<'_>, line: &[&str], vendor: Vendor) -> bool {
         let provider = served.provider.unwrap_or_default().to_ascii_lowercase();
         let host = served.host.to_ascii_lowercase();
         let here =

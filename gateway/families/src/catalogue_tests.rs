@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::families::{Families, Lookup};
 
 fn files() -> Vec<(&'static str, File)> {
     FILES
@@ -61,31 +60,6 @@ fn every_family_is_reached_by_the_names_of_its_models() {
         for example in &entry.examples {
             let found = Name::new(example).and_then(|name| catalogue.find(&name)).map(|entry| &*entry.name);
             assert_eq!(found, Some(&*entry.name), "{example}");
-        }
-    }
-}
-
-#[test]
-fn every_family_has_values_that_make_sense_wherever_it_is_served() {
-    let formats = [
-        ApiFormat::OpenAi,
-        ApiFormat::AzureOpenAi,
-        ApiFormat::Anthropic,
-        ApiFormat::Bedrock,
-        ApiFormat::Gemini,
-    ];
-    let families = Families::built_in();
-    for entry in &Catalogue::get().families {
-        for format in formats {
-            for provider in ["", "groq", "openrouter", "ollama", "vllm", "dashscope"] {
-                let lookup = Lookup {
-                    family: Some(&entry.name),
-                    provider: Some(provider),
-                    ..Lookup::new("x", format)
-                };
-                let traits = families.resolve(&lookup);
-                assert_eq!(traits.mistakes(), [], "{} {format:?} {provider}", entry.name);
-            }
         }
     }
 }

@@ -4,29 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Catalogue, Served};
+use crate::catalogue::Catalogue;
+use crate::lookup::Lookup;
 use crate::name::Name;
 use crate::traits::{Traits, TraitsOverrides};
-
-/// The API format that a model is called in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-pub enum ApiFormat {
-    /// OpenAI Chat Completions or Responses, and whatever is compatible.
-    #[serde(rename = "openai")]
-    OpenAi,
-    /// The same on Azure.
-    #[serde(rename = "azure-openai")]
-    AzureOpenAi,
-    /// Anthropic Messages.
-    #[serde(rename = "anthropic")]
-    Anthropic,
-    /// Amazon Bedrock Converse.
-    #[serde(rename = "bedrock")]
-    Bedrock,
-    /// Google Gemini generateContent.
-    #[serde(rename = "gemini")]
-    Gemini,
-}
 
 /// A family of models that the operator describes; searched before those that the gateway knows by itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,38 +28,11 @@ pub struct FamilyConfig {
     pub traits: TraitsOverrides,
 }
 
-/// What is known of a target.
-#[derive(Debug, Clone, Copy)]
-pub struct Lookup<'a> {
-    /// The model's name at the backend.
-    pub model: &'a str,
-    /// The real model's name, if the configuration gives it: for deployments and profiles whose names say nothing.
-    pub base_model: Option<&'a str>,
-    /// Name of the family, if the configuration gives it.
-    pub family: Option<&'a str>,
-    /// The format that it is called in.
-    pub format: ApiFormat,
-    /// The company that serves it, if the configuration gives it.
-    pub provider: Option<&'a str>,
-    /// Host of the backend's URL, with the port where there is one.
-    pub host: &'a str,
-    /// Traits that replace those that are found.
-    pub overrides: Option<&'a TraitsOverrides>,
-}
-
 /// The families that are known: the operator's, then those of the data files.
 #[derive(Debug, Clone)]
 pub struct Families {
     own: Arc<[FamilyConfig]>,
     built_in: &'static Catalogue,
-}
-
-impl<'a> Lookup<'a> {
-    /// Of a model in this format, when nothing else is known.
-    #[must_use]
-    pub const fn new(model: &'a str, format: ApiFormat) -> Self {
-        Self { model, base_model: None, family: None, format, provider: None, host: "", overrides: None }
-    }
 }
 
 impl Families {
@@ -137,9 +91,8 @@ impl Families {
         if let Some(vendor) = own.iter().rev().find_map(|family| family.traits.vendor) {
             traits.vendor = vendor;
         }
-        let served = Served { format: lookup.format, provider: lookup.provider, host: lookup.host };
         let line: Vec<&str> = built_in.iter().map(|entry| &*entry.name).collect();
-        self.built_in.place(served, &line, &mut traits);
+        self.built_in.place(lookup, &line, &mut traits);
         // What the operator says holds against all that is known of the place.
         for family in own {
             family.traits.put(&mut traits);

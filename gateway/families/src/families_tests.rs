@@ -1,5 +1,6 @@
 use super::*;
 use crate::effort::Effort::{self, *};
+use crate::lookup::ApiFormat;
 use crate::traits::*;
 
 fn at(model: &str, format: ApiFormat) -> Arc<Traits> {
@@ -289,5 +290,27 @@ fn values_that_cannot_be_meant_are_named() {
         let lookup = Lookup { overrides: Some(&overrides), ..Lookup::new("x", ApiFormat::OpenAi) };
         let found = Families::built_in().resolve(&lookup).mistakes();
         assert_eq!(found.iter().map(|(path, _)| *path).collect::<Vec<_>>(), [path], "{yaml}");
+    }
+}
+
+#[test]
+fn every_family_has_values_that_make_sense_wherever_it_is_served() {
+    let formats = [
+        ApiFormat::OpenAi,
+        ApiFormat::AzureOpenAi,
+        ApiFormat::Anthropic,
+        ApiFormat::Bedrock,
+        ApiFormat::Gemini,
+    ];
+    let families = Families::built_in();
+    for family in families.names() {
+        for format in formats {
+            for provider in ["", "groq", "openrouter", "ollama", "vllm", "dashscope"] {
+                let lookup =
+                    Lookup { family: Some(family), provider: Some(provider), ..Lookup::new("x", format) };
+                let traits = families.resolve(&lookup);
+                assert_eq!(traits.mistakes(), [], "{family} {format:?} {provider}");
+            }
+        }
     }
 }

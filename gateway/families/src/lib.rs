@@ -9,10 +9,12 @@ mod effort;
 mod families;
 mod glob;
 mod group;
+mod lookup;
 mod name;
 pub mod overflow;
 mod traits;
 
 pub use effort::{Effort, Nearest};
-pub use families::{ApiFormat, Families, FamilyConfig, Lookup};
+pub use families::{Families, FamilyConfig};
+pub use lookup::{ApiFormat, Lookup};
 pub use traits::*;
