@@ -38,7 +38,8 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
         let named = how.trim_end_matches("(drop)").trim().strip_prefix("for ");
         let model = named.unwrap_or(backend.model);
         let mut unmapped = Unmapped::new(policy);
-        let request = (client.decode_request)(body.as_bytes());
+        let body = (client.prepare)(&Bytes::copy_from_slice(body.as_bytes()));
+        let request = (client.decode_request)(&body);
         if let Ok(request) = &request {
             include_usage = request.include_usage;
             shown.legacy_functions = request.legacy_functions;
