@@ -84,20 +84,22 @@ impl Crossing {
     ) -> Result<Outgoing, FormatError> {
         if self.is_native() {
             let mut changes: SmallVec<[Change; 3]> = SmallVec::new();
-            changes.push(Change::new("model", &target.name));
+            changes.extend(self.client.model_change(view, target.name));
             changes.extend(extra);
             if view.stream && !view.include_usage {
                 changes.extend(self.client.usage_change(view));
             }
-            return Ok(Outgoing::of(view.rewrite(body, &changes), Vec::new()));
+            let body = self.client.for_provider(view.rewrite(body, &changes), target.name)?;
+            return Ok(Outgoing::of(body, Vec::new()));
         }
         let mut unmapped = Unmapped::new(policy);
-        if self.client == ClientFormat::Embeddings {
-            let (embeddings, last) = Embeddings::request(self.wire, body, target.name, &mut unmapped)?;
+        if self.client.embeds() {
+            let (embeddings, last) = Embeddings::request(self, body, target.name, &mut unmapped)?;
             let outgoing = Outgoing::of(last, unmapped.dropped().to_vec());
             return Ok(Outgoing { embeddings: Some(embeddings), ..outgoing });
         }
-        let mut request = self.client.decode(body)?;
+        let body = self.client.prepare(body);
+        let mut request = self.client.decode(&body)?;
         let fitted = adapt(&mut request, target, self.wire.place());
         let encoded = self.wire.encode(&request, target, &mut unmapped)?;
         let given = |names: ToolNames| (!names.is_empty()).then(|| Arc::new(names));
@@ -122,8 +124,8 @@ impl Crossing {
         reading: Reading,
         way_back: &WayBack,
     ) -> Result<Incoming, FormatError> {
-        if self.client == ClientFormat::Embeddings {
-            return embeddings::answer(body);
+        if self.client.embeds() {
+            return embeddings::answer(self.client, body);
         }
         if let ClientFormat::Media(kind) = self.client {
             let usage = openai_media::usage::of_answer(kind, &body);
