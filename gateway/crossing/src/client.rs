@@ -162,7 +162,13 @@ impl ClientFormat {
 
     /// Vectors for the client.
     #[must_use]
-    pub fn encode_vectors(self, vectors: &[Vec<f32>], encoding: Encoding, model: &str, used: &Usage) -> Vec<u8> {
+    pub fn encode_vectors(
+        self,
+        vectors: &[Vec<f32>],
+        encoding: Encoding,
+        model: &str,
+        used: &Usage,
+    ) -> Vec<u8> {
         match self {
             Self::GeminiEmbeddings(call) => gemini::embeddings::encode(vectors, call, used),
             _ => openai_embeddings::answer::encode(vectors, encoding, model, used),
@@ -191,6 +197,45 @@ impl ClientFormat {
             Self::Chat | Self::Embeddings | Self::GeminiEmbeddings(_) | Self::Media(_) => {
                 openai_chat::answer::encode(answer, shown)
             }
+        }
+    }
+
+    /// The format of a method of Gemini's models, and whether only tokens are counted; `None` if it is not served.
+    #[must_use]
+    pub fn of_gemini_method(method: &str) -> Option<(Self, bool)> {
+        Some(match method {
+            "generateContent" => (Self::Gemini { stream: false }, false),
+            "streamGenerateContent" => (Self::Gemini { stream: true }, false),
+            "countTokens" => (Self::Gemini { stream: false }, true),
+            "embedContent" => (Self::GeminiEmbeddings(EmbedCall::One), false),
+            "batchEmbedContents" => (Self::GeminiEmbeddings(EmbedCall::Batch), false),
+            _ => return None,
+        })
+    }
+
+    /// Whether clients of the format may send their key in the query.
+    #[must_use]
+    pub const fn has_key_in_query(self) -> bool {
+        matches!(self, Self::Gemini { .. } | Self::GeminiEmbeddings(_))
+    }
+
+    /// The request whose prompt is to be counted, in the body of a token count.
+    ///
+    /// # Errors
+    /// When the body is not what the format says.
+    pub fn counted_request(self, body: &Bytes) -> Result<Bytes, FormatError> {
+        match self {
+            Self::Gemini { .. } => Ok(body.slice_ref(gemini::count_tokens::request(body)?)),
+            _ => Ok(body.clone()),
+        }
+    }
+
+    /// How many tokens a prompt has, for the client.
+    #[must_use]
+    pub fn encode_token_count(self, tokens: u64) -> Vec<u8> {
+        match self {
+            Self::Gemini { .. } => gemini::count_tokens::encode(tokens),
+            _ => anthropic::count_tokens::encode(tokens),
         }
     }
 

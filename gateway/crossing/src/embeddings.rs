@@ -243,9 +243,11 @@ mod tests {
         let body = json!({ "content": { "parts": [{ "text": "a" }] }, "outputDimensionality": 2, "taskType": "CLUSTERING" });
         let body = Bytes::from(body.to_string());
         let mut unmapped = Unmapped::new(OnUnmappable::Reject);
-        let (embeddings, last) = Embeddings::request(way, &body, "text-embedding-3-small", &mut unmapped).unwrap();
+        let (embeddings, last) =
+            Embeddings::request(way, &body, "text-embedding-3-small", &mut unmapped).unwrap();
         assert_eq!(last, r#"{"model":"text-embedding-3-small","input":["a"],"dimensions":2}"#);
-        let answered = part(r#"{"data":[{"index":0,"embedding":[1.0]}],"usage":{"prompt_tokens":3,"total_tokens":3}}"#);
+        let answered =
+            part(r#"{"data":[{"index":0,"embedding":[1.0]}],"usage":{"prompt_tokens":3,"total_tokens":3}}"#);
         let incoming = embeddings.answer([&answered], &AnswerHead::default()).unwrap();
         assert_eq!(incoming.body, r#"{"embedding":{"values":[1.0]},"usageMetadata":{"promptTokenCount":3}}"#);
         assert_eq!(incoming.usage.map(|usage| usage.embedding), Some(3));

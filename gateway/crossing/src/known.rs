@@ -131,7 +131,7 @@ impl Reading {
             Self::Wire(Wire::Completions) => Operation::TextCompletion,
             Self::Wire(Wire::Embeddings | Wire::Invoke | Wire::Embed | Wire::BatchEmbed) => {
                 Operation::Embeddings
-            },
+            }
             Self::Wire(Wire::Media(kind)) => ClientFormat::Media(kind).operation(),
             Self::Invoke => Operation::Passthrough,
         }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tollgate_formats::Request;
-use tollgate_formats::openai_embeddings::request::Input;
 use tollgate_formats::exchange::{Image, Media, Part, Source, TurnRole};
+use tollgate_formats::openai_embeddings::request::Input;
 use tollgate_tokens::{
     Budget, Count, Counter, Detail, Encoding, Family, INLINE_BYTES, ImageSource, Piece, Tally, by_json_size,
     count_input,

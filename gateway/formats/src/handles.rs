@@ -99,7 +99,8 @@ enum Field {
 impl Place {
     fn field(self, name: &str) -> Field {
         match (self, name) {
-            (Self::Root, "conversation" | "cachedContent" | "cached_content") | (Self::Kept | Self::KeptOrText, "id") => Field::Handle,
+            (Self::Root, "conversation" | "cachedContent" | "cached_content")
+            | (Self::Kept | Self::KeptOrText, "id") => Field::Handle,
             (Self::Root, "input") => Field::At(Self::Items),
             (Self::Root, "prompt") => Field::At(Self::Kept),
             (Self::Root, "audio") => Field::At(Self::Inner),

@@ -188,7 +188,11 @@ impl Nest<'_> {
             Some(written) if written.get().starts_with('{') => {
                 let is_empty = written.get()[1..].trim_ascii_start() == "}";
                 fields.push_str(if is_empty { "" } else { "," });
-                return Splice { at: after_brace(body, range_in(body, written).start), name: None, new: fields.into() };
+                return Splice {
+                    at: after_brace(body, range_in(body, written).start),
+                    name: None,
+                    new: fields.into(),
+                };
             }
             Some(written) => (range_in(body, written), None),
             None => (after_brace(body, 0), Some(self.name)),
@@ -205,7 +209,10 @@ fn after_brace(body: &[u8], start: usize) -> Range<usize> {
 }
 
 /// The body with other texts at these places; it is returned as it is where there are none.
-pub(crate) fn spliced<'s>(body: &Bytes, new: impl IntoIterator<Item = (Range<usize>, Cow<'s, str>)>) -> Bytes {
+pub(crate) fn spliced<'s>(
+    body: &Bytes,
+    new: impl IntoIterator<Item = (Range<usize>, Cow<'s, str>)>,
+) -> Bytes {
     apply(body, new.into_iter().map(|(at, new)| Splice { at, name: None, new }).collect())
 }
 

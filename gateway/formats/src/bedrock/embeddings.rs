@@ -97,7 +97,9 @@ pub fn encode(
         match (family, &*extra.name) {
             (Family::Titan, "normalize") => normalize = Some(extra.value),
             (Family::CohereV3 | Family::Cohere, "input_type") => input_type = InputType::Given(extra.value),
-            (Family::CohereV3 | Family::Cohere, "taskType") => input_type = InputType::Usual(purpose(extra.value)),
+            (Family::CohereV3 | Family::Cohere, "taskType") => {
+                input_type = InputType::Usual(purpose(extra.value))
+            }
             // A hint of Gemini's clients, for which Titan has no use.
             (Family::TitanV1 | Family::Titan, "taskType") => {}
             (Family::CohereV3 | Family::Cohere, "truncate") => truncate = Some(extra.value),
@@ -131,7 +133,9 @@ pub fn encode(
 /// A purpose in Gemini's words as Cohere says it.
 fn purpose(task: &RawValue) -> &'static str {
     match task.get().trim_matches('"') {
-        "RETRIEVAL_QUERY" | "QUESTION_ANSWERING" | "FACT_VERIFICATION" | "CODE_RETRIEVAL_QUERY" => "search_query",
+        "RETRIEVAL_QUERY" | "QUESTION_ANSWERING" | "FACT_VERIFICATION" | "CODE_RETRIEVAL_QUERY" => {
+            "search_query"
+        }
         "CLASSIFICATION" => "classification",
         "CLUSTERING" | "SEMANTIC_SIMILARITY" => "clustering",
         _ => "search_document",

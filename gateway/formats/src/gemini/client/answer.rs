@@ -134,8 +134,10 @@ mod tests {
         let bytes = written(parts, Stop::ToolUse);
         let read = decode(bytes.as_bytes()).unwrap();
         assert_eq!((read.stop, &*read.model, read.usage.unwrap().total()), (Stop::ToolUse, "alias", 14));
-        assert!(matches!(&read.parts[..], [Part::Reasoning { text, .. }, Part::Text { .. }, Part::ToolCall(call), Part::Image(_)]
-            if text == "hm" && call.id == "c1"));
+        assert!(
+            matches!(&read.parts[..], [Part::Reasoning { text, .. }, Part::Text { .. }, Part::ToolCall(call), Part::Image(_)]
+            if text == "hm" && call.id == "c1")
+        );
         for (stop, again) in [
             (Stop::Length, Stop::Length),
             (Stop::ContentFilter, Stop::ContentFilter),

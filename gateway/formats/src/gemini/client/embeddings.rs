@@ -82,8 +82,11 @@ pub fn view(body: &[u8], call: Call) -> Result<View<'_>, FormatError> {
 /// When it is no such request, or its contents differ in more than their texts.
 pub fn decode(body: &[u8], call: Call) -> Result<EmbeddingRequest<'_>, FormatError> {
     let requests = requests(body, call)?;
-    let same = |what: fn(&One<'_>) -> Option<String>| requests.windows(2).all(|two| what(&two[0]) == what(&two[1]));
-    let differs = |name| FormatError::invalid("all contents must be embedded alike by the model behind this alias", name);
+    let same =
+        |what: fn(&One<'_>) -> Option<String>| requests.windows(2).all(|two| what(&two[0]) == what(&two[1]));
+    let differs = |name| {
+        FormatError::invalid("all contents must be embedded alike by the model behind this alias", name)
+    };
     if !same(|one| one.output_dimensionality.map(|dimensions| dimensions.to_string())) {
         return Err(differs("requests[].outputDimensionality"));
     }
@@ -205,7 +208,10 @@ mod tests {
             (r#"{"content":{"parts":[]}}"#, Call::One),
             (r#"{"content":{"parts":[{"inlineData":{}}]}}"#, Call::One),
             (r#"{"requests":[]}"#, Call::Batch),
-            (r#"{"requests":[{"content":{"parts":[{"text":"a"}]},"taskType":"X"},{"content":{"parts":[{"text":"a"}]}}]}"#, Call::Batch),
+            (
+                r#"{"requests":[{"content":{"parts":[{"text":"a"}]},"taskType":"X"},{"content":{"parts":[{"text":"a"}]}}]}"#,
+                Call::Batch,
+            ),
         ] {
             assert!(decode(body.as_bytes(), call).is_err(), "{body}");
         }
@@ -225,8 +231,14 @@ mod tests {
     fn vectors_are_written_as_the_call_wants_them() {
         let usage = Usage { embedding: 4, ..Usage::reported() };
         let text = |call| String::from_utf8(encode(&[[1.0_f32, -0.5]], call, &usage)).unwrap();
-        assert_eq!(text(Call::One), r#"{"embedding":{"values":[1.0,-0.5]},"usageMetadata":{"promptTokenCount":4}}"#);
-        assert_eq!(text(Call::Batch), r#"{"embeddings":[{"values":[1.0,-0.5]}],"usageMetadata":{"promptTokenCount":4}}"#);
+        assert_eq!(
+            text(Call::One),
+            r#"{"embedding":{"values":[1.0,-0.5]},"usageMetadata":{"promptTokenCount":4}}"#
+        );
+        assert_eq!(
+            text(Call::Batch),
+            r#"{"embeddings":[{"values":[1.0,-0.5]}],"usageMetadata":{"promptTokenCount":4}}"#
+        );
         assert_eq!(super::usage(text(Call::One).as_bytes()).unwrap(), Some(usage));
         assert_eq!(super::usage(br#"{"embedding":{"values":[]}}"#).unwrap(), None);
     }

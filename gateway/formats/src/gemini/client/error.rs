@@ -75,8 +75,13 @@ mod tests {
             Kind::Timeout,
             Kind::Server,
         ] {
-            let shown =
-                ClientError { kind, message: "m", code: Some("own"), param: Some("contents"), request_id: Some("r") };
+            let shown = ClientError {
+                kind,
+                message: "m",
+                code: Some("own"),
+                param: Some("contents"),
+                request_id: Some("r"),
+            };
             let read = decode(kind.status(), &encode(&shown));
             assert_eq!((read.kind, &*read.message, read.param.as_deref()), (kind, "m", Some("contents")));
         }

@@ -72,7 +72,7 @@ pub(super) fn plain_alphabet(base64: &str) -> Cow<'_, str> {
             other => other,
         })
         .collect();
-    while plain.len() % 4 != 0 {
+    while !plain.len().is_multiple_of(4) {
         plain.push('=');
     }
     Cow::Owned(plain)
@@ -92,7 +92,8 @@ pub fn without_foreign(body: &Bytes, model: &str) -> Bytes {
 fn value_of_signature(body: &[u8], at: usize) -> Option<Range<usize>> {
     let before = body.get(..at)?.strip_suffix(b"\"")?;
     let name = before.trim_ascii_end().strip_suffix(b":")?.trim_ascii_end();
-    let is_signature = [&b"\"thoughtSignature\""[..], b"\"thought_signature\""].iter().any(|n| name.ends_with(n));
+    let is_signature =
+        [&b"\"thoughtSignature\""[..], b"\"thought_signature\""].iter().any(|n| name.ends_with(n));
     let end = memchr::memchr(b'"', body.get(at..)?)?;
     is_signature.then_some(before.len()..at + end + 1)
 }
@@ -141,7 +142,10 @@ mod tests {
         let text = |model| String::from_utf8(without_foreign(&body, model).to_vec()).unwrap();
         let expected = |instead: &str| {
             let body = String::from_utf8(body.to_vec()).unwrap();
-            body.replace(&format!(r#""thoughtSignature" : "{foreign}""#), &format!(r#""thoughtSignature" : {instead}"#))
+            body.replace(
+                &format!(r#""thoughtSignature" : "{foreign}""#),
+                &format!(r#""thoughtSignature" : {instead}"#),
+            )
         };
         assert_eq!(text("gemini-3-pro"), expected(NO_PROOF));
         assert_eq!(text("models/gemini-2.5-flash"), expected("null"));

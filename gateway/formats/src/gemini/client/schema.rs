@@ -146,7 +146,8 @@ impl Schema<'_> {
                 object.raw("$ref", raw.get());
             }
             count if COUNTS.contains(&count) => {
-                let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                let is_number =
+                    |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
                 let number = text.as_deref().filter(|text| is_number(text)).unwrap_or(raw.get());
                 object.raw(count, number);
             }
@@ -164,8 +165,10 @@ impl Schema<'_> {
             out.extend_from_slice(raw.get().as_bytes());
             return;
         };
-        let order: Vec<Text<'_>> =
-            self.get("propertyOrdering").and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let order: Vec<Text<'_>> = self
+            .get("propertyOrdering")
+            .and_then(|raw| serde_json::from_str(raw.get()).ok())
+            .unwrap_or_default();
         let place = |name: &str| order.iter().position(|ordered| ordered == name).unwrap_or(order.len());
         properties.sort_by_cached_key(|(name, _)| place(name));
         out.push(b'{');
@@ -204,7 +207,8 @@ mod tests {
             r#"{{"tools":[{{"function_declarations":[{{"name":"parameters","parameters":{schema}}}]}}]}}"#
         ));
         let text = String::from_utf8(in_json_schema(&body).to_vec()).unwrap();
-        let (start, end) = (r#"{"tools":[{"function_declarations":[{"name":"parameters","parameters":"#, "}]}]}");
+        let (start, end) =
+            (r#"{"tools":[{"function_declarations":[{"name":"parameters","parameters":"#, "}]}]}");
         text.strip_prefix(start).unwrap().strip_suffix(end).unwrap().to_owned()
     }
 
@@ -229,12 +233,16 @@ mod tests {
 
     #[test]
     fn alternatives_lists_and_counts_are_read_in_either_spelling() {
-        let schema = r#"{"any_of":[{"type":"ARRAY","items":{"type":"NUMBER"},"min_items":"1"}],"nullable":true}"#;
+        let schema =
+            r#"{"any_of":[{"type":"ARRAY","items":{"type":"NUMBER"},"min_items":"1"}],"nullable":true}"#;
         assert_eq!(
             converted(schema),
             r#"{"anyOf":[{"type":"array","items":{"type":"number"},"minItems":1},{"type":"null"}]}"#
         );
-        assert_eq!(converted(r#"{"ref":"x","defs":{"x":{"type":"NULL"}}}"#), r#"{"$ref":"x","$defs":{"x":{"type":"null"}}}"#);
+        assert_eq!(
+            converted(r#"{"ref":"x","defs":{"x":{"type":"NULL"}}}"#),
+            r#"{"$ref":"x","$defs":{"x":{"type":"null"}}}"#
+        );
     }
 
     #[test]

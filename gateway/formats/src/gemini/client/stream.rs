@@ -208,7 +208,9 @@ mod tests {
         assert_eq!(part(1), r#"{"text":"","thought":true,"thoughtSignature":"c2ln"}"#);
         assert_eq!(part(2), r#"{"functionCall":{"args":{"a":1},"id":"c","name":"f"}}"#);
         assert_eq!(part(3), r#"{"text":"b"}"#);
-        assert!(events[4].contains(r#""finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":3,"#));
+        assert!(
+            events[4].contains(r#""finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":3,"#)
+        );
         assert_eq!(events.len(), 5);
     }
 
@@ -219,7 +221,10 @@ mod tests {
             r#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#,
         ]);
         assert_eq!(events.len(), 2);
-        assert!(events[1].starts_with(r#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE""#), "{events:?}");
+        assert!(
+            events[1].starts_with(r#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE""#),
+            "{events:?}"
+        );
     }
 
     #[test]

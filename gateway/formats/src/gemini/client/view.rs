@@ -123,7 +123,10 @@ mod tests {
             assert_eq!(rewritten(body, &changes), expected);
         }
         let named = r#"{"model":"models/x","contents":[]}"#;
-        assert_eq!(rewritten(named, &[Change::new("model", &"models/y")]), r#"{"model":"models/y","contents":[]}"#);
+        assert_eq!(
+            rewritten(named, &[Change::new("model", &"models/y")]),
+            r#"{"model":"models/y","contents":[]}"#
+        );
     }
 
     #[test]

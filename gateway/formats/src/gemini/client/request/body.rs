@@ -204,7 +204,11 @@ impl<'de> Deserialize<'de> for Whole {
 }
 
 /// Keeps a member that has no place, unless it says nothing.
-fn keep<'de, A: MapAccess<'de>>(others: &mut Others<'de>, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
+fn keep<'de, A: MapAccess<'de>>(
+    others: &mut Others<'de>,
+    name: Text<'de>,
+    map: &mut A,
+) -> Result<(), A::Error> {
     let value: &RawValue = map.next_value()?;
     if !matches!(value.get(), "null" | "{}" | "[]") {
         others.push(Extra { name, value });

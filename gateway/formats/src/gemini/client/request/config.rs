@@ -64,9 +64,12 @@ fn read_form<'a>(config: &Config<'a>, request: &mut Request<'a>) {
         Some((_, Some(kind))) if kind == "application/json" => {
             request.output = match schema {
                 // The match is promised here, but not every schema is one that other providers promise to match.
-                Some(schema) => {
-                    OutputForm::JsonSchema { name: SCHEMA_NAME.into(), description: None, schema, strict: None }
-                }
+                Some(schema) => OutputForm::JsonSchema {
+                    name: SCHEMA_NAME.into(),
+                    description: None,
+                    schema,
+                    strict: None,
+                },
                 None => OutputForm::JsonObject,
             };
         }

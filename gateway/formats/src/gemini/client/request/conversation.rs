@@ -97,7 +97,11 @@ impl<'a> Conversation<'a> {
         };
         let name = call.name.into_text();
         self.open.push((id.clone(), name.clone()));
-        Part::ToolCall(ToolCall { id, name, arguments: Cow::Borrowed(call.args.map_or("", |args| args.get())) })
+        Part::ToolCall(ToolCall {
+            id,
+            name,
+            arguments: Cow::Borrowed(call.args.map_or("", |args| args.get())),
+        })
     }
 
     /// A result with the id of its call: its own, else that of the first open call of the function.

@@ -51,9 +51,11 @@ fn read_system<'a>(content: Content<'a>, request: &mut Request<'a>) {
 
 /// Takes over fields that have no place, by their paths below `place`.
 pub(super) fn extend<'a>(extras: &mut Vec<Extra<'a>>, others: Others<'a>, place: impl Fn() -> String) {
-    extras.extend(others.into_iter().map(|Extra { name, value }| {
-        Extra { name: format!("{}.{name}", place()).into(), value }
-    }));
+    extras.extend(
+        others
+            .into_iter()
+            .map(|Extra { name, value }| Extra { name: format!("{}.{name}", place()).into(), value }),
+    );
 }
 
 #[cfg(test)]

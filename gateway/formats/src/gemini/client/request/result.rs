@@ -33,7 +33,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Response<'a> {
 }
 
 /// A result of this call; `media` stand beside it.
-pub(super) fn result<'a>(call_id: Text<'a>, response: Option<&'a RawValue>, media: Vec<Part<'a>>) -> ToolResult<'a> {
+pub(super) fn result<'a>(
+    call_id: Text<'a>,
+    response: Option<&'a RawValue>,
+    media: Vec<Part<'a>>,
+) -> ToolResult<'a> {
     let mut result = ToolResult { call_id, parts: Vec::new(), json: None, is_error: false, cache: None };
     if let Some(raw) = response {
         let only = match serde_json::from_str::<Response<'a>>(raw.get()) {

@@ -67,11 +67,16 @@ fn results_without_ids_belong_to_the_open_calls_of_their_function_in_order() {
         .parts
         .iter()
         .map(|part| match part {
-            Part::ToolResult(result) => (&*result.call_id, result.is_error, result.json.map(|json| json.get())),
+            Part::ToolResult(result) => {
+                (&*result.call_id, result.is_error, result.json.map(|json| json.get()))
+            }
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(results, [("call_2", false, None), ("call_1", true, None), ("own", false, Some(r#"{"a":1,"b":2}"#))]);
+    assert_eq!(
+        results,
+        [("call_2", false, None), ("call_1", true, None), ("own", false, Some(r#"{"a":1,"b":2}"#))]
+    );
     let orphan = r#"{"contents":[{"parts":[{"functionResponse":{"name":"f","response":{}}}]}]}"#;
     let refusal = decode(orphan.as_bytes(), false).unwrap_err().to_string();
     assert!(refusal.contains("contents[0].parts[0].functionResponse"), "{refusal}");
