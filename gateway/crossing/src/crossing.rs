@@ -100,6 +100,7 @@ impl Crossing {
         }
         let body = self.client.prepare(body);
         let mut request = self.client.decode(&body)?;
+        std::mem::take(&mut request.hints).into_iter().for_each(|hint| unmapped.hint(hint.into_owned()));
         let fitted = adapt(&mut request, target, self.wire.place());
         let encoded = self.wire.encode(&request, target, &mut unmapped)?;
         let given = |names: ToolNames| (!names.is_empty()).then(|| Arc::new(names));

@@ -94,9 +94,9 @@ async fn functions_are_called_and_their_results_understood_without_ids() {
         let calls: Vec<&Value> = parts(&answer).iter().filter_map(|part| part.get("functionCall")).collect();
         let cities: Vec<&Value> = calls.iter().map(|call| &call["args"]["city"]).collect();
         assert_eq!(cities, ["Lisbon", "Oslo"], "{alias}: {answer}");
-        let results = ["21 degrees", "9 degrees"].map(|degrees| {
-            json!({ "functionResponse": { "name": "weather", "response": { "result": degrees } } })
-        });
+        let results = ["21 degrees", "9 degrees"].map(
+            |degrees| json!({ "functionResponse": { "name": "weather", "response": { "result": degrees } } }),
+        );
         let contents = body["contents"].as_array_mut().unwrap();
         contents.push(answer["candidates"][0]["content"].clone());
         contents.push(json!({ "role": "user", "parts": results }));
@@ -115,7 +115,8 @@ async fn google_itself_gets_the_bytes_of_its_client_but_for_what_the_alias_chang
     let seen = bed.sim.state().seen().pop().unwrap();
     assert_eq!(seen.path, "/v1beta/models/gemini-2.5-flash-lite:generateContent");
     assert_eq!(seen.body, body.to_string().replace("500", "300"));
-    let cached = json!({ "contents": [{ "parts": [{ "text": "a" }] }], "cached_content": "cachedContents/1" });
+    let cached =
+        json!({ "contents": [{ "parts": [{ "text": "a" }] }], "cached_content": "cachedContents/1" });
     let reply = google(&bed).post(&at("gemini", "generateContent"), &cached).await.unwrap();
     refused(&reply, 400, "INVALID_ARGUMENT", "unbound_handle");
 }
@@ -127,7 +128,8 @@ async fn errors_have_the_shape_of_google_s_wherever_they_come_from() {
     let path = at("chat", "generateContent");
     let nobody = bed.gateway.anyone().post(&path, &said("Hello")).await.unwrap();
     refused(&nobody, 401, "UNAUTHENTICATED", "missing_api_key");
-    let stranger = bed.gateway.anyone().with("x-goog-api-key", "wrong").post(&path, &said("Hello")).await.unwrap();
+    let stranger =
+        bed.gateway.anyone().with("x-goog-api-key", "wrong").post(&path, &said("Hello")).await.unwrap();
     refused(&stranger, 401, "UNAUTHENTICATED", "invalid_api_key");
     let unknown = client.post(&at("chatt", "generateContent"), &said("Hello")).await.unwrap();
     refused(&unknown, 404, "NOT_FOUND", "model_not_found");
@@ -140,11 +142,17 @@ async fn errors_have_the_shape_of_google_s_wherever_they_come_from() {
     refused(&method, 404, "NOT_FOUND", "unknown_url");
     let verb = client.get("/v1beta/models:generateContent").await.unwrap();
     refused(&verb, 404, "NOT_FOUND", "unknown_url");
-    let embed = client.post(&at("claude", "embedContent"), &json!({ "content": { "parts": [{ "text": "a" }] } }));
+    let embed =
+        client.post(&at("claude", "embedContent"), &json!({ "content": { "parts": [{ "text": "a" }] } }));
     refused(&embed.await.unwrap(), 400, "INVALID_ARGUMENT", "unsupported_operation");
     let busy = StatusFault { retry_after_s: Some(60), ..StatusFault::code(429) };
     bed.sim.state().set_fault("sim-small", Faults { status: Some(busy), ..Faults::default() });
-    refused(&client.post(&path, &said("Hello")).await.unwrap(), 429, "RESOURCE_EXHAUSTED", "backend_rate_limited");
+    refused(
+        &client.post(&path, &said("Hello")).await.unwrap(),
+        429,
+        "RESOURCE_EXHAUSTED",
+        "backend_rate_limited",
+    );
     let listed = client.post(&at("chat", "streamGenerateContent"), &said("Hello")).await.unwrap();
     assert_eq!(listed.json()[0]["error"]["status"], "RESOURCE_EXHAUSTED", "{}", listed.text());
 }
@@ -190,10 +198,12 @@ async fn contents_come_back_as_vectors_in_their_order() {
         let requests: Vec<Value> = ["a ledger", "a spool"]
             .map(|text| json!({ "model": format!("models/{alias}"), "content": content(text), "taskType": "CLUSTERING" }))
             .into();
-        let batch = client.post(&at(alias, "batchEmbedContents"), &json!({ "requests": requests })).await.unwrap();
+        let batch =
+            client.post(&at(alias, "batchEmbedContents"), &json!({ "requests": requests })).await.unwrap();
         assert_eq!(batch.status, 200, "{alias}: {}", batch.text());
         let batch = batch.json();
-        let one = client.post(&at(alias, "embedContent"), &json!({ "content": content("a spool") })).await.unwrap();
+        let one =
+            client.post(&at(alias, "embedContent"), &json!({ "content": content("a spool") })).await.unwrap();
         assert_eq!(one.status, 200, "{alias}: {}", one.text());
         let values = &batch["embeddings"][1]["values"];
         assert!(values.as_array().is_some_and(|values| values.len() > 100), "{alias}: {batch}");
@@ -207,12 +217,20 @@ async fn models_have_google_s_shape_and_come_in_pages() {
     let client = google(&bed);
     for base in ["/v1beta", "/v1"] {
         let list = client.get(&format!("{base}/models?pageSize=1")).await.unwrap().json();
-        assert_eq!((&list["models"][0]["name"], &list["nextPageToken"]), (&json!("models/chat"), &json!("chat")));
+        assert_eq!(
+            (&list["models"][0]["name"], &list["nextPageToken"]),
+            (&json!("models/chat"), &json!("chat"))
+        );
         let next = client.get(&format!("{base}/models?pageToken=chat")).await.unwrap().json();
         assert_eq!((&next["models"][0]["name"], next.get("nextPageToken")), (&json!("models/large"), None));
         let one = client.get(&format!("{base}/models/chat")).await.unwrap().json();
         assert_eq!((&one["name"], &one["displayName"]), (&json!("models/chat"), &json!("chat")));
-        refused(&client.get(&format!("{base}/models/none")).await.unwrap(), 404, "NOT_FOUND", "model_not_found");
+        refused(
+            &client.get(&format!("{base}/models/none")).await.unwrap(),
+            404,
+            "NOT_FOUND",
+            "model_not_found",
+        );
     }
     let openai = bed.gateway.client("checkout").get("/v1/models").await.unwrap().json();
     assert_eq!(openai["object"], "list", "other clients see their own shape");
@@ -263,7 +281,9 @@ fn holding(folder: &std::path::Path, text: &str) -> Vec<std::path::PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(holding(&path, text));
-        } else if std::fs::read(&path).is_ok_and(|bytes| memchr::memmem::find(&bytes, text.as_bytes()).is_some()) {
+        } else if std::fs::read(&path)
+            .is_ok_and(|bytes| memchr::memmem::find(&bytes, text.as_bytes()).is_some())
+        {
             found.push(path);
         }
     }

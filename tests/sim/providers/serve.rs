@@ -96,7 +96,9 @@ impl Exchange<'_> {
             return Ok(self.fault(fault.code, refusal(fault), fault.body.is_some()));
         }
         match self.target.endpoint {
-            Endpoint::Embeddings | Endpoint::Invoke | Endpoint::Embed | Endpoint::BatchEmbed => self.embed(offer),
+            Endpoint::Embeddings | Endpoint::Invoke | Endpoint::Embed | Endpoint::BatchEmbed => {
+                self.embed(offer)
+            }
             Endpoint::CountTokens => {
                 let ask = anthropic::read(&self.root, true)?;
                 let tokens = self.state.options.tokens.count(&ask.prompt());

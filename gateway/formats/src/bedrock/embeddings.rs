@@ -101,7 +101,7 @@ pub fn encode(
                 input_type = InputType::Usual(purpose(extra.value))
             }
             // A hint of Gemini's clients, for which Titan has no use.
-            (Family::TitanV1 | Family::Titan, "taskType") => {}
+            (Family::TitanV1 | Family::Titan, "taskType") => unmapped.hint("taskType"),
             (Family::CohereV3 | Family::Cohere, "truncate") => truncate = Some(extra.value),
             _ => unmapped.param(extra.name.clone().into_owned())?,
         }

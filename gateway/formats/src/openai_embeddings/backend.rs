@@ -23,8 +23,11 @@ pub fn encode(
     model: &str,
     unmapped: &mut Unmapped,
 ) -> Result<Vec<u8>, FormatError> {
-    for extra in request.extras.iter().filter(|extra| extra.name != HINT) {
-        unmapped.param(extra.name.clone().into_owned())?;
+    for extra in &request.extras {
+        match &*extra.name {
+            HINT => unmapped.hint(HINT),
+            other => unmapped.param(other.to_owned())?,
+        }
     }
     let mut out = Vec::with_capacity(256);
     let mut body = Object::new(&mut out);

@@ -47,6 +47,7 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
         let encoded = request.and_then(|mut request| {
             let traits = Families::built_in().resolve(&Lookup::new(model, backend.format));
             let target = TargetModel { name: model, origin: ORIGIN, traits: &traits };
+            request.hints.iter().for_each(|hint| unmapped.hint(hint.clone().into_owned()));
             fitted = adapt(&mut request, target, backend.place);
             shown.tool_names = Some(Arc::new(std::mem::take(&mut request.tool_names)));
             (backend.encode_request)(&request, target, &mut unmapped)

@@ -114,11 +114,11 @@ mod tests {
 
     #[test]
     fn a_proof_stands_at_its_thoughts_or_at_the_part_after_them() {
-        let own = written(vec![thought("hm", Some("gemini#c2ln")), call()], Stop::ToolUse);
+        let own = written(vec![thought("hm", Some("c2ln")), call()], Stop::ToolUse);
         assert!(own.contains(r#"{"text":"hm","thought":true,"thoughtSignature":"c2ln"},{"functionCall":{"id":"c1","name":"f","args":{"a":1}}}"#), "{own}");
-        let hidden = written(vec![thought("", Some("gemini#c2ln")), call()], Stop::ToolUse);
+        let hidden = written(vec![thought("", Some("c2ln")), call()], Stop::ToolUse);
         assert!(hidden.contains(r#""args":{"a":1}},"thoughtSignature":"c2ln"}"#), "{hidden}");
-        let alone = written(vec![Part::text("a"), thought("", Some("gemini#c2ln"))], Stop::End);
+        let alone = written(vec![Part::text("a"), thought("", Some("c2ln"))], Stop::End);
         assert!(alone.contains(r#"{"text":"","thought":true,"thoughtSignature":"c2ln"}"#), "{alone}");
     }
 

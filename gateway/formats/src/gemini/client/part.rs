@@ -70,7 +70,7 @@ impl Proofs {
             return;
         };
         let proof = match (signature, redacted) {
-            (Some(signature), _) => Some(proof::shown(signature)),
+            (Some(signature), _) => Some(proof::shown(signature).into_owned()),
             (None, Some(redacted)) => Some(proof::shown_redacted(redacted)),
             (None, None) => None,
         };

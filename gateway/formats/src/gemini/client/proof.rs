@@ -12,51 +12,50 @@ use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use bytes::Bytes;
 use memchr::memmem;
 
-use crate::exchange::{GEMINI_SIGNATURE_MARK, Part, Text};
+use crate::exchange::proofs::MARK;
+use crate::exchange::{Part, Text};
 use crate::view;
 
-/// Stands before the text of a proof; the next letters say what it proves.
-const MARK: &str = "tg1.";
-const THOUGHTS: &str = "t.";
-const REDACTED: &str = "r.";
-/// What [`MARK`] is in base64, whatever follows.
-const MARK_BASE64: &[u8] = b"dGcxL";
+/// Stands before thoughts that only their provider can read, in the place of a proof.
+const REDACTED: &str = "tgr.";
+/// What [`MARK`] and [`REDACTED`] are in base64, whatever follows.
+const MARKS_BASE64: [&[u8]; 2] = [b"dGcxL", b"dGdyL"];
+/// Stands before proofs of Google that a client brings to somebody else.
+const GOOGLE_S: &str = "gemini#";
 /// Google's word for a call whose proof comes from elsewhere (from Gemini 3 on).
 const NO_PROOF: &str = r#""skip_thought_signature_validator""#;
 
-/// A proof of another provider as a client sees it.
-pub(super) fn shown(signature: &str) -> String {
-    match signature.strip_prefix(GEMINI_SIGNATURE_MARK) {
-        Some(own) => own.to_owned(),
-        None => BASE64_STANDARD.encode(format!("{MARK}{THOUGHTS}{signature}")),
+/// A proof as a client sees it: a marked one in base64.
+pub(super) fn shown(signature: &str) -> Cow<'_, str> {
+    match signature.starts_with(MARK) {
+        true => Cow::Owned(BASE64_STANDARD.encode(signature)),
+        false => Cow::Borrowed(signature),
     }
 }
 
 /// Thoughts that only their provider can read, in the place of a proof.
 pub(super) fn shown_redacted(redacted: &str) -> String {
-    BASE64_STANDARD.encode(format!("{MARK}{REDACTED}{redacted}"))
+    BASE64_STANDARD.encode(format!("{REDACTED}{redacted}"))
 }
 
-/// Thoughts without a text whose proof a client brings back.
+/// Thoughts without a text whose proof a client brings back. Proofs without a mark are Google's own: nobody else
+/// takes them.
 pub(super) fn read(shown: &str, text: Text<'static>) -> Part<'static> {
     let told = marked(shown);
     if let Some(redacted) = told.as_deref().and_then(|told| told.strip_prefix(REDACTED)) {
         return Part::Reasoning { text, signature: None, redacted: Some(Cow::Owned(redacted.to_owned())) };
     }
-    let signature = match told.as_deref().and_then(|told| told.strip_prefix(THOUGHTS)) {
-        Some(signature) => signature.to_owned(),
-        None => format!("{GEMINI_SIGNATURE_MARK}{shown}"),
-    };
+    let signature = told.unwrap_or_else(|| format!("{GOOGLE_S}{shown}"));
     Part::Reasoning { text, signature: Some(Cow::Owned(signature)), redacted: None }
 }
 
-/// What stands behind the mark; `None` without one.
+/// What a marked proof says; `None` without a mark.
 fn marked(shown: &str) -> Option<String> {
-    if !shown.as_bytes().starts_with(MARK_BASE64) {
+    if !MARKS_BASE64.iter().any(|mark| shown.as_bytes().starts_with(mark)) {
         return None;
     }
     let bytes = BASE64_STANDARD_NO_PAD.decode(plain_alphabet(shown).trim_end_matches('=')).ok()?;
-    String::from_utf8(bytes).ok()?.strip_prefix(MARK).map(str::to_owned)
+    String::from_utf8(bytes).ok().filter(|text| text.starts_with(MARK) || text.starts_with(REDACTED))
 }
 
 /// Base64 in the alphabet that every provider takes (RFC 4648 §4); Google's SDKs write the one for addresses (§5).
@@ -84,7 +83,8 @@ pub fn without_foreign(body: &Bytes, model: &str) -> Bytes {
     // Before Gemini 3 no proof is needed, and the word that stands in for one is not known.
     let is_old = ["gemini-1", "gemini-2"].iter().any(|old| model.contains(old));
     let instead = if is_old { "null" } else { NO_PROOF };
-    let found = memmem::find_iter(body, MARK_BASE64).filter_map(|at| value_of_signature(body, at));
+    let marks = MARKS_BASE64.into_iter().flat_map(|mark| memmem::find_iter(body, mark));
+    let found = marks.filter_map(|at| value_of_signature(body, at));
     view::spliced(body, found.map(|at| (at, Cow::Borrowed(instead))))
 }
 
@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn proofs_survive_clients_that_hold_them_as_bytes() {
-        for proof in ["EqQB+/==", "tg1.abc.x", "ü~~~???>>>"] {
-            let standard = shown(proof);
+        for proof in ["tg1.a1.EqQB+/==", "tg1.abc.x", "tg1.b.ü~~~???>>>"] {
+            let standard = shown(proof).into_owned();
             let bytes = BASE64_STANDARD.decode(&standard).unwrap();
             let for_addresses = base64::prelude::BASE64_URL_SAFE.encode(&bytes);
             let unpadded = for_addresses.trim_end_matches('=').to_owned();
@@ -122,18 +122,18 @@ mod tests {
                 assert_eq!(again(&text), (Some(proof.to_owned()), None), "{text}");
             }
         }
-        assert_eq!(again(&shown_redacted("secret")), (None, Some("secret".to_owned())));
+        assert_eq!(again(&shown_redacted("tg1.a1.x")), (None, Some("tg1.a1.x".to_owned())));
     }
 
     #[test]
     fn proofs_of_google_stay_as_they_are() {
-        assert_eq!(shown("gemini#c2ln"), "c2ln");
+        assert_eq!(shown("c2ln"), "c2ln");
         assert_eq!(again("c2ln"), (Some("gemini#c2ln".to_owned()), None));
     }
 
     #[test]
     fn google_s_models_are_not_shown_the_proofs_of_others() {
-        let foreign = shown("abc");
+        let foreign = shown("tg1.a1.abc");
         let body = Bytes::from(format!(
             r#"{{"contents":[{{"parts":[{{"text":"\"thoughtSignature\":\"{foreign}\""}},
             {{"thoughtSignature" : "{foreign}","functionCall":{{"name":"{foreign}"}}}},

@@ -5,7 +5,7 @@ use super::answer::{content, finish_reason, tail};
 use super::part::{PartOut, Proofs};
 use super::{error, logprobs, proof};
 use crate::error::{ProviderError, ProviderErrorKind};
-use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamEncoder, StreamEvent, Usage};
+use crate::exchange::{AnswerHead, Delta, Image, PartStart, Source, Stop, StreamEncoder, StreamEvent, Usage};
 use crate::json::{Array, Object};
 
 /// Most bytes of one call's arguments, which are kept until they are whole.
@@ -86,7 +86,10 @@ impl Encoder {
                 let (id, name) = (id.clone().into_owned(), name.clone().into_owned());
                 self.call = Some(Call { id, name, arguments: String::new() });
             }
-            PartStart::Text | PartStart::Reasoning | PartStart::Refusal => {}
+            PartStart::Image(Image { media_type, source: Source::Base64(data), .. }) => {
+                self.part(PartOut::Data { media_type, data }, out);
+            }
+            PartStart::Image(_) | PartStart::Text | PartStart::Reasoning | PartStart::Refusal => {}
         }
     }
 
@@ -103,7 +106,7 @@ impl Encoder {
                 self.write_part(PartOut::Thought(text), None, out);
             }
             Delta::Signature(signature) => {
-                let proof = proof::shown(signature);
+                let proof = proof::shown(signature).into_owned();
                 if self.thinks_aloud {
                     self.write_part(PartOut::Thought(""), Some(&proof), out);
                 } else {

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::body::{Config, Thinking, Whole};
-use super::decode::extend;
+use super::decode::{extend, take_hints};
 use crate::error::FormatError;
 use crate::exchange::{Effort, Extra, OutputForm, Request, Text};
 use crate::json::Str;
@@ -16,7 +16,7 @@ const HINTS: [&str; 2] = ["mediaResolution", "media_resolution"];
 
 pub(super) fn read<'a>(mut config: Config<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
     let others = std::mem::take(&mut config.others);
-    let others = others.into_iter().filter(|extra| !HINTS.contains(&&*extra.name)).collect();
+    let others = take_hints(&mut request.hints, others, &HINTS, || "generationConfig".to_owned());
     extend(&mut request.extras, others, || "generationConfig".to_owned());
     if let Some(thinking) = config.thinking.take() {
         read_thinking(&thinking, request)?;

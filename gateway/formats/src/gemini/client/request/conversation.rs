@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::body::{Blob, Content, FileData, FunctionCall, FunctionResponse, Part as PartIn};
-use super::decode::extend;
+use super::decode::{extend, take_hints};
 use super::result::result;
 use crate::error::FormatError;
 use crate::exchange::{Extra, Image, Media, Part, Source, Text, ToolCall, Turn, TurnRole};
@@ -25,6 +25,7 @@ const OWN_FILES: &str = "generativelanguage.googleapis.com";
 pub(super) struct Conversation<'a> {
     pub(super) turns: Vec<Turn<'a>>,
     pub(super) extras: Vec<Extra<'a>>,
+    pub(super) hints: Vec<Text<'a>>,
     /// Calls without a result: id and name.
     open: Vec<(Text<'a>, Text<'a>)>,
     calls: usize,
@@ -63,7 +64,7 @@ impl<'a> Conversation<'a> {
         parts: &mut Vec<Part<'a>>,
         place: &dyn Fn() -> String,
     ) -> Result<(), FormatError> {
-        let others = part.others.into_iter().filter(|extra| !HINTS.contains(&&*extra.name)).collect();
+        let others = take_hints(&mut self.hints, part.others, &HINTS, place);
         extend(&mut self.extras, others, place);
         let text = part.text.map(Str::into_text).unwrap_or_default();
         if part.thought == Some(true) {

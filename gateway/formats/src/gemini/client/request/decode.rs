@@ -5,7 +5,7 @@ use super::config;
 use super::conversation::Conversation;
 use super::tools;
 use crate::error::FormatError;
-use crate::exchange::{Extra, Request, SystemText};
+use crate::exchange::{Extra, Request, SystemText, Text};
 use crate::view;
 
 /// Fields of a request that do not change what its answer means: how strictly Google filters, labels for its bill,
@@ -24,7 +24,10 @@ pub fn decode(body: &[u8], stream: bool) -> Result<Request<'_>, FormatError> {
     };
     let mut request = Request { stream, include_usage: true, ..Request::default() };
     request.service_tier = body.service_tier.and_then(|tier| config::service_tier(&tier));
-    request.extras.extend(body.others.into_iter().filter(|extra| !HINTS.contains(&&*extra.name)));
+    let (hints, extras) =
+        body.others.into_iter().partition(|extra: &Extra<'_>| HINTS.contains(&&*extra.name));
+    request.extras = extras;
+    note_hints(&mut request.hints, hints, None);
     if let Some(system) = body.system_instruction {
         read_system(system, &mut request);
     }
@@ -34,6 +37,7 @@ pub fn decode(body: &[u8], stream: bool) -> Result<Request<'_>, FormatError> {
     }
     request.turns = conversation.turns;
     request.extras.append(&mut conversation.extras);
+    request.hints.append(&mut conversation.hints);
     tools::read(body.tools.unwrap_or_default(), body.tool_config, &mut request)?;
     if let Some(given) = body.generation_config {
         config::read(given, &mut request)?;
@@ -56,6 +60,28 @@ pub(super) fn extend<'a>(extras: &mut Vec<Extra<'a>>, others: Others<'a>, place:
             .into_iter()
             .map(|Extra { name, value }| Extra { name: format!("{}.{name}", place()).into(), value }),
     );
+}
+
+/// Takes the fields out of `others` that are hints, by their paths below `place`.
+pub(super) fn take_hints<'a>(
+    request_hints: &mut Vec<Text<'a>>,
+    others: Others<'a>,
+    known: &[&str],
+    place: impl Fn() -> String,
+) -> Others<'a> {
+    let (hints, others): (Others<'a>, Others<'a>) =
+        others.into_iter().partition(|extra| known.contains(&&*extra.name));
+    if !hints.is_empty() {
+        note_hints(request_hints, hints, Some(&place()));
+    }
+    others
+}
+
+fn note_hints<'a>(noted: &mut Vec<Text<'a>>, hints: Others<'a>, place: Option<&str>) {
+    noted.extend(hints.into_iter().map(|Extra { name, .. }| match place {
+        Some(place) => format!("{place}.{name}").into(),
+        None => name,
+    }));
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn results_without_ids_belong_to_the_open_calls_of_their_function_in_order() {
 
 #[test]
 fn an_answer_that_was_streamed_comes_back_as_one() {
-    let proof = proof_of("sig");
+    let proof = proof_of("tg1.a1.sig");
     let json = format!(
         r#"{{"contents":[{{"parts":[{{"text":"q"}}]}},{{"role":"model","parts":[{{"text":"h","thought":true}}]}},
         {{"role":"model","parts":[{{"text":"m","thought":true}},{{"text":"","thought":true,"thoughtSignature":"{proof}"}}]}},
@@ -95,12 +95,12 @@ fn an_answer_that_was_streamed_comes_back_as_one() {
     assert_eq!(turn.role, TurnRole::Assistant);
     let shown: Vec<String> = turn.parts.iter().map(|part| format!("{part:?}")).collect();
     assert_eq!(shown.len(), 3, "{shown:?}");
-    assert!(shown[0].contains("\"hm\"") && shown[0].contains("\"sig\""), "{shown:?}");
+    assert!(shown[0].contains("\"hm\"") && shown[0].contains("\"tg1.a1.sig\""), "{shown:?}");
     assert!(shown[1].contains("\"hello\"") && shown[2].contains("gemini#c2ln"), "{shown:?}");
 }
 
 fn proof_of(signature: &str) -> String {
-    crate::gemini::client::proof::shown(signature)
+    crate::gemini::client::proof::shown(signature).into_owned()
 }
 
 #[test]
@@ -138,6 +138,10 @@ fn what_changes_the_answer_is_kept_by_its_path_and_hints_are_not() {
             "generationConfig.speechConfig",
             "generationConfig.responseMimeType",
         ]
+    );
+    assert_eq!(
+        request.hints,
+        ["safetySettings", "labels", "contents[0].parts[1].partMetadata", "generationConfig.mediaResolution"]
     );
     assert!(matches!(request.turns[0].parts[..], [Part::Text { .. }, Part::Document { .. }]));
     assert_eq!(request.tools.len(), 1);

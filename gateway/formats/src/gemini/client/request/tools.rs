@@ -1,7 +1,7 @@
 //! Functions that the model may call, and whether it may.
 
 use super::body::{Calling, Tool as ToolIn, ToolConfig};
-use super::decode::extend;
+use super::decode::{extend, take_hints};
 use crate::error::FormatError;
 use crate::exchange::{Request, Tool, ToolChoice};
 use crate::json::Str;
@@ -21,12 +21,11 @@ pub(super) fn read<'a>(
             name: declaration.name.into_text(),
             description: declaration.description.map(Str::into_text),
             parameters: declaration.parameters_json_schema.or(declaration.parameters),
-            strict: None,
-            cache: None,
+            ..Tool::default()
         }));
     }
     let Some(config) = config else { return Ok(()) };
-    let others = config.others.into_iter().filter(|extra| !HINTS.contains(&&*extra.name)).collect();
+    let others = take_hints(&mut request.hints, config.others, &HINTS, || "toolConfig".to_owned());
     extend(&mut request.extras, others, || "toolConfig".to_owned());
     match config.calling {
         Some(calling) => read_calling(calling, request),
