@@ -295,6 +295,8 @@ impl ClientFormat {
             Self::Gemini { .. } => {
                 view.model.map(|_| Change::new("model", &tollgate_formats::gemini::resource(model)))
             }
+            // Each of its contents names one: see [`ClientFormat::for_provider`].
+            Self::GeminiEmbeddings(_) => None,
             _ => Some(Change::new("model", &model)),
         }
     }

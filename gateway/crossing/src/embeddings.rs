@@ -11,7 +11,6 @@ use tollgate_formats::{FormatError, Unmapped, Usage, bedrock, gemini, openai_emb
 use tollgate_tokens::Budget;
 
 use super::client::ClientFormat;
-use super::crossing::Crossing;
 use super::incoming::Incoming;
 use super::prompt;
 use super::wire::Wire;
@@ -24,7 +23,8 @@ const MAX_INPUTS: usize = 2_048;
 /// A request for embeddings in a backend's format, and what its answer needs.
 #[derive(Debug)]
 pub struct Embeddings {
-    way: Crossing,
+    client: ClientFormat,
+    wire: Wire,
     model: Box<str>,
     encoding: Encoding,
     inputs: usize,
@@ -68,18 +68,19 @@ impl Embeddings {
     /// # Errors
     /// When the format cannot carry it, or not in a bounded number of calls.
     pub fn request(
-        way: Crossing,
+        client: ClientFormat,
+        wire: Wire,
         body: &Bytes,
         model: &str,
         unmapped: &mut Unmapped,
     ) -> Result<(Self, Bytes), FormatError> {
-        let request = way.client.decode_embeddings(body)?;
+        let request = client.decode_embeddings(body)?;
         let inputs = match &request.input {
             Input::Texts(texts) => texts.len(),
             Input::Tokens(tokens) => tokens.len(),
         };
         at_most(inputs, inputs, MAX_INPUTS)?;
-        let bodies = match way.wire {
+        let bodies = match wire {
             Wire::Invoke => bedrock::embeddings::encode(&request, model, unmapped)?,
             Wire::Embeddings => vec![openai_embeddings::backend::encode(&request, model, unmapped)?],
             _ => gemini::embeddings::encode(&request, model, unmapped)?,
@@ -88,7 +89,7 @@ impl Embeddings {
         let mut before: Vec<Bytes> = bodies.into_iter().map(Bytes::from).collect();
         let last = before.pop().unwrap_or_default();
         let encoding = request.encoding;
-        Ok((Self { way, model: model.into(), encoding, inputs, asked: body.clone(), before }, last))
+        Ok((Self { client, wire, model: model.into(), encoding, inputs, asked: body.clone(), before }, last))
     }
 
     /// Bodies of the calls that go before the last one.
@@ -101,7 +102,7 @@ impl Embeddings {
     fn joined<'a>(&self, parts: impl IntoIterator<Item = &'a Part>) -> Result<Vectors, FormatError> {
         let mut all = Vectors::default();
         for part in parts {
-            all.append(match self.way.wire {
+            all.append(match self.wire {
                 Wire::Invoke => bedrock::embeddings::decode(&part.body, &self.model, part.input_tokens)?,
                 Wire::Embeddings => openai_embeddings::backend::decode(&part.body)?,
                 _ => gemini::embeddings::decode(&part.body)?,
@@ -132,12 +133,12 @@ impl Embeddings {
         };
         // An answer always has a usage; the ledger counts for itself, and says that it did.
         let told = usage.unwrap_or_else(|| self.counted());
-        let body = self.way.client.encode_vectors(&vectors, self.encoding, &shown.model, &told);
+        let body = self.client.encode_vectors(&vectors, self.encoding, &shown.model, &told);
         Ok(incoming(body.into(), usage))
     }
 
     fn counted(&self) -> Usage {
-        let count = prompt::count(self.way.client, &self.model, &self.asked, Budget::inline());
+        let count = prompt::count(self.client, &self.model, &self.asked, Budget::inline());
         Usage { embedding: count.map_or(0, |count| count.tokens), ..Usage::default() }
     }
 }
@@ -168,8 +169,13 @@ mod tests {
 
     fn request(wire: Wire, model: &str, body: &Value) -> Result<(Embeddings, Bytes), FormatError> {
         let body = Bytes::from(body.to_string());
-        let way = Crossing { client: ClientFormat::Embeddings, wire };
-        Embeddings::request(way, &body, model, &mut Unmapped::new(OnUnmappable::Reject))
+        Embeddings::request(
+            ClientFormat::Embeddings,
+            wire,
+            &body,
+            model,
+            &mut Unmapped::new(OnUnmappable::Reject),
+        )
     }
 
     fn part(body: &str) -> Part {
@@ -239,12 +245,12 @@ mod tests {
     #[test]
     fn contents_of_gemini_s_clients_are_embedded_by_other_providers() {
         let client = ClientFormat::GeminiEmbeddings(EmbedCall::One);
-        let way = Crossing { client, wire: Wire::Embeddings };
         let body = json!({ "content": { "parts": [{ "text": "a" }] }, "outputDimensionality": 2, "taskType": "CLUSTERING" });
         let body = Bytes::from(body.to_string());
         let mut unmapped = Unmapped::new(OnUnmappable::Reject);
         let (embeddings, last) =
-            Embeddings::request(way, &body, "text-embedding-3-small", &mut unmapped).unwrap();
+            Embeddings::request(client, Wire::Embeddings, &body, "text-embedding-3-small", &mut unmapped)
+                .unwrap();
         assert_eq!(last, r#"{"model":"text-embedding-3-small","input":["a"],"dimensions":2}"#);
         let answered =
             part(r#"{"data":[{"index":0,"embedding":[1.0]}],"usage":{"prompt_tokens":3,"total_tokens":3}}"#);

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::body::{Config, Thinking, Whole};
-use super::decode::{extend, take_hints};
+use super::others::{extend, take_hints};
 use crate::error::FormatError;
 use crate::exchange::{Effort, Extra, OutputForm, Request, Text};
 use crate::json::Str;

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::body::{Blob, Content, FileData, FunctionCall, FunctionResponse, Part as PartIn};
-use super::decode::{extend, take_hints};
+use super::others::{extend, take_hints};
 use super::result::result;
 use crate::error::FormatError;
 use crate::exchange::{Extra, Image, Media, Part, Source, Text, ToolCall, Turn, TurnRole};

@@ -1,11 +1,12 @@
 //! Reads a request.
 
-use super::body::{Body, Content, Others};
+use super::body::{Body, Content};
 use super::config;
 use super::conversation::Conversation;
+use super::others::{extend, note_hints};
 use super::tools;
 use crate::error::FormatError;
-use crate::exchange::{Extra, Request, SystemText, Text};
+use crate::exchange::{Extra, Request, SystemText};
 use crate::view;
 
 /// Fields of a request that do not change what its answer means: how strictly Google filters, labels for its bill,
@@ -51,37 +52,6 @@ fn read_system<'a>(content: Content<'a>, request: &mut Request<'a>) {
         request.system.extend(part.text.map(|text| SystemText { text: text.into_text(), cache: None }));
         extend(&mut request.extras, others, || format!("systemInstruction.parts[{index}]"));
     }
-}
-
-/// Takes over fields that have no place, by their paths below `place`.
-pub(super) fn extend<'a>(extras: &mut Vec<Extra<'a>>, others: Others<'a>, place: impl Fn() -> String) {
-    extras.extend(
-        others
-            .into_iter()
-            .map(|Extra { name, value }| Extra { name: format!("{}.{name}", place()).into(), value }),
-    );
-}
-
-/// Takes the fields out of `others` that are hints, by their paths below `place`.
-pub(super) fn take_hints<'a>(
-    request_hints: &mut Vec<Text<'a>>,
-    others: Others<'a>,
-    known: &[&str],
-    place: impl Fn() -> String,
-) -> Others<'a> {
-    let (hints, others): (Others<'a>, Others<'a>) =
-        others.into_iter().partition(|extra| known.contains(&&*extra.name));
-    if !hints.is_empty() {
-        note_hints(request_hints, hints, Some(&place()));
-    }
-    others
-}
-
-fn note_hints<'a>(noted: &mut Vec<Text<'a>>, hints: Others<'a>, place: Option<&str>) {
-    noted.extend(hints.into_iter().map(|Extra { name, .. }| match place {
-        Some(place) => format!("{place}.{name}").into(),
-        None => name,
-    }));
 }
 
 #[cfg(test)]

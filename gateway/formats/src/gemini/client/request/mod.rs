@@ -4,6 +4,7 @@ mod body;
 mod config;
 mod conversation;
 mod decode;
+mod others;
 mod result;
 mod tools;
 

@@ -1,7 +1,7 @@
 //! Functions that the model may call, and whether it may.
 
 use super::body::{Calling, Tool as ToolIn, ToolConfig};
-use super::decode::{extend, take_hints};
+use super::others::{extend, take_hints};
 use crate::error::FormatError;
 use crate::exchange::{Request, Tool, ToolChoice};
 use crate::json::Str;
