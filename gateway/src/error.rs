@@ -43,7 +43,7 @@ pub struct Class {
 pub enum GatewayError {
     /// No gateway key was sent.
     #[error(
-        "no gateway key was sent; send it as `Authorization: Bearer KEY`, `api-key`, `x-api-key` or `Ocp-Apim-Subscription-Key`"
+        "no gateway key was sent; send it as `Authorization: Bearer KEY`, `api-key`, `x-api-key`, `x-goog-api-key` or `Ocp-Apim-Subscription-Key`"
     )]
     MissingKey,
     /// The key is unknown.

@@ -70,9 +70,12 @@ impl EventStream {
 
     fn take_event(&mut self) -> Option<String> {
         let open = &self.raw[self.read..];
-        let end = memchr::memmem::find(open, b"\n\n")?;
+        // Google ends lines with both letters.
+        let ends = [&b"\n\n"[..], b"\r\n\r\n"];
+        let found = ends.into_iter().filter_map(|end| Some((memchr::memmem::find(open, end)?, end.len())));
+        let (end, blank) = found.min()?;
         let event = String::from_utf8_lossy(&open[..end]).into_owned();
-        self.read += end + 2;
+        self.read += end + blank;
         let lines = event.lines().filter_map(|line| line.strip_prefix("data:"));
         Some(lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n"))
     }

@@ -18,10 +18,12 @@ use self::table::{Run, Verdict};
 use crate::support::sim;
 
 /// A client's name and its script.
-const CLIENTS: [(&str, &str); 5] = [
+const CLIENTS: [(&str, &str); 7] = [
     ("openai-python", "openai_client.py"),
     ("openai-node", "openai_client.mjs"),
     ("anthropic-python", "anthropic_client.py"),
+    ("google-python", "google_client.py"),
+    ("google-node", "google_client.mjs"),
     ("langchain-openai", "langchain_client.py"),
     ("vercel-ai", "vercel_client.mjs"),
 ];

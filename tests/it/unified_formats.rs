@@ -12,6 +12,7 @@ mod aliases;
 mod bad_input;
 mod crossings;
 mod embeddings;
+mod gemini;
 mod messages;
 mod openai_paths;
 mod overload;

@@ -84,20 +84,24 @@ impl Crossing {
     ) -> Result<Outgoing, FormatError> {
         if self.is_native() {
             let mut changes: SmallVec<[Change; 3]> = SmallVec::new();
-            changes.push(Change::new("model", &target.name));
+            changes.extend(self.client.model_change(view, target.name));
             changes.extend(extra);
             if view.stream && !view.include_usage {
                 changes.extend(self.client.usage_change(view));
             }
-            return Ok(Outgoing::of(view.rewrite(body, &changes), Vec::new()));
+            let body = self.client.for_provider(view.rewrite(body, &changes), target.name)?;
+            return Ok(Outgoing::of(body, Vec::new()));
         }
         let mut unmapped = Unmapped::new(policy);
-        if self.client == ClientFormat::Embeddings {
-            let (embeddings, last) = Embeddings::request(self.wire, body, target.name, &mut unmapped)?;
+        if self.client.embeds() {
+            let (embeddings, last) =
+                Embeddings::request(self.client, self.wire, body, target.name, &mut unmapped)?;
             let outgoing = Outgoing::of(last, unmapped.dropped().to_vec());
             return Ok(Outgoing { embeddings: Some(embeddings), ..outgoing });
         }
-        let mut request = self.client.decode(body)?;
+        let body = self.client.prepare(body);
+        let mut request = self.client.decode(&body)?;
+        std::mem::take(&mut request.hints).into_iter().for_each(|hint| unmapped.hint(hint.into_owned()));
         let fitted = adapt(&mut request, target, self.wire.place());
         let encoded = self.wire.encode(&request, target, &mut unmapped)?;
         let given = |names: ToolNames| (!names.is_empty()).then(|| Arc::new(names));
@@ -122,8 +126,8 @@ impl Crossing {
         reading: Reading,
         way_back: &WayBack,
     ) -> Result<Incoming, FormatError> {
-        if self.client == ClientFormat::Embeddings {
-            return embeddings::answer(body);
+        if self.client.embeds() {
+            return embeddings::answer(self.client, body);
         }
         if let ClientFormat::Media(kind) = self.client {
             let usage = openai_media::usage::of_answer(kind, &body);
@@ -200,4 +204,38 @@ pub(crate) fn generated(answer: &Answer<'_>) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_families::{ApiFormat, Families, Lookup};
+
+    use super::super::client::EmbedCall;
+    use super::*;
+
+    fn sent(client: ClientFormat, wire: Wire, body: &'static str) -> String {
+        let traits = Families::built_in().resolve(&Lookup::new("gemini-3-pro", ApiFormat::Gemini));
+        let target = TargetModel { name: "gemini-3-pro", origin: "a1", traits: &traits };
+        let body = Bytes::from_static(body.as_bytes());
+        let view = client.view(&body).unwrap();
+        let way = Crossing { client, wire };
+        let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new()).unwrap();
+        String::from_utf8(sent.body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn gemini_s_own_models_get_the_bytes_of_its_clients_which_name_no_model() {
+        let client = ClientFormat::Gemini { stream: true };
+        let body = r#"{ "contents":[ {"parts":[{"text":"a", "new_field":1}]} ] }"#;
+        assert_eq!(sent(client, Wire::Generate, body), body);
+        let named = r#"{"model":"models/alias","contents":[]}"#;
+        assert_eq!(sent(client, Wire::Generate, named), r#"{"model":"models/gemini-3-pro","contents":[]}"#);
+        let embed = r#"{"content":{"parts":[{"text":"a"}]}}"#;
+        assert_eq!(sent(ClientFormat::GeminiEmbeddings(EmbedCall::One), Wire::Embed, embed), embed);
+        let batch = r#"{"requests":[{"model":"models/alias","content":{"parts":[{"text":"a"}]}}]}"#;
+        assert_eq!(
+            sent(ClientFormat::GeminiEmbeddings(EmbedCall::Batch), Wire::BatchEmbed, batch),
+            batch.replace("alias", "gemini-3-pro")
+        );
+    }
 }

@@ -23,6 +23,7 @@ const MAX_INPUTS: usize = 2_048;
 /// A request for embeddings in a backend's format, and what its answer needs.
 #[derive(Debug)]
 pub struct Embeddings {
+    client: ClientFormat,
     wire: Wire,
     model: Box<str>,
     encoding: Encoding,
@@ -56,23 +57,24 @@ impl Part {
 ///
 /// # Errors
 /// When it is no list of embeddings.
-pub fn answer(body: Bytes) -> Result<Incoming, FormatError> {
-    let usage = openai_embeddings::answer::usage(&body)?;
+pub fn answer(client: ClientFormat, body: Bytes) -> Result<Incoming, FormatError> {
+    let usage = client.usage_of_vectors(&body)?;
     Ok(incoming(body, usage))
 }
 
 impl Embeddings {
-    /// A request for `model` in the format of `wire`, and the body of its last call.
+    /// A request for `model` in the backend's format, and the body of its last call.
     ///
     /// # Errors
     /// When the format cannot carry it, or not in a bounded number of calls.
     pub fn request(
+        client: ClientFormat,
         wire: Wire,
         body: &Bytes,
         model: &str,
         unmapped: &mut Unmapped,
     ) -> Result<(Self, Bytes), FormatError> {
-        let request = openai_embeddings::request::decode(body)?;
+        let request = client.decode_embeddings(body)?;
         let inputs = match &request.input {
             Input::Texts(texts) => texts.len(),
             Input::Tokens(tokens) => tokens.len(),
@@ -80,13 +82,14 @@ impl Embeddings {
         at_most(inputs, inputs, MAX_INPUTS)?;
         let bodies = match wire {
             Wire::Invoke => bedrock::embeddings::encode(&request, model, unmapped)?,
+            Wire::Embeddings => vec![openai_embeddings::backend::encode(&request, model, unmapped)?],
             _ => gemini::embeddings::encode(&request, model, unmapped)?,
         };
         at_most(bodies.len(), inputs, MAX_CALLS)?;
         let mut before: Vec<Bytes> = bodies.into_iter().map(Bytes::from).collect();
         let last = before.pop().unwrap_or_default();
         let encoding = request.encoding;
-        Ok((Self { wire, model: model.into(), encoding, inputs, asked: body.clone(), before }, last))
+        Ok((Self { client, wire, model: model.into(), encoding, inputs, asked: body.clone(), before }, last))
     }
 
     /// Bodies of the calls that go before the last one.
@@ -101,6 +104,7 @@ impl Embeddings {
         for part in parts {
             all.append(match self.wire {
                 Wire::Invoke => bedrock::embeddings::decode(&part.body, &self.model, part.input_tokens)?,
+                Wire::Embeddings => openai_embeddings::backend::decode(&part.body)?,
                 _ => gemini::embeddings::decode(&part.body)?,
             });
         }
@@ -127,14 +131,14 @@ impl Embeddings {
             joined.check(self.inputs)?;
             joined
         };
-        // OpenAI's answer always has a usage; the ledger counts for itself, and says that it did.
+        // An answer always has a usage; the ledger counts for itself, and says that it did.
         let told = usage.unwrap_or_else(|| self.counted());
-        let body = openai_embeddings::answer::encode(&vectors, self.encoding, &shown.model, &told);
+        let body = self.client.encode_vectors(&vectors, self.encoding, &shown.model, &told);
         Ok(incoming(body.into(), usage))
     }
 
     fn counted(&self) -> Usage {
-        let count = prompt::count(ClientFormat::Embeddings, &self.model, &self.asked, Budget::inline());
+        let count = prompt::count(self.client, &self.model, &self.asked, Budget::inline());
         Usage { embedding: count.map_or(0, |count| count.tokens), ..Usage::default() }
     }
 }
@@ -158,13 +162,20 @@ mod tests {
     use serde_json::{Value, json};
     use tollgate_formats::OnUnmappable;
 
+    use super::super::client::EmbedCall;
     use super::*;
 
     const TITAN: &str = "amazon.titan-embed-text-v2:0";
 
     fn request(wire: Wire, model: &str, body: &Value) -> Result<(Embeddings, Bytes), FormatError> {
         let body = Bytes::from(body.to_string());
-        Embeddings::request(wire, &body, model, &mut Unmapped::new(OnUnmappable::Reject))
+        Embeddings::request(
+            ClientFormat::Embeddings,
+            wire,
+            &body,
+            model,
+            &mut Unmapped::new(OnUnmappable::Reject),
+        )
     }
 
     fn part(body: &str) -> Part {
@@ -229,6 +240,23 @@ mod tests {
             let refusal = request(wire, model, &texts(count)).unwrap_err().to_string();
             assert!(refusal.contains(&format!("at most {most} at a time")), "{refusal}");
         }
+    }
+
+    #[test]
+    fn contents_of_gemini_s_clients_are_embedded_by_other_providers() {
+        let client = ClientFormat::GeminiEmbeddings(EmbedCall::One);
+        let body = json!({ "content": { "parts": [{ "text": "a" }] }, "outputDimensionality": 2, "taskType": "CLUSTERING" });
+        let body = Bytes::from(body.to_string());
+        let mut unmapped = Unmapped::new(OnUnmappable::Reject);
+        let (embeddings, last) =
+            Embeddings::request(client, Wire::Embeddings, &body, "text-embedding-3-small", &mut unmapped)
+                .unwrap();
+        assert_eq!(last, r#"{"model":"text-embedding-3-small","input":["a"],"dimensions":2}"#);
+        let answered =
+            part(r#"{"data":[{"index":0,"embedding":[1.0]}],"usage":{"prompt_tokens":3,"total_tokens":3}}"#);
+        let incoming = embeddings.answer([&answered], &AnswerHead::default()).unwrap();
+        assert_eq!(incoming.body, r#"{"embedding":{"values":[1.0]},"usageMetadata":{"promptTokenCount":3}}"#);
+        assert_eq!(incoming.usage.map(|usage| usage.embedding), Some(3));
     }
 
     #[test]

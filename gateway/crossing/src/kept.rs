@@ -19,9 +19,11 @@ impl Wire {
             Self::Responses => &[""],
             Self::Chat => &["file_id", "\"audio\"", "\"voice\"", ESCAPED],
             Self::Messages => &["file_id", "\"container", "skill_id", ESCAPED],
-            Self::Generate => &["fileUri", ESCAPED],
+            Self::Generate | Self::Embed | Self::BatchEmbed => {
+                &["fileUri", "file_uri", "cached", "earchStore", "search_store", ESCAPED]
+            }
             Self::Media(_) => &["file_id", "\"voice\"", ESCAPED],
-            Self::Completions | Self::Embeddings | Self::Converse | Self::Invoke | Self::BatchEmbed => &[],
+            Self::Completions | Self::Embeddings | Self::Converse | Self::Invoke => &[],
         };
         match words.iter().any(|word| memmem::find(body, word.as_bytes()).is_some()) {
             true => handles::find(body),

@@ -129,7 +129,9 @@ impl Reading {
                 Operation::Chat
             }
             Self::Wire(Wire::Completions) => Operation::TextCompletion,
-            Self::Wire(Wire::Embeddings | Wire::Invoke | Wire::BatchEmbed) => Operation::Embeddings,
+            Self::Wire(Wire::Embeddings | Wire::Invoke | Wire::Embed | Wire::BatchEmbed) => {
+                Operation::Embeddings
+            }
             Self::Wire(Wire::Media(kind)) => ClientFormat::Media(kind).operation(),
             Self::Invoke => Operation::Passthrough,
         }
@@ -141,7 +143,9 @@ impl Reading {
     pub const fn prompt_class(self) -> Option<TokenClass> {
         match self {
             Self::Wire(Wire::Media(_)) => None,
-            Self::Wire(Wire::Embeddings | Wire::Invoke | Wire::BatchEmbed) => Some(TokenClass::Embedding),
+            Self::Wire(Wire::Embeddings | Wire::Invoke | Wire::Embed | Wire::BatchEmbed) => {
+                Some(TokenClass::Embedding)
+            }
             Self::Wire(_) | Self::Invoke => Some(TokenClass::Input),
         }
     }

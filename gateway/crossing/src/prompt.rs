@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tollgate_formats::Request;
 use tollgate_formats::exchange::{Image, Media, Part, Source, TurnRole};
+use tollgate_formats::openai_embeddings::request::Input;
 use tollgate_tokens::{
     Budget, Count, Counter, Detail, Encoding, Family, INLINE_BYTES, ImageSource, Piece, Tally, by_json_size,
     count_input,
@@ -54,6 +55,12 @@ pub fn count(client: ClientFormat, model: &str, body: &[u8], budget: Budget) -> 
     if client == ClientFormat::Embeddings {
         let body: Embeddings<'_> = serde_json::from_slice(body).ok()?;
         return Some(count_input(model, body.input, budget));
+    }
+    if client.embeds() {
+        let request = client.decode_embeddings(body).ok()?;
+        let Input::Texts(texts) = &request.input else { return None };
+        let input = serde_json::value::to_raw_value(texts).ok()?;
+        return Some(count_input(model, &input, budget));
     }
     client.decode(body).ok().map(|request| count_request(model, &request, budget))
 }
@@ -123,6 +130,7 @@ fn attached_bytes(media: &Media<'_>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::EmbedCall;
     use super::*;
 
     const CHAT: &[u8] = br#"{"model":"m","messages":[{"role":"user","content":"Say hi"}]}"#;
@@ -137,6 +145,11 @@ mod tests {
         assert_eq!(chat.tokens, 9);
         assert_eq!(counted(ClientFormat::Messages, messages), chat);
         assert_eq!(counted(ClientFormat::Responses, responses), chat);
+        let gemini = br#"{"contents":[{"role":"user","parts":[{"text":"Say hi"}]}]}"#;
+        assert_eq!(counted(ClientFormat::Gemini { stream: false }, gemini), chat);
+        let openai = counted(ClientFormat::Embeddings, br#"{"input":["Say hi","hello"]}"#);
+        let batch = br#"{"requests":[{"content":{"parts":[{"text":"Say hi"}]}},{"content":{"parts":[{"text":"hello"}]}}]}"#;
+        assert_eq!(counted(ClientFormat::GeminiEmbeddings(EmbedCall::Batch), batch), openai);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tollgate_formats::{
     openai_chat, openai_responses,
 };
 
-use super::client::ClientFormat;
+use super::client::{ClientFormat, EmbedCall};
 
 /// The API of a backend that a request is sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +33,8 @@ pub enum Wire {
     Generate,
     /// Bedrock InvokeModel, for embeddings.
     Invoke,
+    /// Gemini embedContent.
+    Embed,
     /// Gemini batchEmbedContents.
     BatchEmbed,
     /// OpenAI's APIs around media.
@@ -54,18 +56,19 @@ impl Wire {
         use BackendFormat as B;
         use ClientFormat as C;
         Some(match (format, client) {
-            (B::OpenAi | B::AzureOpenAi, C::Chat | C::Messages) => Self::Chat,
+            (B::OpenAi | B::AzureOpenAi, C::Chat | C::Messages | C::Gemini { .. }) => Self::Chat,
             (B::OpenAi | B::AzureOpenAi, C::Completions) => Self::Completions,
-            (B::OpenAi | B::AzureOpenAi, C::Embeddings) => Self::Embeddings,
+            (B::OpenAi | B::AzureOpenAi, C::Embeddings | C::GeminiEmbeddings(_)) => Self::Embeddings,
             (B::OpenAi | B::AzureOpenAi, C::Responses) if serves_responses => Self::Responses,
             (B::OpenAi | B::AzureOpenAi, C::Responses) => Self::Chat,
             (B::OpenAi | B::AzureOpenAi, C::Media(kind)) => Self::Media(kind),
             (B::Anthropic | B::Bedrock | B::Gemini, C::Media(_)) => return None,
-            (B::Anthropic, C::Embeddings) => return None,
+            (B::Anthropic, C::Embeddings | C::GeminiEmbeddings(_)) => return None,
             (B::Anthropic, _) => Self::Messages,
-            (B::Bedrock, C::Embeddings) => Self::Invoke,
+            (B::Bedrock, C::Embeddings | C::GeminiEmbeddings(_)) => Self::Invoke,
             (B::Bedrock, _) => Self::Converse,
-            (B::Gemini, C::Embeddings) => Self::BatchEmbed,
+            (B::Gemini, C::GeminiEmbeddings(EmbedCall::One)) => Self::Embed,
+            (B::Gemini, C::Embeddings | C::GeminiEmbeddings(EmbedCall::Batch)) => Self::BatchEmbed,
             (B::Gemini, _) => Self::Generate,
         })
     }
@@ -80,6 +83,9 @@ impl Wire {
                 | (Self::Responses, ClientFormat::Responses)
                 | (Self::Embeddings, ClientFormat::Embeddings)
                 | (Self::Messages, ClientFormat::Messages)
+                | (Self::Generate, ClientFormat::Gemini { .. })
+                | (Self::Embed, ClientFormat::GeminiEmbeddings(EmbedCall::One))
+                | (Self::BatchEmbed, ClientFormat::GeminiEmbeddings(EmbedCall::Batch))
                 | (Self::Media(_), ClientFormat::Media(_))
         )
     }
@@ -115,7 +121,7 @@ impl Wire {
             Self::Chat => "a chat completion",
             Self::Completions => "a completion",
             Self::Responses => "a response",
-            Self::Embeddings | Self::Invoke | Self::BatchEmbed => "a list of embeddings",
+            Self::Embeddings | Self::Invoke | Self::Embed | Self::BatchEmbed => "a list of embeddings",
             Self::Messages => "a message",
             Self::Converse => "an answer of Converse",
             Self::Generate => "generated content",
@@ -195,7 +201,7 @@ impl Wire {
         match self {
             Self::Messages => anthropic::error::decode(status, body),
             Self::Converse | Self::Invoke => bedrock::error::decode(status, error_type, body),
-            Self::Generate | Self::BatchEmbed => gemini::error::decode(status, body),
+            Self::Generate | Self::Embed | Self::BatchEmbed => gemini::error::decode(status, body),
             _ => openai_chat::error::decode(status, body),
         }
     }
@@ -209,6 +215,8 @@ pub struct Endpoints {
     completions: Option<Uri>,
     responses: Option<Uri>,
     embeddings: Option<Uri>,
+    /// Of one content alone, where that is another API (Gemini).
+    embedding: Option<Uri>,
     /// In the order of [`MediaKind::ALL`]; empty where the backend has none.
     media: Box<[Uri]>,
 }
@@ -233,6 +241,7 @@ impl Endpoints {
                 completions: Some(at(format!("{prefix}/completions{query}"))?),
                 responses: Some(at(format!("{prefix}/responses{query}"))?),
                 embeddings: Some(at(format!("{prefix}/embeddings{query}"))?),
+                embedding: None,
                 media: media(|path| at(format!("{prefix}{path}{query}")))?,
             })
         };
@@ -252,18 +261,17 @@ impl Endpoints {
                 ))
             }
             BackendFormat::Gemini => {
+                let (whole, stream) = (at(gemini::path(model, false))?, at(gemini::path(model, true))?);
                 let embeddings = at(gemini::embeddings::path(model))?;
-                Ok(Self::two(
-                    at(gemini::path(model, false))?,
-                    at(gemini::path(model, true))?,
-                    Some(embeddings),
-                ))
+                let embedding = Some(at(gemini::embeddings::path_of_one(model))?);
+                Ok(Self { embedding, ..Self::two(whole, stream, Some(embeddings)) })
             }
         }
     }
 
     fn two(chat: Uri, stream: Uri, embeddings: Option<Uri>) -> Self {
-        Self { chat, stream, completions: None, responses: None, embeddings, media: Box::default() }
+        let media = Box::default();
+        Self { chat, stream, completions: None, responses: None, embeddings, embedding: None, media }
     }
 
     /// Where a request goes; `None` if the backend has no such API.
@@ -273,6 +281,7 @@ impl Endpoints {
             Wire::Completions => self.completions.as_ref(),
             Wire::Responses => self.responses.as_ref(),
             Wire::Embeddings | Wire::Invoke | Wire::BatchEmbed => self.embeddings.as_ref(),
+            Wire::Embed => self.embedding.as_ref(),
             Wire::Media(kind) => self.media.get(kind as usize),
             Wire::Chat | Wire::Messages | Wire::Converse | Wire::Generate if stream => Some(&self.stream),
             Wire::Chat | Wire::Messages | Wire::Converse | Wire::Generate => Some(&self.chat),
@@ -297,6 +306,7 @@ fn azure(base: &str, api_version: Option<&str>, model: &str) -> Result<Endpoints
         completions: Some(at("/completions")?),
         responses: Some(format!("{base}/openai/v1/responses").parse()?),
         embeddings: Some(at("/embeddings")?),
+        embedding: None,
         media: media(at)?,
     })
 }

@@ -25,7 +25,8 @@ pub mod json_pointer;
 
 /// Headers that may carry a gateway key, in the order in which they are tried. No expression sees them, and none of
 /// them is ever forwarded.
-pub const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "ocp-apim-subscription-key"];
+pub const KEY_HEADERS: [&str; 5] =
+    ["authorization", "api-key", "x-api-key", "x-goog-api-key", "ocp-apim-subscription-key"];
 
 /// Longest source of an expression, bytes.
 const MAX_SOURCE_BYTES: usize = 2 << 10;

@@ -15,10 +15,18 @@ use crate::json::Str;
 use crate::view::text_of;
 
 /// Fields that name kept objects wherever they stand.
-const HANDLES: [&str; 6] =
-    ["container_id", "file_id", "file_ids", "skill_id", "vector_store_id", "vector_store_ids"];
+const HANDLES: [&str; 8] = [
+    "container_id",
+    "fileSearchStoreNames",
+    "file_id",
+    "file_ids",
+    "file_search_store_names",
+    "skill_id",
+    "vector_store_id",
+    "vector_store_ids",
+];
 /// The client's own data, and what is only said about an object.
-const OWN_DATA: [&str; 13] = [
+const OWN_DATA: [&str; 18] = [
     "annotations",
     "args",
     "arguments",
@@ -26,11 +34,16 @@ const OWN_DATA: [&str; 13] = [
     "inputSchema",
     "input_schema",
     "json",
+    "labels",
     "metadata",
     "parameters",
     "parametersJsonSchema",
+    "parameters_json_schema",
     "response",
+    "responseJsonSchema",
     "responseSchema",
+    "response_json_schema",
+    "response_schema",
     "schema",
 ];
 /// Longest name of a field and longest path that is repeated in an error, bytes.
@@ -86,13 +99,14 @@ enum Field {
 impl Place {
     fn field(self, name: &str) -> Field {
         match (self, name) {
-            (Self::Root, "conversation") | (Self::Kept | Self::KeptOrText, "id") => Field::Handle,
+            (Self::Root, "conversation" | "cachedContent" | "cached_content")
+            | (Self::Kept | Self::KeptOrText, "id") => Field::Handle,
             (Self::Root, "input") => Field::At(Self::Items),
             (Self::Root, "prompt") => Field::At(Self::Kept),
             (Self::Root, "audio") => Field::At(Self::Inner),
             (_, "audio" | "voice") => Field::At(Self::Kept),
             (_, "container") => Field::At(Self::KeptOrText),
-            (_, "fileUri") => Field::Address,
+            (_, "fileUri" | "file_uri") => Field::Address,
             (_, name) if HANDLES.contains(&name) => Field::Handle,
             (_, name) if OWN_DATA.contains(&name) => Field::OwnData,
             _ => Field::At(Self::Inner),

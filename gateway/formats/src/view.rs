@@ -33,8 +33,19 @@ pub struct View<'a> {
     pub previous_response_id: Option<Cow<'a, str>>,
     /// Whether the model is to go on when the request has been answered (Responses).
     pub background: bool,
-    /// Top-level fields that may have to be replaced, where the body has them.
+    /// Fields that may have to be replaced, where the body has them.
     pub fields: Fields<'a>,
+    /// The object that they stand in; `None` if that is the body itself.
+    pub nest: Option<Nest<'a>>,
+}
+
+/// An object of the body that holds the fields that can change.
+#[derive(Debug, Clone, Copy)]
+pub struct Nest<'a> {
+    /// Its name.
+    pub name: &'static str,
+    /// What the body has under that name.
+    pub written: Option<&'a RawValue>,
 }
 
 /// Top-level fields of a body, at most [`Fields::MOST`].
@@ -56,7 +67,7 @@ impl<'a> FromIterator<(&'static str, &'a RawValue)> for Fields<'a> {
     }
 }
 
-/// A new value for a top-level field.
+/// A new value for a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Its name.
@@ -142,6 +153,7 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn rewrite(&self, body: &Bytes, changes: &[Change]) -> Bytes {
         let mut splices: SmallVec<[Splice<'_>; 4]> = SmallVec::new();
+        let mut nested = String::new();
         for change in changes {
             if change.field == "model"
                 && let Some(at) = &self.model_at
@@ -155,14 +167,53 @@ impl<'a> View<'a> {
             match old {
                 Some(raw) if raw.get() == change.json => {}
                 Some(raw) => splices.push(Splice { at: range_in(body, raw), name: None, new }),
-                None => {
-                    let after_brace = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
-                    splices.push(Splice { at: after_brace..after_brace, name: Some(change.field), new });
+                None if change.field != "model" && self.nest.is_some() => {
+                    let comma = if nested.is_empty() { "" } else { "," };
+                    nested.push_str(&format!("{comma}\"{}\":{}", change.field, change.json));
                 }
+                None => splices.push(Splice { at: after_brace(body, 0), name: Some(change.field), new }),
             }
+        }
+        if let (Some(nest), false) = (self.nest, nested.is_empty()) {
+            splices.push(nest.with(body, nested));
         }
         apply(body, splices)
     }
+}
+
+impl Nest<'_> {
+    /// The object with new fields before those that it has.
+    fn with<'s>(self, body: &[u8], mut fields: String) -> Splice<'s> {
+        let (at, name) = match self.written {
+            Some(written) if written.get().starts_with('{') => {
+                let is_empty = written.get()[1..].trim_ascii_start() == "}";
+                fields.push_str(if is_empty { "" } else { "," });
+                return Splice {
+                    at: after_brace(body, range_in(body, written).start),
+                    name: None,
+                    new: fields.into(),
+                };
+            }
+            Some(written) => (range_in(body, written), None),
+            None => (after_brace(body, 0), Some(self.name)),
+        };
+        Splice { at, name, new: format!("{{{fields}}}").into() }
+    }
+}
+
+/// The place right behind the first brace from `start` on.
+fn after_brace(body: &[u8], start: usize) -> Range<usize> {
+    let brace = memchr::memchr(b'{', body.get(start..).unwrap_or_default());
+    let after = brace.map_or(0, |at| start + at + 1);
+    after..after
+}
+
+/// The body with other texts at these places; it is returned as it is where there are none.
+pub(crate) fn spliced<'s>(
+    body: &Bytes,
+    new: impl IntoIterator<Item = (Range<usize>, Cow<'s, str>)>,
+) -> Bytes {
+    apply(body, new.into_iter().map(|(at, new)| Splice { at, name: None, new }).collect())
 }
 
 struct Splice<'s> {

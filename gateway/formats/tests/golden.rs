@@ -31,6 +31,7 @@ mod translate;
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use tollgate_families::ApiFormat;
 use tollgate_formats::adapt::Place;
 use tollgate_formats::exchange::{Answer, AnswerHead, Request, StreamDecoder, StreamEncoder};
@@ -41,6 +42,8 @@ use tollgate_formats::{
 
 /// What clients speak.
 struct Client {
+    /// Brings a request into the form in which it is read.
+    prepare: fn(&Bytes) -> Bytes,
     decode_request: for<'a> fn(&'a [u8]) -> Result<Request<'a>, FormatError>,
     encode_answer: fn(&Answer<'_>, &AnswerHead) -> Vec<u8>,
     encoder: fn(AnswerHead, bool) -> Box<dyn StreamEncoder>,
@@ -70,6 +73,7 @@ const FORMATS: &[Format] = &[
     Format {
         name: "openai_chat",
         client: Some(Client {
+            prepare: Bytes::clone,
             decode_request: openai_chat::request::decode,
             encode_answer: openai_chat::answer::encode,
             encoder: |shown, usage| Box::new(openai_chat::stream::Encoder::new(shown, usage)),
@@ -88,6 +92,7 @@ const FORMATS: &[Format] = &[
     Format {
         name: "openai_completions",
         client: Some(Client {
+            prepare: Bytes::clone,
             decode_request: openai_completions::request::decode,
             encode_answer: openai_completions::answer::encode,
             encoder: |shown, usage| Box::new(openai_completions::stream::Encoder::new(shown, usage)),
@@ -98,6 +103,7 @@ const FORMATS: &[Format] = &[
     Format {
         name: "openai_responses",
         client: Some(Client {
+            prepare: Bytes::clone,
             decode_request: openai_responses::request::decode,
             encode_answer: openai_responses::answer::encode,
             encoder: |shown, _| Box::new(openai_responses::stream::Encoder::new(shown)),
@@ -108,6 +114,7 @@ const FORMATS: &[Format] = &[
     Format {
         name: "anthropic",
         client: Some(Client {
+            prepare: Bytes::clone,
             decode_request: anthropic::request::decode,
             encode_answer: anthropic::answer::encode,
             encoder: |shown, _| Box::new(anthropic::stream::Encoder::new(shown)),
@@ -138,7 +145,13 @@ const FORMATS: &[Format] = &[
     },
     Format {
         name: "gemini",
-        client: None,
+        client: Some(Client {
+            prepare: gemini::client::schema::in_json_schema,
+            decode_request: |body| gemini::client::request::decode(body, true),
+            encode_answer: gemini::client::answer::encode,
+            encoder: |shown, _| Box::new(gemini::client::stream::Encoder::new(shown)),
+            encode_error: gemini::client::error::encode,
+        }),
         backend: Some(Backend {
             model: "gemini-3-pro-preview",
             format: ApiFormat::Gemini,

@@ -1,6 +1,6 @@
 //! Who is calling, and what they may use.
 //!
-//! A request carries a gateway key in one of four headers. Only SHA-256 hashes of keys are held; a key is
+//! A request carries a gateway key in one of five headers, or in its query where its API format has it there. Only SHA-256 hashes of keys are held; a key is
 //! found by its hash, and the hash is compared in constant time. A key that is unknown and a key that is
 //! malformed are answered alike.
 
@@ -29,12 +29,18 @@ pub enum IdentityError {
     InvalidKey,
 }
 
-/// The caller that the request's key belongs to.
+/// The caller that the request's key belongs to; `in_query` is the one in its query, which counts where no header has
+/// one.
 ///
 /// # Errors
 /// When there is no key, or none that is known.
-pub fn identify(headers: &dyn Headers, keys: &KeyTable) -> Result<Arc<Caller>, IdentityError> {
-    let key = presented_key(headers).ok_or(IdentityError::MissingKey)?;
+pub fn identify(
+    headers: &dyn Headers,
+    in_query: Option<&[u8]>,
+    keys: &KeyTable,
+) -> Result<Arc<Caller>, IdentityError> {
+    let in_query = in_query.filter(|key| !key.is_empty());
+    let key = presented_key(headers).or(in_query).ok_or(IdentityError::MissingKey)?;
     if key.len() > MAX_KEY_BYTES {
         return Err(IdentityError::InvalidKey);
     }
@@ -80,6 +86,7 @@ mod tests {
             ("authorization", "bearer  k1 "),
             ("api-key", "k1"),
             ("x-api-key", "k1"),
+            ("x-goog-api-key", "k1"),
             ("ocp-apim-subscription-key", "k1"),
         ] {
             assert_eq!(key_in(name, value).as_deref(), Some(&b"k1"[..]), "{name}: {value}");

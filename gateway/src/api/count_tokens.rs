@@ -9,5 +9,7 @@ use crate::request::call::CallKind;
 
 /// Serves one request. No backend is called, so nothing is charged.
 pub async fn post(request: HttpRequest, payload: web::Payload, worker: web::Data<Worker>) -> HttpResponse {
-    front_door::serve(request, payload, worker, ClientFormat::Messages, CallKind::TokenCount).await
+    let format = ClientFormat::Messages;
+    let kind = CallKind::TokenCount { format, alias_in_path: None };
+    front_door::serve(request, payload, worker, format, kind).await
 }

@@ -21,40 +21,12 @@ struct AwsBody<'a> {
     request_id: RequestId,
 }
 
-/// Google's form (`google.rpc.Status`).
-#[derive(Serialize)]
-struct GoogleBody<'a> {
-    error: GoogleStatus<'a>,
-}
-
-#[derive(Serialize)]
-struct GoogleStatus<'a> {
-    code: u16,
-    message: &'a str,
-    status: &'static str,
-    details: [GoogleDetail<'a>; 1],
-}
-
-/// `google.rpc.ErrorInfo`: the gateway's own code.
-#[derive(Serialize)]
-struct GoogleDetail<'a> {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    reason: &'a str,
-    domain: &'static str,
-    metadata: GoogleMetadata,
-}
-
-#[derive(Serialize)]
-struct GoogleMetadata {
-    request_id: RequestId,
-}
-
 /// The API format whose error form clients of such a backend know, among those that the gateway serves itself.
 #[must_use]
 pub const fn nearest(format: BackendFormat) -> ClientFormat {
     match format {
         BackendFormat::Anthropic => ClientFormat::Messages,
+        BackendFormat::Gemini => ClientFormat::Gemini { stream: false },
         _ => ClientFormat::Chat,
     }
 }
@@ -73,22 +45,7 @@ pub fn error(error: &GatewayError, format: BackendFormat, id: RequestId) -> Http
             response.headers_mut().insert(ERROR_TYPE, name);
             response
         }
-        BackendFormat::Gemini => {
-            let detail = GoogleDetail {
-                kind: "type.googleapis.com/google.rpc.ErrorInfo",
-                reason: class.code,
-                domain: "tollgate",
-                metadata: GoogleMetadata { request_id: id },
-            };
-            let error = GoogleStatus {
-                code: class.status,
-                message: &message,
-                status: google_status(class.status),
-                details: [detail],
-            };
-            with_body(response, &GoogleBody { error })
-        }
-        BackendFormat::OpenAi | BackendFormat::AzureOpenAi | BackendFormat::Anthropic => response,
+        _ => response,
     }
 }
 
@@ -106,21 +63,6 @@ const fn aws_exception(status: u16) -> &'static str {
         503 => "ServiceUnavailableException",
         400..=499 | 501 => "ValidationException",
         _ => "InternalServerException",
-    }
-}
-
-/// The name of `google.rpc.Code` that goes with this status.
-const fn google_status(status: u16) -> &'static str {
-    match status {
-        401 => "UNAUTHENTICATED",
-        403 => "PERMISSION_DENIED",
-        404 => "NOT_FOUND",
-        408 | 504 => "DEADLINE_EXCEEDED",
-        429 => "RESOURCE_EXHAUSTED",
-        501 => "UNIMPLEMENTED",
-        502 | 503 => "UNAVAILABLE",
-        400..=499 => "INVALID_ARGUMENT",
-        _ => "INTERNAL",
     }
 }
 

@@ -4,12 +4,14 @@
 //! the body within its bounds. Nobody without a key makes the gateway read a body. What a call holds is held until its
 //! answer has been written.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
 use tollgate_admission::{Permit, QueueKey};
 use tollgate_crossing::ClientFormat;
 use tollgate_identity::{Caller, identify};
@@ -91,11 +93,13 @@ async fn answer(
 ) -> Result<Answer, GatewayError> {
     let headers = ClientHeaders(request.headers());
     tracing::debug!(request_id = %context.id, method = %request.method(), headers = ?Redacted(&headers), "request");
-    let caller = caller(worker, context, request)?;
+    let in_query = kind.has_key_in_query();
+    let caller = caller(worker, context, request, in_query)?;
     let http = HttpFacts {
         method: request.method().as_str(),
         path: request.uri().path(),
-        query: request.uri().query(),
+        // What may hold a key goes no further.
+        query: request.uri().query().filter(|_| !in_query),
         headers: &headers,
     };
     match enter(worker, context, &caller, http, payload, &kind).await {
@@ -108,7 +112,7 @@ async fn answer(
     }
 }
 
-/// Who calls, while the gateway takes calls.
+/// Who calls, while the gateway takes calls. `in_query` is whether the key may stand in the query (`key`).
 ///
 /// # Errors
 /// [`GatewayError::Stopping`], or when nobody is known by the key.
@@ -116,13 +120,22 @@ pub fn caller(
     worker: &Worker,
     context: &RequestContext,
     request: &HttpRequest,
+    in_query: bool,
 ) -> Result<Arc<Caller>, GatewayError> {
     if worker.gateway.is_stopping() {
         return Err(GatewayError::Stopping);
     }
-    let caller = identify(&ClientHeaders(request.headers()), &context.snapshot.keys)?;
+    let key = if in_query { key_in(request.query_string()) } else { None };
+    let key = key.as_deref().map(str::as_bytes);
+    let caller = identify(&ClientHeaders(request.headers()), key, &context.snapshot.keys)?;
     connection::is_known(request);
     Ok(caller)
+}
+
+/// The key in a query.
+fn key_in(query: &str) -> Option<Cow<'_, str>> {
+    let key = query.split('&').find_map(|pair| pair.strip_prefix("key="))?;
+    percent_decode_str(key).decode_utf8().ok()
 }
 
 /// A place for the call, and its body.

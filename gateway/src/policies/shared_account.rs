@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     /// A request of each API with a handle of another tenant, and the field that is named.
-    const CASES: [(Wire, &str, &str); 16] = [
+    const CASES: [(Wire, &str, &str); 21] = [
         (Wire::Responses, r#"{"conversation":"conv_1"}"#, "conversation"),
         (Wire::Responses, r#"{"conversation":{"id":"conv_1"}}"#, "conversation"),
         (Wire::Responses, r#"{"prompt":{"id":"pmpt_1"}}"#, "prompt.id"),
@@ -76,6 +76,23 @@ mod tests {
             Wire::Generate,
             r#"{"contents":[{"parts":[{"fileData":{"fileUri":"gs://b/o"}}]}]}"#,
             "contents[0].parts[0].fileData.fileUri",
+        ),
+        (
+            Wire::Generate,
+            r#"{"contents":[{"parts":[{"file_data":{"file_uri":"files/x"}}]}]}"#,
+            "contents[0].parts[0].file_data.file_uri",
+        ),
+        (Wire::Generate, r#"{"cachedContent":"cachedContents/1"}"#, "cachedContent"),
+        (Wire::Generate, r#"{"cached_content":"cachedContents/1"}"#, "cached_content"),
+        (
+            Wire::Generate,
+            r#"{"tools":[{"fileSearch":{"fileSearchStoreNames":["fileSearchStores/1"]}}]}"#,
+            "tools[0].fileSearch.fileSearchStoreNames",
+        ),
+        (
+            Wire::Embed,
+            r#"{"content":{"parts":[{"fileData":{"fileUri":"files/x"}}]}}"#,
+            "content.parts[0].fileData.fileUri",
         ),
         (Wire::Media(MediaKind::ImageEdit), r#"{"images":[{"file_id":"file_1"}]}"#, "images[0].file_id"),
     ];

@@ -60,7 +60,11 @@ pub enum CallKind<'a> {
         alias_in_path: Option<&'a str>,
     },
     /// How many tokens a prompt has.
-    TokenCount,
+    TokenCount {
+        format: ClientFormat,
+        /// The alias, where the path names it and not the body.
+        alias_in_path: Option<&'a str>,
+    },
     /// An answer that a provider keeps.
     StoredResponse {
         /// The id as the client knows it.
@@ -127,7 +131,7 @@ impl CallKind<'_> {
     #[must_use]
     pub fn body(&self) -> BodyMode {
         match self {
-            Self::Model { .. } | Self::TokenCount => BodyMode::Whole,
+            Self::Model { .. } | Self::TokenCount { .. } => BodyMode::Whole,
             Self::Passthrough { .. } => BodyMode::Streamed,
             Self::StoredResponse { .. } => BodyMode::None,
         }
@@ -137,9 +141,17 @@ impl CallKind<'_> {
     #[must_use]
     pub fn operation(&self) -> Operation {
         match self {
-            Self::Model { format, .. } => format.operation(),
-            Self::TokenCount => Operation::Chat,
+            Self::Model { format, .. } | Self::TokenCount { format, .. } => format.operation(),
             Self::StoredResponse { .. } | Self::Passthrough { .. } => Operation::Passthrough,
+        }
+    }
+
+    /// Whether its caller may send the key in the query. What is passed through has a query of its own.
+    #[must_use]
+    pub const fn has_key_in_query(&self) -> bool {
+        match self {
+            Self::Model { format, .. } | Self::TokenCount { format, .. } => format.has_key_in_query(),
+            Self::StoredResponse { .. } | Self::Passthrough { .. } => false,
         }
     }
 
@@ -147,8 +159,7 @@ impl CallKind<'_> {
     #[must_use]
     pub fn api_format(&self) -> &'static str {
         match self {
-            Self::Model { format, .. } => format.as_str(),
-            Self::TokenCount => ClientFormat::Messages.as_str(),
+            Self::Model { format, .. } | Self::TokenCount { format, .. } => format.as_str(),
             Self::StoredResponse { .. } => ClientFormat::Responses.as_str(),
             Self::Passthrough { .. } => "passthrough",
         }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use tollgate_crossing::ClientFormat;
+use tollgate_formats::{ClientError, ProviderErrorKind, gemini};
 use tollgate_schemas::ids::RequestId;
 
 use crate::error::GatewayError;
@@ -60,6 +61,19 @@ pub fn whole(error: &GatewayError, client: ClientFormat, request_id: RequestId) 
             let text =
                 AnthropicText { kind: anthropic_kind(class.status), message: &message, code: class.code };
             json(&AnthropicBody { kind: "error", error: text, request_id })
+        }
+        ClientFormat::Gemini { .. } | ClientFormat::GeminiEmbeddings(_) => {
+            let request_id = request_id.to_string();
+            let told = ClientError {
+                kind: ProviderErrorKind::from_status(class.status),
+                message: &message,
+                code: Some(class.code),
+                param: error.param(),
+                request_id: Some(&request_id),
+            };
+            let mut out = Vec::with_capacity(256);
+            gemini::client::error::write(class.status, &told, &mut out);
+            out
         }
         _ => {
             let text = OpenAiText {
@@ -150,6 +164,20 @@ mod tests {
             (&data(&responses)["type"], &data(&responses)["code"]),
             (&"error".into(), &"stopping".into())
         );
+    }
+
+    #[test]
+    fn gemini_s_clients_get_a_status_of_google_with_the_stable_code_in_its_details() {
+        let (id, format) = (RequestId::now(), ClientFormat::Gemini { stream: true });
+        let body: Value = serde_json::from_slice(&whole(&GatewayError::MissingKey, format, id)).unwrap();
+        assert_eq!(
+            (&body["error"]["code"], &body["error"]["status"]),
+            (&401.into(), &"UNAUTHENTICATED".into())
+        );
+        let detail = &body["error"]["details"][0];
+        assert_eq!(detail["reason"], "missing_api_key");
+        assert_eq!(detail["metadata"]["request_id"], id.to_string());
+        assert_eq!(data(&event(&GatewayError::Stopping, format, id))["error"]["status"], "UNAVAILABLE");
     }
 
     #[test]

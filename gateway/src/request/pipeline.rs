@@ -56,7 +56,9 @@ pub async fn serve(
             model_answer(worker, context, call, events, format, alias_in_path).await
         }
         // Each on its own, so that the future of a model's answer has no room for them: it is moved before it is polled.
-        CallKind::TokenCount => Box::pin(token_count::serve(worker, context, call, events)).await,
+        CallKind::TokenCount { alias_in_path, .. } => {
+            Box::pin(token_count::serve(worker, context, call, events, alias_in_path)).await
+        }
         CallKind::StoredResponse { id, method, action } => {
             Box::pin(stored_call::serve(worker, context, call, events, id, method, action)).await
         }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde::Serialize;
 use tollgate_crossing::prompt;
+use tollgate_formats::view::bounded_model;
 
 use super::answer::{Answer, Facts};
 use super::call::Call;
@@ -12,11 +12,6 @@ use crate::books;
 use crate::books::event::EventContext;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
-
-#[derive(Serialize)]
-struct Counted {
-    input_tokens: u64,
-}
 
 /// Serves one request.
 ///
@@ -27,22 +22,36 @@ pub async fn serve(
     context: &RequestContext,
     call: Call<'_>,
     events: EventContext<'_>,
+    alias_in_path: Option<&str>,
 ) -> Result<Answer, GatewayError> {
     let body = call.body.whole();
-    let input_tokens = match count(context, &call, &body).await {
+    let tokens = match count(context, &call, &body, alias_in_path).await {
         Ok(tokens) => tokens,
         Err(error) => {
             books::refused(&worker.gateway, events, &error);
             return Err(error);
         }
     };
-    let body = serde_json::to_vec(&Counted { input_tokens }).unwrap_or_default().into();
+    let body = context.format.encode_token_count(tokens).into();
     Ok(Answer::Whole { status: StatusCode::OK, body, facts: Facts::default(), guard: call.guard })
 }
 
-async fn count(context: &RequestContext, call: &Call<'_>, body: &Bytes) -> Result<u64, GatewayError> {
+async fn count(
+    context: &RequestContext,
+    call: &Call<'_>,
+    body: &Bytes,
+    alias_in_path: Option<&str>,
+) -> Result<u64, GatewayError> {
+    let body = &context.format.counted_request(body)?;
     let view = context.format.view(body)?;
-    let model = context.snapshot.model_for(call.caller, &view.model_name()?)?;
+    let alias = match alias_in_path {
+        Some(alias) => {
+            bounded_model(alias)?;
+            alias.into()
+        }
+        None => view.model_name()?,
+    };
+    let model = context.snapshot.model_for(call.caller, &alias)?;
     let tokenizer_model = model.targets.first().map_or("", |target| &*target.model);
     // What cannot be read is told before it is counted.
     context.format.decode(body)?;

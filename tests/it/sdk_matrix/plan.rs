@@ -69,13 +69,17 @@ const NO_THOUGHTS: &str = "Chat Completions shows no thoughts";
 const NO_STOP_TEXT: &str = "the backend does not say which text ended an answer";
 
 /// Combinations that make no sense: ingress, case, backends, and why.
-pub(super) const NOT_MEANINGFUL: [(&str, &str, &[&str], &str); 16] = [
+pub(super) const NOT_MEANINGFUL: [(&str, &str, &[&str], &str); 20] = [
     ("responses", "previous", WITHOUT_RESPONSES, NO_KEPT),
     ("responses", "kept", WITHOUT_RESPONSES, NO_KEPT),
     ("responses", "cancel", WITHOUT_RESPONSES, NO_KEPT),
     ("responses", "reasoning", &["compatible", "gemini-compat"], NO_THOUGHTS),
     ("messages", "reasoning", SPEAKING_CHAT, NO_THOUGHTS),
     ("messages", "reasoning_tools", SPEAKING_CHAT, NO_THOUGHTS),
+    ("gemini", "reasoning", SPEAKING_CHAT, NO_THOUGHTS),
+    ("gemini", "reasoning_tools", SPEAKING_CHAT, NO_THOUGHTS),
+    ("gemini", "cached", &["anthropic", "bedrock", "bedrock-nova"], "only marked prompts are cached there"),
+    ("gemini-embeddings", "*", &["anthropic"], "Anthropic makes no embeddings"),
     ("messages", "stop_sequence", WITHOUT_STOP_TEXT, NO_STOP_TEXT),
     ("*", "reasoning", &["bedrock-nova"], "Nova Pro does not think"),
     ("*", "reasoning_tools", &["bedrock-nova"], "Nova Pro does not think"),
@@ -109,7 +113,7 @@ pub(super) fn of(gateway: &str, key: &str) -> Value {
         let models = roles.map(|role| (role.to_owned(), json!(format!("{}-{role}", backend.name))));
         let mut skip = Vec::new();
         for (ingress, case, ..) in NOT_MEANINGFUL.iter().filter(|it| it.2.contains(&backend.name)) {
-            let every = ["chat", "responses", "messages"];
+            let every = ["chat", "responses", "messages", "gemini"];
             let ingresses: Vec<&str> = if *ingress == "*" { every.to_vec() } else { vec![*ingress] };
             skip.extend(ingresses.iter().map(|ingress| format!("{ingress}/{case}")));
         }

@@ -39,14 +39,14 @@ impl Run {
 
 /// Passed of run cases, a row for each client and ingress; then what makes no sense, and why.
 pub(super) fn report(runs: &[Run], backends: &[&str]) -> String {
-    let mut out = format!("{:<17}{:<12}", "client", "ingress");
+    let mut out = format!("{:<17}{:<19}", "client", "ingress");
     for backend in backends {
         let _ = write!(out, "{backend:>14}");
     }
     out.push('\n');
     let rows: BTreeSet<(&str, &str)> = runs.iter().map(|run| (run.client, &*run.ingress)).collect();
     for (client, ingress) in rows {
-        let _ = write!(out, "{client:<17}{ingress:<12}");
+        let _ = write!(out, "{client:<17}{ingress:<19}");
         for backend in backends {
             let here = runs
                 .iter()

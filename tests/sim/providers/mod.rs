@@ -6,7 +6,7 @@
 //! | Azure OpenAI | `/openai/deployments/{name}/{chat/completions, completions, embeddings}?api-version=`, `/openai/v1/…` |
 //! | Anthropic | `/v1/messages`, `/v1/messages/count_tokens` |
 //! | Bedrock | `/model/{id}/{converse, converse-stream, invoke}` |
-//! | Gemini | `/v1beta/models/{name}:{generateContent, streamGenerateContent, batchEmbedContents}` |
+//! | Gemini | `/v1beta/models/{name}:{generateContent, streamGenerateContent, embedContent, batchEmbedContents}` |
 //!
 //! Requests are read strictly, as the real APIs do, and on purpose without the code of the gateway: a wrong
 //! translation is to be refused, not to be understood by its own mistake. What is answered: [`mind`].

@@ -26,6 +26,7 @@ pub(super) enum Endpoint {
     Generate {
         stream: bool,
     },
+    Embed,
     BatchEmbed,
 }
 
@@ -93,6 +94,7 @@ pub(super) fn find(head: &Parts) -> Option<Target> {
                 "streamGenerateContent" if head.uri.query() == Some("alt=sse") => {
                     Endpoint::Generate { stream: true }
                 }
+                "embedContent" => Endpoint::Embed,
                 "batchEmbedContents" => Endpoint::BatchEmbed,
                 _ => return None,
             };

@@ -96,7 +96,9 @@ impl Exchange<'_> {
             return Ok(self.fault(fault.code, refusal(fault), fault.body.is_some()));
         }
         match self.target.endpoint {
-            Endpoint::Embeddings | Endpoint::Invoke | Endpoint::BatchEmbed => self.embed(offer),
+            Endpoint::Embeddings | Endpoint::Invoke | Endpoint::Embed | Endpoint::BatchEmbed => {
+                self.embed(offer)
+            }
             Endpoint::CountTokens => {
                 let ask = anthropic::read(&self.root, true)?;
                 let tokens = self.state.options.tokens.count(&ask.prompt());
@@ -110,7 +112,9 @@ impl Exchange<'_> {
     fn serves(&self, offer: &Offer) -> bool {
         let kind = match self.target.endpoint {
             Endpoint::Completions => offer.kind == Kind::Completion,
-            Endpoint::Embeddings | Endpoint::Invoke | Endpoint::BatchEmbed => offer.kind == Kind::Embedding,
+            Endpoint::Embeddings | Endpoint::Invoke | Endpoint::Embed | Endpoint::BatchEmbed => {
+                offer.kind == Kind::Embedding
+            }
             _ => matches!(offer.kind, Kind::Chat | Kind::Thinker),
         };
         // Google serves its models in OpenAI's format too.
@@ -147,6 +151,7 @@ impl Exchange<'_> {
         let (answer, tokens) = match self.target.endpoint {
             Endpoint::Embeddings => openai::embeddings::embed(&self.root, model, count)?,
             Endpoint::Invoke => bedrock::embeddings::invoke(&self.root, model, count)?,
+            Endpoint::Embed => gemini::embeddings::one(&self.root, model, count)?,
             _ => gemini::embeddings::batch(&self.root, model, count)?,
         };
         self.state.count_tokens(model, tokens, 0);

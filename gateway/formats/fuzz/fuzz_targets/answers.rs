@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use tollgate_formats::exchange::{Usage, Vectors};
+use tollgate_formats::gemini::client::embeddings::Call;
 use tollgate_formats::openai_embeddings::request::Encoding;
 use tollgate_formats::{bedrock, gemini, openai_embeddings};
 use tollgate_fuzz::formats::{BACKENDS, CLIENTS, shown};
@@ -29,6 +30,8 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let _ = openai_embeddings::answer::usage(body);
+    let _ = openai_embeddings::backend::decode(body).map(embeddings);
+    let _ = gemini::client::embeddings::usage(body);
     if let Ok(vectors) = gemini::embeddings::decode(body) {
         embeddings(vectors);
     }
@@ -48,4 +51,6 @@ fn embeddings(read: Vectors) {
         let written = openai_embeddings::answer::encode(&all.vectors, encoding, "alias", &usage);
         check::json(&written);
     }
+    let usage = all.usage.unwrap_or_default();
+    check::json(&gemini::client::embeddings::encode(&all.vectors, Call::One, &usage));
 }

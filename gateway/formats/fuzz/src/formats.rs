@@ -1,6 +1,7 @@
 //! All formats and what they can do.
 
 use tollgate_formats::exchange::{Answer, Request, AnswerHead, StreamDecoder, StreamEncoder};
+use tollgate_formats::gemini::client::embeddings::Call;
 use tollgate_formats::view::View;
 use tollgate_formats::{
     ClientError, FormatError, ProviderError, Unmapped, anthropic, bedrock, gemini, openai_chat,
@@ -73,6 +74,13 @@ pub const CLIENTS: &[Client] = &[
         encoder: |shown, _| Box::new(anthropic::stream::Encoder::new(shown)),
         encode_error: anthropic::error::encode,
     },
+    Client {
+        name: "gemini",
+        decode_request: |body| gemini::client::request::decode(body, true),
+        encode_answer: gemini::client::answer::encode,
+        encoder: |shown, _| Box::new(gemini::client::stream::Encoder::new(shown)),
+        encode_error: gemini::client::error::encode,
+    },
 ];
 
 /// Every format of backends.
@@ -142,6 +150,9 @@ pub const VIEWS: &[(&str, ReadView, &[&str])] = &[
     ),
     ("anthropic", anthropic::view::view, &["max_tokens", "temperature"]),
     ("openai_embeddings", openai_embeddings::view::view, &[]),
+    // Its other fields that can change stand in an object of their own.
+    ("gemini", |body| gemini::client::view::view(body, false), &[]),
+    ("gemini_embeddings", |body| gemini::client::embeddings::view(body, Call::Batch), &[]),
 ];
 
 /// What a client is shown, by choice.

@@ -97,6 +97,11 @@ pub fn encode(
         match (family, &*extra.name) {
             (Family::Titan, "normalize") => normalize = Some(extra.value),
             (Family::CohereV3 | Family::Cohere, "input_type") => input_type = InputType::Given(extra.value),
+            (Family::CohereV3 | Family::Cohere, "taskType") => {
+                input_type = InputType::Usual(purpose(extra.value))
+            }
+            // A hint of Gemini's clients, for which Titan has no use.
+            (Family::TitanV1 | Family::Titan, "taskType") => unmapped.hint("taskType"),
             (Family::CohereV3 | Family::Cohere, "truncate") => truncate = Some(extra.value),
             _ => unmapped.param(extra.name.clone().into_owned())?,
         }
@@ -123,6 +128,18 @@ pub fn encode(
             })
             .collect(),
     })
+}
+
+/// A purpose in Gemini's words as Cohere says it.
+fn purpose(task: &RawValue) -> &'static str {
+    match task.get().trim_matches('"') {
+        "RETRIEVAL_QUERY" | "QUESTION_ANSWERING" | "FACT_VERIFICATION" | "CODE_RETRIEVAL_QUERY" => {
+            "search_query"
+        }
+        "CLASSIFICATION" => "classification",
+        "CLUSTERING" | "SEMANTIC_SIMILARITY" => "clustering",
+        _ => "search_document",
+    }
 }
 
 fn written(body: &impl Serialize) -> Vec<u8> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{has_collection, method_path};
+use super::{method_path, resource};
 use crate::error::FormatError;
 use crate::exchange::Vectors;
 use crate::exchange::embeddings::{EmbeddingRequest, Input};
@@ -19,6 +19,12 @@ const TEXTS: usize = 100;
 #[must_use]
 pub fn path(model: &str) -> String {
     method_path(model, "batchEmbedContents")
+}
+
+/// Path of a call for one content.
+#[must_use]
+pub fn path_of_one(model: &str) -> String {
+    method_path(model, "embedContent")
 }
 
 #[derive(Serialize)]
@@ -68,8 +74,7 @@ pub fn encode(
         }
     }
     unmapped.given("user", request.end_user.as_ref())?;
-    let model =
-        if has_collection(model) { Cow::Borrowed(model) } else { Cow::Owned(format!("models/{model}")) };
+    let model = resource(model);
     let body = |texts: &[Cow<'_, str>]| {
         let one_text = |text| OneText {
             model: &model,

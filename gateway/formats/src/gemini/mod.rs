@@ -1,4 +1,4 @@
-//! Google's Gemini API, native `generateContent` (v1beta). A format of backends only.
+//! Google's Gemini API, native `generateContent` (v1beta): of backends here, of clients in [`client`].
 //!
 //! The model is part of the path. The base URL of a backend is the host with whatever comes before the version:
 //! `https://generativelanguage.googleapis.com`; [`path`] adds the rest. Google's OpenAI-compatible endpoint is
@@ -10,6 +10,7 @@
 //! on the model. Cache marks have no place: Google caches prompts by itself.
 
 pub mod answer;
+pub mod client;
 pub mod embeddings;
 pub mod error;
 mod logprobs;
@@ -17,6 +18,8 @@ pub mod request;
 pub mod stream;
 mod usage;
 mod wire;
+
+use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -46,6 +49,12 @@ pub fn of_path(path: &str) -> Option<(String, &str)> {
 fn method_path(model: &str, method: &str) -> String {
     let collection = if has_collection(model) { "" } else { "models/" };
     format!("/v1beta/{collection}{}:{method}", utf8_percent_encode(model, SEGMENT))
+}
+
+/// A model with its collection, as bodies name it.
+#[must_use]
+pub fn resource(model: &str) -> Cow<'_, str> {
+    if has_collection(model) { Cow::Borrowed(model) } else { Cow::Owned(format!("models/{model}")) }
 }
 
 fn has_collection(model: &str) -> bool {

@@ -1,6 +1,7 @@
 //! OpenAI's Embeddings (API reference, "Embeddings").
 
 pub mod answer;
+pub mod backend;
 pub mod request;
 pub mod view;
 

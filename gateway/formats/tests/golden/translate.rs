@@ -38,7 +38,8 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
         let named = how.trim_end_matches("(drop)").trim().strip_prefix("for ");
         let model = named.unwrap_or(backend.model);
         let mut unmapped = Unmapped::new(policy);
-        let request = (client.decode_request)(body.as_bytes());
+        let body = (client.prepare)(&Bytes::copy_from_slice(body.as_bytes()));
+        let request = (client.decode_request)(&body);
         if let Ok(request) = &request {
             include_usage = request.include_usage;
             shown.legacy_functions = request.legacy_functions;
@@ -46,6 +47,7 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
         let encoded = request.and_then(|mut request| {
             let traits = Families::built_in().resolve(&Lookup::new(model, backend.format));
             let target = TargetModel { name: model, origin: ORIGIN, traits: &traits };
+            request.hints.iter().for_each(|hint| unmapped.hint(hint.clone().into_owned()));
             fitted = adapt(&mut request, target, backend.place);
             shown.tool_names = Some(Arc::new(std::mem::take(&mut request.tool_names)));
             (backend.encode_request)(&request, target, &mut unmapped)

@@ -1,4 +1,4 @@
-//! Embeddings by batchEmbedContents.
+//! Embeddings by embedContent and batchEmbedContents.
 
 use serde_json::{Value, json};
 
@@ -20,19 +20,36 @@ pub(in super::super) fn batch(
     let mut tokens = 0;
     let mut embeddings = Vec::with_capacity(requests.len());
     for request in requests {
-        request.only(&["model", "content", "taskType", "title", "outputDimensionality"])?;
-        let named = request.need("model")?;
-        if named.text()? != format!("models/{model}") {
-            return Err(named.wrong("must be the model in the path"));
-        }
-        let dimensions = request.get("outputDimensionality").map_or(Ok(3072), |node| node.count())?;
-        let content = request.need("content")?;
-        content.only(&["parts", "role"])?;
-        let texts = content.need("parts")?.filled_list()?;
-        let texts = texts.iter().map(|part| part.need("text")?.text()).collect::<Checked<Vec<_>>>()?;
-        let text = texts.concat();
-        tokens += count(&text);
-        embeddings.push(json!({ "values": vector_of(&text, dimensions) }));
+        request.need("model")?;
+        let (values, used) = vector(&request, model, &count)?;
+        tokens += used;
+        embeddings.push(json!({ "values": values }));
     }
     Ok((json!({ "embeddings": embeddings }), tokens))
+}
+
+/// One vector, and the tokens of its text.
+pub(in super::super) fn one(
+    root: &Node<'_>,
+    model: &str,
+    count: impl Fn(&str) -> u64,
+) -> Checked<(Value, u64)> {
+    let (values, tokens) = vector(root, model, &count)?;
+    Ok((json!({ "embedding": { "values": values } }), tokens))
+}
+
+fn vector(request: &Node<'_>, model: &str, count: &impl Fn(&str) -> u64) -> Checked<(Value, u64)> {
+    request.only(&["model", "content", "taskType", "title", "outputDimensionality"])?;
+    if let Some(named) = request.get("model")
+        && named.text()? != format!("models/{model}")
+    {
+        return Err(named.wrong("must be the model in the path"));
+    }
+    let dimensions = request.get("outputDimensionality").map_or(Ok(3072), |node| node.count())?;
+    let content = request.need("content")?;
+    content.only(&["parts", "role"])?;
+    let texts = content.need("parts")?.filled_list()?;
+    let texts = texts.iter().map(|part| part.need("text")?.text()).collect::<Checked<Vec<_>>>()?;
+    let text = texts.concat();
+    Ok((json!(vector_of(&text, dimensions)), count(&text)))
 }

@@ -1,0 +1,59 @@
+//! Functions that the model may call, and whether it may.
+
+use super::body::{Calling, Tool as ToolIn, ToolConfig};
+use super::others::{extend, take_hints};
+use crate::error::FormatError;
+use crate::exchange::{Request, Tool, ToolChoice};
+use crate::json::Str;
+
+/// Whether calls and results of Google's own tools are shown.
+const HINTS: [&str; 2] = ["includeServerSideToolInvocations", "include_server_side_tool_invocations"];
+
+/// Tools that Google runs itself no other provider has: they are kept by name.
+pub(super) fn read<'a>(
+    tools: Vec<ToolIn<'a>>,
+    config: Option<ToolConfig<'a>>,
+    request: &mut Request<'a>,
+) -> Result<(), FormatError> {
+    for (index, tool) in tools.into_iter().enumerate() {
+        extend(&mut request.extras, tool.others, || format!("tools[{index}]"));
+        request.tools.extend(tool.function_declarations.into_iter().flatten().map(|declaration| Tool {
+            name: declaration.name.into_text(),
+            description: declaration.description.map(Str::into_text),
+            parameters: declaration.parameters_json_schema.or(declaration.parameters),
+            ..Tool::default()
+        }));
+    }
+    let Some(config) = config else { return Ok(()) };
+    let others = take_hints(&mut request.hints, config.others, &HINTS, || "toolConfig".to_owned());
+    extend(&mut request.extras, others, || "toolConfig".to_owned());
+    match config.calling {
+        Some(calling) => read_calling(calling, request),
+        None => Ok(()),
+    }
+}
+
+/// Where only some functions may be called, the others are left out of the request.
+fn read_calling<'a>(calling: Calling<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
+    let allowed: Vec<_> = calling.allowed_function_names.into_iter().flatten().map(Str::into_text).collect();
+    let mode = calling.mode.as_deref().unwrap_or_default().to_ascii_uppercase();
+    request.tool_choice = match mode.as_str() {
+        "" | "MODE_UNSPECIFIED" => None,
+        "AUTO" | "VALIDATED" => Some(ToolChoice::Auto),
+        "NONE" => Some(ToolChoice::None),
+        "ANY" => match allowed.as_slice() {
+            [one] => Some(ToolChoice::Named(one.clone())),
+            _ => Some(ToolChoice::Required),
+        },
+        _ => {
+            return Err(FormatError::invalid(
+                "`toolConfig.functionCallingConfig.mode` must be `AUTO`, `ANY`, `NONE` or `VALIDATED`",
+                "toolConfig.functionCallingConfig.mode",
+            ));
+        }
+    };
+    if allowed.len() > 1 || (mode == "VALIDATED" && !allowed.is_empty()) {
+        request.tools.retain(|tool| allowed.contains(&tool.name));
+    }
+    Ok(())
+}
