@@ -44,6 +44,8 @@ pub struct Request<'a> {
     /// Parameters of the client's format that have no place above, by name. A format that knows one may take
     /// it over; for every other format it is unmappable.
     pub extras: Vec<Extra<'a>>,
+    /// What no other format has and the answer does not depend on, by name: left out and named.
+    pub hints: Vec<Text<'a>>,
 }
 
 impl<'a> Request<'a> {
