@@ -32,8 +32,7 @@ impl Conversations {
             None if !self.serves_responses => return Wire::Chat,
             None => {}
         }
-        let needed =
-            traits.api == Api::Responses || view.tools && traits.tools_need_responses(view.effort);
+        let needed = traits.api == Api::Responses || view.tools && traits.tools_need_responses(view.effort);
         match client == ClientFormat::Responses || needed {
             true => Wire::Responses,
             false => Wire::Chat,

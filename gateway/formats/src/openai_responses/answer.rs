@@ -278,6 +278,21 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_without_a_text_comes_back_as_a_proof_and_sealed_thoughts_as_such() {
+        let proven = Part::Reasoning { text: "".into(), signature: Some("s".into()), redacted: None };
+        let sealed = Part::Reasoning { text: "".into(), signature: None, redacted: Some("r".into()) };
+        let bytes = encode(&answer(Stop::End, vec![proven, sealed, Part::text("x")]), &shown());
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let body = serde_json::json!({ "input": json["output"] }).to_string();
+        let request = crate::openai_responses::request::decode(body.as_bytes()).unwrap();
+        let proofs = request.turns[0].parts.iter().filter_map(|part| match part {
+            Part::Reasoning { signature, redacted, .. } => Some((signature.as_deref(), redacted.as_deref())),
+            _ => None,
+        });
+        assert_eq!(proofs.collect::<Vec<_>>(), [(Some("s"), None), (None, Some("r"))]);
+    }
+
+    #[test]
     fn a_cut_answer_is_incomplete_and_says_why() {
         let bytes = encode(&answer(Stop::Length, vec![Part::text("x")]), &shown());
         let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();

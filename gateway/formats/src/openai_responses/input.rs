@@ -55,10 +55,10 @@ fn read_item<'a>(item: Item<'a>, request: &mut Request<'a>) -> Result<(), Format
             read_result(item.call_id, vec![Part::text(found.unwrap_or_default())], request)
         }
         "reasoning" => {
+            let is_redacted = item.summary.as_ref().is_none_or(Vec::is_empty) && item.content.is_none();
             let text = answer::thoughts(item.summary, item.content);
             let sealed = item.encrypted_content.map(Str::into_text);
-            // Thoughts with a text are proven by it; without one they are what the provider alone can read.
-            let (signature, redacted) = if text.is_empty() { (None, sealed) } else { (sealed, None) };
+            let (signature, redacted) = if is_redacted { (None, sealed) } else { (sealed, None) };
             said(request).push(Part::Reasoning { text: text.into(), signature, redacted });
             Ok(())
         }

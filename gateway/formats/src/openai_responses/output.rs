@@ -12,9 +12,21 @@ use crate::json::{Array, Object};
 pub(super) enum Output<'a> {
     Text(&'a str),
     Refusal(&'a str),
-    Call { id: &'a str, tool: Tool<'a>, arguments: &'a str },
-    Reasoning { text: &'a str, sealed: Option<Cow<'a, str>> },
-    Picture { media_type: &'a str, data: &'a str },
+    Call {
+        id: &'a str,
+        tool: Tool<'a>,
+        arguments: &'a str,
+    },
+    /// Thoughts and their proof, or what only a provider can read.
+    Reasoning {
+        text: &'a str,
+        sealed: Option<&'a str>,
+        is_redacted: bool,
+    },
+    Picture {
+        media_type: &'a str,
+        data: &'a str,
+    },
 }
 
 /// A tool as the client named it.
@@ -62,7 +74,7 @@ impl<'a> Output<'a> {
             }
             Part::Reasoning { text, signature, redacted } => {
                 let sealed = signature.as_deref().or(redacted.as_deref());
-                Self::Reasoning { text, sealed: sealed.map(Cow::Borrowed) }
+                Self::Reasoning { text, sealed, is_redacted: redacted.is_some() }
             }
             Part::Image(image) => Self::Picture { media_type: &image.media_type, data: image_data(image) },
             Part::Audio(_) | Part::Document { .. } | Part::ToolResult(_) => return None,
@@ -100,14 +112,16 @@ impl<'a> Output<'a> {
                 content.end();
             }
             Self::Call { id, tool, arguments } => write_call(&mut item, id, *tool, arguments, done),
-            Self::Reasoning { text, sealed } => {
+            Self::Reasoning { text, sealed, is_redacted } => {
                 item.put("type", "reasoning");
                 let mut summary = Array::new(item.key("summary"));
-                if done && !text.is_empty() {
+                // A proof of thoughts that are not shown has an empty text beside it: that tells it, when it comes
+                // back, from thoughts that only the provider can read.
+                if done && (!text.is_empty() || sealed.is_some() && !is_redacted) {
                     self.write_content(summary.item());
                 }
                 summary.end();
-                item.given("encrypted_content", sealed.as_ref().filter(|_| done));
+                item.given("encrypted_content", sealed.filter(|_| done));
             }
             Self::Picture { media_type, data } => {
                 item.put("type", "image_generation_call").put("status", status);

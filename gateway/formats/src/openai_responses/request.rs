@@ -108,9 +108,9 @@ fn read_tool_choice<'a>(
         FormatError::invalid(format!("`tool_choice`: {}", request_fault(&error)), "tool_choice")
     })?;
     match (&*named.kind, named.name) {
-        ("function" | "custom", Some(name)) => Ok(Some(ToolChoice::Named(
-            tools::called(named.namespace.as_deref(), name.into_text()),
-        ))),
+        ("function" | "custom", Some(name)) => {
+            Ok(Some(ToolChoice::Named(tools::called(named.namespace.as_deref(), name.into_text()))))
+        }
         _ => {
             extras.push(Extra { name: Cow::Borrowed("tool_choice"), value: raw });
             Ok(None)

@@ -3,8 +3,6 @@
 //!
 //! The last event repeats the whole answer, so what was sent is kept until then, up to [`KEEP_BYTES`].
 
-use std::borrow::Cow;
-
 use super::answer::{Status, head, tail};
 use super::custom;
 use super::output::{Form, Output, Tool, image_data};
@@ -58,8 +56,8 @@ impl Item {
         match &self.kind {
             Kind::Text => Output::Text(&self.text),
             Kind::Refusal => Output::Refusal(&self.text),
-            Kind::Reasoning { sealed, .. } => {
-                Output::Reasoning { text: &self.text, sealed: sealed.as_deref().map(Cow::Borrowed) }
+            Kind::Reasoning { sealed, is_shown } => {
+                Output::Reasoning { text: &self.text, sealed: sealed.as_deref(), is_redacted: !is_shown }
             }
             Kind::Call { id, name } => {
                 Output::Call { id, tool: Tool::of(shown, name), arguments: &self.text }

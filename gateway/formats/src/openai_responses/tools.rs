@@ -104,9 +104,27 @@ fn add<'a>(tool: Body<'a>, namespace: Option<&str>, request: &mut Request<'a>) -
         true => serde_json::from_str(CUSTOM_PARAMETERS).ok(),
         false => tool.parameters.filter(|raw| raw.get() != "null"),
     };
-    let description = tool.description.map(Str::into_text);
+    let mut description = tool.description.map(Str::into_text);
+    if let Some(grammar) = custom.and_then(|custom| grammar(custom.format?)) {
+        let said = description.as_deref().unwrap_or_default();
+        description = Some(format!("{said}\n\n{grammar}").trim_start().to_owned().into());
+    }
     request.tools.push(Tool { name, description, parameters, strict: tool.strict, custom, cache: None });
     Ok(())
+}
+
+/// The form of a custom tool's text in words, for models that are not bound to it.
+fn grammar(format: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Grammar<'a> {
+        #[serde(borrow)]
+        syntax: Str<'a>,
+        #[serde(borrow)]
+        definition: Str<'a>,
+    }
+    let Grammar { syntax, definition } = serde_json::from_str(format.get()).ok()?;
+    let syntax = if &*syntax == "regex" { "regular expression" } else { "Lark grammar" };
+    Some(format!("`input` must match this {syntax}:\n{}", &*definition))
 }
 
 /// Reads the tools that a search has found, and says their names.

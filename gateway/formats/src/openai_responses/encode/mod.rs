@@ -167,9 +167,10 @@ fn wanted_effort(wanted: Reasoning) -> Option<Effort> {
 /// Models that do not think refuse all of it.
 fn reasoning(body: &mut Object<'_>, request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) {
     if let Some(wanted) = request.reasoning {
-        let effort = wanted_effort(wanted).and_then(|wanted| {
-            let nearest = traits.reasoning.nearest(wanted, true);
-            if nearest.is_none_or(|nearest| nearest.changed) {
+        let effort = wanted_effort(wanted).and_then(|word| {
+            let nearest = traits.reasoning.nearest(word, true);
+            // A budget has no word of its own that could be missed.
+            if wanted.effort.is_some() && nearest.is_none_or(|nearest| nearest.changed) {
                 unmapped.hint("reasoning_effort");
             }
             nearest.map(|nearest| nearest.effort)

@@ -1,8 +1,8 @@
 use tollgate_families::ApiFormat;
 
 use super::*;
-use crate::testing::target;
 use crate::exchange::{Part, Sampling, ToolCall, Turn, TurnRole};
+use crate::testing::target;
 use crate::unmapped::OnUnmappable;
 
 fn model() -> TargetModel<'static> {
