@@ -17,9 +17,10 @@ mod messages;
 mod openai_paths;
 mod overload;
 mod responses;
+mod responses_backends;
 
 /// Aliases of chat models at backends of other formats.
-const FOREIGN: [&str; 3] = ["claude", "nova", "gemini"];
+const FOREIGN: [&str; 4] = ["claude", "nova", "gemini", "by-responses"];
 
 /// The usual gateway with backends of three more formats, all of them the simulated one, and an alias of each.
 fn every_format(config: GatewayConfig) -> GatewayConfig {
@@ -40,9 +41,24 @@ fn every_format(config: GatewayConfig) -> GatewayConfig {
         .alias("cohere", "bedrock", "cohere.embed-multilingual-v3")
         .alias("gemini-embed", "google", "gemini-embedding-001")
         .alias("instruct", "sim", "gpt-3.5-turbo-instruct")
+        .set(
+            "models.by-responses",
+            json!({ "targets": [{ "backend": "sim", "model": "gpt-4.1-mini", "api": "responses" }] }),
+        )
         .product(
             "gold",
-            &["chat", "large", "claude", "nova", "gemini", "titan", "cohere", "gemini-embed", "instruct"],
+            &[
+                "chat",
+                "large",
+                "claude",
+                "nova",
+                "gemini",
+                "titan",
+                "cohere",
+                "gemini-embed",
+                "instruct",
+                "by-responses",
+            ],
         )
 }
 

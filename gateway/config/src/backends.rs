@@ -28,6 +28,10 @@ pub struct BackendConfig {
     /// Azure OpenAI and api.openai.com do, servers that are only compatible do not.
     #[serde(default)]
     pub serves_responses: Option<bool>,
+    /// The one of OpenAI's two APIs that conversations go to (`openai` and `azure-openai` alone). When absent, each
+    /// client's own one where the model takes the request there, else the other.
+    #[serde(default)]
+    pub api: Option<ConversationApi>,
     /// The one tenant that its account belongs to. Only then may requests name what the provider keeps for the
     /// account: conversations, files, vector stores, containers, prompts, items of earlier answers. When absent, the
     /// account is shared, and such handles are refused with `unbound_handle`; ids of responses are always bound to
@@ -78,8 +82,19 @@ impl BackendConfig {
             BackendFormat::OpenAi => self.url.starts_with("https://api.openai.com/"),
             _ => false,
         };
-        self.serves_responses.unwrap_or(by_itself)
+        self.serves_responses.unwrap_or(by_itself || self.api == Some(ConversationApi::Responses))
     }
+}
+
+/// One of OpenAI's two APIs for conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ConversationApi {
+    /// Chat completions.
+    Chat,
+    /// Responses.
+    Responses,
 }
 
 /// How long each step of an upstream call may take.

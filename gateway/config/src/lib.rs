@@ -44,7 +44,7 @@ mod validate_kept;
 mod validate_resiliency;
 
 pub use apis::ApiConfig;
-pub use backends::{BackendConfig, TimeoutsConfig};
+pub use backends::{BackendConfig, ConversationApi, TimeoutsConfig};
 pub use cache::{CacheConfig, CacheScope, CacheServiceConfig, ExactCacheConfig, SemanticCacheConfig};
 pub use circuits::{CapacityConfig, CircuitConfig, DeploymentConfig, ProbeConfig, ReplicasConfig};
 pub use credentials::CredentialsConfig;

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use tollgate_families::TraitsOverrides;
 use tollgate_settings::units::Tokens;
 
-use super::{CacheConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, TimeoutOverrides};
+use super::{
+    CacheConfig, ConversationApi, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig,
+    TimeoutOverrides,
+};
 
 /// A model as clients see it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,6 +68,9 @@ pub struct TargetConfig {
     /// What it takes that its family does not, and the other way round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traits: Option<Box<TraitsOverrides>>,
+    /// The one of OpenAI's two APIs that conversations go to; the backend's `api` when absent.
+    #[serde(default)]
+    pub api: Option<ConversationApi>,
     /// Lower numbers are tried first.
     #[serde(default = "super::defaults::priority")]
     pub priority: u32,

@@ -106,6 +106,9 @@ fn check_model(config: &Config, alias: &str, model: &ModelConfig, mistakes: &mut
     for (index, target) in model.targets.iter().enumerate() {
         let path = format!("{path}.targets[{index}]");
         refer(mistakes, format!("{path}.backend"), "backend", &target.backend, config.backends.keys());
+        if let (Some(api), Some(backend)) = (target.api, config.backends.get(&target.backend)) {
+            super::validate_formats::check_api(&format!("{path}.api"), backend, api, mistakes);
+        }
         if target.weight == 0 {
             mistakes.add(format!("{path}.weight"), "must be above 0; leave the target out to stop using it");
         }

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use tollgate_formats::BackendFormat;
 use tollgate_settings::Mistakes;
 
-use super::{BackendConfig, ProbeConfig};
+use super::{BackendConfig, ConversationApi, ProbeConfig};
 
 /// Headers that belong to one connection (RFC 9110 §7.6.1), or that the gateway writes for each call.
 const RESERVED: [&str; 15] = [
@@ -93,8 +93,20 @@ fn check_settings(path: &str, backend: &BackendConfig, mistakes: &mut Mistakes) 
         let message = "is for `openai` and `azure-openai` alone; other formats get Responses translated";
         mistakes.add(format!("{path}.serves_responses"), message);
     }
+    if let Some(api) = backend.api {
+        check_api(&format!("{path}.api"), backend, api, mistakes);
+    }
     if backend.max_running == Some(0) {
         mistakes.add(format!("{path}.max_running"), "must be above 0; leave it out for no bound");
+    }
+}
+
+/// Checks the API that conversations are to go to, at a backend or a target.
+pub(super) fn check_api(path: &str, backend: &BackendConfig, api: ConversationApi, mistakes: &mut Mistakes) {
+    if !matches!(backend.format, BackendFormat::OpenAi | BackendFormat::AzureOpenAi) {
+        mistakes.add(path, "is for `openai` and `azure-openai` alone; leave it out");
+    } else if api == ConversationApi::Responses && backend.serves_responses == Some(false) {
+        mistakes.add(path, "cannot be `responses` where `serves_responses` is false");
     }
 }
 
@@ -148,6 +160,7 @@ mod tests {
             "format: azure-openai, url: 'https://r.openai.azure.com', api_version: 2024-10-21",
             "format: azure-openai, url: 'https://r.openai.azure.com/openai/v1', serves_responses: false",
             "format: azure-openai, url: 'https://r.openai.azure.com', api_version: 2025-04-01-preview",
+            "format: openai, url: 'https://h/v1', api: responses",
             "format: anthropic, url: 'https://api.anthropic.com', probe: { path: /v1/models }",
             "format: anthropic, url: 'https://proxy/anthropic', headers: { anthropic-beta: x }",
             "format: bedrock, url: 'https://bedrock-runtime.eu-central-1.amazonaws.com', max_running: 1",
@@ -171,6 +184,8 @@ mod tests {
             (format!("{openai}, api_version: 2024-10-21"), "api_version", "azure-openai"),
             ("format: azure-openai, url: 'https://h', api_version: 'a&b=c'".into(), "api_version", "dated"),
             (format!("{anthropic}, serves_responses: true"), "serves_responses", "translated"),
+            (format!("{anthropic}, api: chat"), "api", "leave it out"),
+            (format!("{openai}, api: responses, serves_responses: false"), "api", "serves_responses"),
             (format!("{openai}, max_running: 0"), "max_running", "above 0"),
             (format!("{openai}, headers: {{ 'a b': c }}"), "headers.a b", "no header"),
             (format!("{openai}, headers: {{ a: \"b\\nc\" }}"), "headers.a", "no header"),

@@ -70,6 +70,12 @@ impl Crossing {
         self.wire.is_native_to(self.client)
     }
 
+    /// Whether its answers may be kept by the provider under an id: requests that are translated say not to.
+    #[must_use]
+    pub fn stores_answers(self) -> bool {
+        self.is_native() && self.wire == Wire::Responses
+    }
+
     /// The request for the backend. `view` was read from `body`; `extra` is changed where bytes pass.
     ///
     /// # Errors
@@ -103,6 +109,7 @@ impl Crossing {
         let mut request = self.client.decode(&body)?;
         std::mem::take(&mut request.hints).into_iter().for_each(|hint| unmapped.hint(hint.into_owned()));
         let fitted = adapt(&mut request, target, self.wire.place());
+        request.hints.iter().for_each(|name| unmapped.hint(name.clone().into_owned()));
         let encoded = self.wire.encode(&request, target, &mut unmapped)?;
         let given = |names: ToolNames| (!names.is_empty()).then(|| Arc::new(names));
         let way_back = WayBack {

@@ -5,6 +5,7 @@
 //! themselves are in the crate `tollgate-formats`. Where both sides speak the same format the bytes pass as they are.
 
 pub mod client;
+mod conversations;
 pub mod crossing;
 pub mod embeddings;
 mod incoming;
@@ -16,6 +17,7 @@ mod way_back;
 pub mod wire;
 
 pub use client::ClientFormat;
+pub use conversations::Conversations;
 pub use crossing::Crossing;
 pub use incoming::Incoming;
 pub use way_back::WayBack;

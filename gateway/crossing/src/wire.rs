@@ -3,16 +3,19 @@
 use http::Uri;
 use http::uri::InvalidUri;
 use tollgate_config::BackendConfig;
+use tollgate_families::Traits;
 use tollgate_formats::BackendFormat;
 use tollgate_formats::adapt::Place;
 use tollgate_formats::exchange::StreamDecoder;
 use tollgate_formats::openai_media::MediaKind;
+use tollgate_formats::view::View;
 use tollgate_formats::{
     Answer, FormatError, ProviderError, Request, TargetModel, Unmapped, Usage, anthropic, bedrock, gemini,
     openai_chat, openai_responses,
 };
 
 use super::client::{ClientFormat, EmbedCall};
+use super::conversations::Conversations;
 
 /// The API of a backend that a request is sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,15 +55,21 @@ pub enum Decoder {
 impl Wire {
     /// The API that a backend of this format serves such a request with; `None` if it has none.
     #[must_use]
-    pub const fn of(format: BackendFormat, client: ClientFormat, serves_responses: bool) -> Option<Self> {
+    pub fn of(
+        format: BackendFormat,
+        client: ClientFormat,
+        conversations: Conversations,
+        view: &View<'_>,
+        traits: &Traits,
+    ) -> Option<Self> {
         use BackendFormat as B;
         use ClientFormat as C;
         Some(match (format, client) {
-            (B::OpenAi | B::AzureOpenAi, C::Chat | C::Messages | C::Gemini { .. }) => Self::Chat,
+            (B::OpenAi | B::AzureOpenAi, C::Chat | C::Messages | C::Responses | C::Gemini { .. }) => {
+                conversations.wire(client, view, traits)
+            }
             (B::OpenAi | B::AzureOpenAi, C::Completions) => Self::Completions,
             (B::OpenAi | B::AzureOpenAi, C::Embeddings | C::GeminiEmbeddings(_)) => Self::Embeddings,
-            (B::OpenAi | B::AzureOpenAi, C::Responses) if serves_responses => Self::Responses,
-            (B::OpenAi | B::AzureOpenAi, C::Responses) => Self::Chat,
             (B::OpenAi | B::AzureOpenAi, C::Media(kind)) => Self::Media(kind),
             (B::Anthropic | B::Bedrock | B::Gemini, C::Media(_)) => return None,
             (B::Anthropic, C::Embeddings | C::GeminiEmbeddings(_)) => return None,
@@ -88,12 +97,6 @@ impl Wire {
                 | (Self::BatchEmbed, ClientFormat::GeminiEmbeddings(EmbedCall::Batch))
                 | (Self::Media(_), ClientFormat::Media(_))
         )
-    }
-
-    /// Whether its answers may be kept by the provider under an id.
-    #[must_use]
-    pub const fn stores_answers(self) -> bool {
-        matches!(self, Self::Responses)
     }
 
     /// Which of the media APIs it is.
@@ -136,6 +139,7 @@ impl Wire {
             Self::Messages => anthropic::request::PLACE,
             Self::Converse => bedrock::request::PLACE,
             Self::Generate => gemini::request::PLACE,
+            Self::Responses => openai_responses::request::PLACE,
             _ => openai_chat::request::PLACE,
         }
     }
@@ -154,6 +158,7 @@ impl Wire {
             Self::Messages => anthropic::request::encode(request, target, unmapped),
             Self::Converse => bedrock::request::encode(request, target, unmapped),
             Self::Generate => gemini::request::encode(request, target, unmapped),
+            Self::Responses => openai_responses::request::encode(request, target, unmapped),
             _ => openai_chat::request::encode(request, target, unmapped),
         }
     }

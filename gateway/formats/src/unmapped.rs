@@ -21,6 +21,9 @@ pub struct Unmapped {
     dropped: Vec<Cow<'static, str>>,
 }
 
+/// Parameters of clients' formats that only help a provider along, whoever has no place for them.
+const HINTS: [&str; 4] = ["client_metadata", "prompt_cache_key", "prompt_cache_retention", "verbosity"];
+
 /// Most names that are kept; a request can have any number of unknown fields.
 const MOST_NAMES: usize = 32;
 
@@ -47,7 +50,7 @@ impl Unmapped {
     /// [`FormatError::Unsupported`] unless the policy says to leave it out.
     pub fn param(&mut self, param: impl Into<Cow<'static, str>>) -> Result<(), FormatError> {
         let param = param.into();
-        if self.policy == OnUnmappable::Reject {
+        if self.policy == OnUnmappable::Reject && !HINTS.contains(&&*param) {
             return Err(FormatError::Unsupported { param });
         }
         self.hint(param);

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use crate::error::{FormatError, request_fault};
+use crate::exchange::Effort;
 
 /// Longest model name that is looked up, bytes; it is repeated in events and errors.
 pub(crate) const MAX_MODEL_BYTES: usize = 256;
@@ -33,6 +34,10 @@ pub struct View<'a> {
     pub previous_response_id: Option<Cow<'a, str>>,
     /// Whether the model is to go on when the request has been answered (Responses).
     pub background: bool,
+    /// Whether the model may ask for tools.
+    pub tools: bool,
+    /// How much it may think, where the request says so in words that are known.
+    pub effort: Option<Effort>,
     /// Fields that may have to be replaced, where the body has them.
     pub fields: Fields<'a>,
     /// The object that they stand in; `None` if that is the body itself.
@@ -116,6 +121,11 @@ pub(crate) fn as_written<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Whether a list has an entry.
+pub(crate) fn has_entries(raw: Option<&RawValue>) -> bool {
+    raw.is_some_and(|raw| raw.get().starts_with('[') && raw.get().contains('{'))
 }
 
 /// Refuses a model's name that is longer than any, wherever in a request it stands.

@@ -109,7 +109,15 @@ const FORMATS: &[Format] = &[
             encoder: |shown, _| Box::new(openai_responses::stream::Encoder::new(shown)),
             encode_error: openai_chat::error::encode,
         }),
-        backend: None,
+        backend: Some(Backend {
+            model: "gpt-5.6-sol",
+            format: ApiFormat::OpenAi,
+            place: openai_responses::request::PLACE,
+            encode_request: openai_responses::request::encode,
+            decode_answer: openai_responses::answer::decode,
+            decoder: || Box::new(openai_responses::stream::Decoder::new()),
+            decode_error: openai_chat::error::decode,
+        }),
     },
     Format {
         name: "anthropic",

@@ -8,6 +8,7 @@ use tollgate_backends::routing::alias::{Alias, AliasTarget};
 use tollgate_backends::{Deployment, DeploymentId, DeploymentSpec};
 use tollgate_base::hash::fnv1a;
 use tollgate_config::{BackendConfig, Config, ModelConfig};
+use tollgate_crossing::Conversations;
 use tollgate_identity::KeyTable;
 use tollgate_settings::Mistakes;
 use tollgate_tokens::Family;
@@ -121,7 +122,11 @@ fn build_model(
     // `zip` asks `deployments` last, so that the end of the targets takes none away from the next model.
     let known = model.targets.iter().zip(parts.endpoints).zip(parts.traits);
     for (((target, endpoints), traits), deployment) in known.zip(deployments) {
-        let Some(backend) = backends.get(&*target.backend) else { continue };
+        let (Some(backend), Some(settings)) =
+            (backends.get(&*target.backend), config.backends.get(&target.backend))
+        else {
+            continue;
+        };
         routes.push(AliasTarget {
             deployment: deployment.clone(),
             priority: target.priority,
@@ -136,6 +141,7 @@ fn build_model(
             deployment,
             endpoints,
             traits,
+            conversations: Conversations::of(settings, target),
             variant: target.variant.clone(),
         });
     }

@@ -12,7 +12,7 @@ use tollgate_backends::backend::Backend;
 use tollgate_backends::routing::alias::Alias;
 use tollgate_base::names::near_names;
 use tollgate_config::{AliasCaps, AliasDefaults, CacheConfig, ContentConfig, ProbeConfig, ServerConfig};
-use tollgate_crossing::Endpoints;
+use tollgate_crossing::{Conversations, Endpoints};
 use tollgate_families::Traits;
 use tollgate_formats::OnUnmappable;
 use tollgate_identity::{Caller, KeyTable};
@@ -136,6 +136,8 @@ pub struct Target {
     pub endpoints: Endpoints,
     /// What the model takes there.
     pub traits: Arc<Traits>,
+    /// The API that conversations go to, where there are two.
+    pub conversations: Conversations,
     /// Name of the variant in a weighted trial.
     pub variant: Option<Arc<str>>,
 }

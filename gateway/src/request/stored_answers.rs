@@ -89,7 +89,7 @@ pub fn shown_ids(
     crossing: Crossing,
     target: &Target,
 ) -> Option<ShownIds> {
-    crossing.wire.stores_answers().then(|| {
+    crossing.stores_answers().then(|| {
         let owner = &request.events.payer.subscription;
         ShownIds::of_new(worker.gateway.response_ids.clone(), owner, &target.backend.name, &target.model)
     })

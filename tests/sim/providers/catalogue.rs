@@ -32,10 +32,24 @@ const fn offer(name: &'static str, dialect: Dialect, kind: Kind) -> Offer {
     Offer { model, dialect, kind }
 }
 
+impl Offer {
+    /// Whether it is no model of chats: OpenAI serves it in Responses alone.
+    pub(super) fn is_of_responses_alone(&self) -> bool {
+        self.model.name.contains("codex")
+    }
+
+    /// Whether chats with functions are refused unless it is told not to think.
+    pub(super) fn thinks_with_tools_in_responses_alone(&self) -> bool {
+        self.model.name.starts_with("gpt-5.6")
+    }
+}
+
 /// Every model.
-static OFFERS: [Offer; 12] = [
+static OFFERS: [Offer; 14] = [
     offer("gpt-4.1-mini", Dialect::OpenAi, Kind::Chat),
     offer("gpt-5-mini", Dialect::OpenAi, Kind::Thinker),
+    offer("gpt-5.6-sol", Dialect::OpenAi, Kind::Thinker),
+    offer("gpt-5.3-codex", Dialect::OpenAi, Kind::Thinker),
     offer("gpt-3.5-turbo-instruct", Dialect::OpenAi, Kind::Completion),
     offer("text-embedding-3-small", Dialect::OpenAi, Kind::Embedding),
     offer("claude-sonnet-4-5", Dialect::Anthropic, Kind::Thinker),

@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
-use crate::view::{self, View, as_written};
+use crate::exchange::Effort;
+use crate::json::Str;
+use crate::view::{self, View, as_written, has_entries};
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -18,6 +20,26 @@ struct Body<'a> {
     messages: Option<&'a RawValue>,
     #[serde(default)]
     stream: Option<bool>,
+    #[serde(borrow, default)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    thinking: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    output_config: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Thinking<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Str<'a>,
+    #[serde(default)]
+    budget_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct OutputConfig<'a> {
+    #[serde(borrow, default)]
+    effort: Option<Str<'a>>,
 }
 
 /// Reads a request's view. Usage is always part of this format's streams.
@@ -36,10 +58,23 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
         model: read.model,
         stream: read.stream.unwrap_or(false),
         include_usage: true,
+        tools: has_entries(read.tools),
+        effort: effort(read.thinking, read.output_config),
         max_output_tokens,
         fields: fields.into_iter().filter_map(|(name, raw)| Some((name, raw?))).collect(),
         ..View::default()
     })
+}
+
+/// What the request says of thinking; wrong words are found when it is read.
+fn effort(thinking: Option<&RawValue>, output_config: Option<&RawValue>) -> Option<Effort> {
+    let thinking = thinking.and_then(|raw| serde_json::from_str::<Thinking<'_>>(raw.get()).ok());
+    if thinking.as_ref().is_some_and(|thinking| &*thinking.kind == "disabled") {
+        return Some(Effort::None);
+    }
+    let config = output_config.and_then(|raw| serde_json::from_str::<OutputConfig<'_>>(raw.get()).ok());
+    let said = config.and_then(|config| Effort::from_name(&config.effort?));
+    said.or_else(|| thinking.and_then(|thinking| thinking.budget_tokens).map(Effort::from_budget))
 }
 
 fn whole_number(raw: &RawValue) -> Result<u64, FormatError> {
@@ -62,6 +97,25 @@ mod tests {
         assert_eq!(view.model_name().unwrap(), "claude");
         assert_eq!((view.stream, view.include_usage, view.max_output_tokens), (true, true, Some(64)));
         assert_eq!(view.field("temperature").map(RawValue::get), Some("0.3"));
+    }
+
+    #[test]
+    fn tools_and_thinking_are_seen() {
+        let seen = |more: &str| {
+            let body = format!(r#"{{"messages":[]{more}}}"#);
+            let view = view(body.as_bytes()).unwrap();
+            (view.tools, view.effort)
+        };
+        assert_eq!(seen(""), (false, None));
+        assert_eq!(
+            seen(r#","tools":[{"name":"f"}],"thinking":{"type":"disabled"}"#),
+            (true, Some(Effort::None))
+        );
+        assert_eq!(
+            seen(r#","thinking":{"type":"enabled","budget_tokens":2048}"#),
+            (false, Some(Effort::Low))
+        );
+        assert_eq!(seen(r#","output_config":{"effort":"high"},"thinking":7"#), (false, Some(Effort::High)));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct Request<'a> {
     /// Parameters of the client's format that have no place above, by name. A format that knows one may take
     /// it over; for every other format it is unmappable.
     pub extras: Vec<Extra<'a>>,
-    /// Parameters of the client's format that have no place above and do not change what the answer means, by name.
+    /// What no other format has and the answer does not depend on, by name: left out and named.
     pub hints: Vec<Text<'a>>,
 }
 

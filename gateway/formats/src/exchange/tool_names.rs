@@ -27,6 +27,8 @@ pub struct ToolName {
     pub namespace: Option<String>,
     /// Whether the client gave it as a tool that takes free text (OpenAI's `custom`).
     pub is_custom: bool,
+    /// Whether it is the client's own search for tools (OpenAI's `tool_search`).
+    pub is_search: bool,
 }
 
 impl ToolNames {

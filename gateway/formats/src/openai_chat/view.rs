@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
+use crate::exchange::Effort;
 use crate::openai::fields::{include_usage, tokens};
-use crate::view::{View, as_written, read};
+use crate::view::{View, as_written, has_entries, read, text_of};
 
 pub use crate::openai::fields::usage_change;
 
@@ -15,6 +16,8 @@ struct Body<'a> {
     model: Option<&'a RawValue>,
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
     #[serde(default)]
     stream: Option<bool>,
     #[serde(default)]
@@ -27,6 +30,12 @@ struct Body<'a> {
     max_completion_tokens: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "as_written")]
     temperature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    functions: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_effort: Option<&'a RawValue>,
 }
 
 /// Reads a body. Syntax is checked to the end; fields the gateway does not know are not touched.
@@ -38,6 +47,10 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
     match body.messages {
         Some(raw) if raw.get().starts_with('[') => {}
         Some(_) => return Err(FormatError::invalid("`messages` must be an array", "messages")),
+        None if body.input.is_some() => {
+            let message = "`messages` is missing; a request with `input` belongs to /v1/responses";
+            return Err(FormatError::invalid(message, "messages"));
+        }
         None => return Err(FormatError::invalid("`messages` is missing", "messages")),
     }
     let known = [
@@ -62,6 +75,8 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
         stream: body.stream.unwrap_or(false),
         include_usage: include_usage(body.stream_options),
         choices: body.n.unwrap_or(0),
+        tools: has_entries(body.tools) || has_entries(body.functions),
+        effort: body.reasoning_effort.and_then(text_of).and_then(|name| Effort::from_name(&name)),
         max_output_tokens: most.map(|each| each.saturating_mul(body.n.unwrap_or(1).max(1))),
         fields,
         ..View::default()
@@ -116,6 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn tools_and_effort_are_seen() {
+        let seen = |body: &str| {
+            let view = view(body.as_bytes()).unwrap();
+            (view.tools, view.effort)
+        };
+        assert_eq!(seen(r#"{"messages":[],"tools":[],"reasoning_effort":7}"#), (false, None));
+        let body = r#"{"messages":[],"tools":[{"type":"function"}],"reasoning_effort":"low"}"#;
+        assert_eq!(seen(body), (true, Some(Effort::Low)));
+        assert_eq!(seen(r#"{"messages":[],"functions":[{"name":"f"}]}"#), (true, None));
+    }
+
+    #[test]
     fn a_model_that_is_null_has_a_place_in_the_body() {
         let body = Bytes::from_static(br#"{"model":null,"messages":[]}"#);
         let rewritten = view(&body).unwrap().rewrite(&body, &[Change::new("model", &"m")]);
@@ -138,6 +165,7 @@ mod tests {
         assert!(error(b"").contains("empty"));
         assert!(error(b"{\"model\":\"m\"").contains("line 1 column"));
         assert!(error(b"{\"model\":\"m\"}").contains("`messages` is missing"));
+        assert!(error(b"{\"input\":\"hi\"}").contains("/v1/responses"));
         assert!(error(b"{\"messages\":{}}").contains("must be an array"));
         assert!(error(b"{\"messages\":[],\"messages\":[]}").contains("duplicate field"));
         assert!(error(b"{\"messages\":[],\"stream\":\"yes\"}").contains("boolean"));

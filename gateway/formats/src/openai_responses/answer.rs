@@ -1,11 +1,14 @@
 //! Whole responses.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use super::custom;
 use super::items::{Content, Item};
+use super::output::Output;
 use super::usage::{self, UsageReport};
 use crate::error::{FormatError, ProviderError};
-use crate::exchange::{Answer, AnswerHead, Image, Part, Source, Stop, ToolCall, Usage};
+use crate::exchange::{Answer, AnswerHead, Part, Stop, ToolCall, Usage};
 use crate::json::{Array, Object, Str};
 
 #[derive(Deserialize)]
@@ -21,7 +24,7 @@ pub(super) struct Body<'a> {
     #[serde(borrow, default)]
     pub(super) incomplete_details: Option<Incomplete<'a>>,
     #[serde(borrow, default)]
-    pub(super) error: Option<ErrorText<'a>>,
+    pub(super) error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     output: Vec<Item<'a>>,
     #[serde(default)]
@@ -36,13 +39,8 @@ pub(super) struct Incomplete<'a> {
     reason: Option<Str<'a>>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct ErrorText<'a> {
-    #[serde(borrow, default)]
-    pub(super) code: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub(super) message: Option<Str<'a>>,
-}
+/// Stands between the summaries of one thought where they become one text.
+pub(super) const BETWEEN_SUMMARIES: &str = "\n\n";
 
 /// Reads a response.
 ///
@@ -56,13 +54,12 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
     for item in body.output {
         read_item(item, &mut parts)?;
     }
-    let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     Ok(Answer {
         id: body.id.unwrap_or_default().into_text(),
         model: body.model.unwrap_or_default().into_text(),
         created_s: body.created_at.filter(|at| *at >= 0.0).map(|at| at as u64),
+        stop: stop_with(stop, &parts),
         parts,
-        stop: if stop == Stop::End && calls { Stop::ToolUse } else { stop },
         stop_sequence: None,
         usage,
         logprobs: None,
@@ -91,28 +88,48 @@ pub(super) fn stop_of(body: &Body<'_>) -> Stop {
     }
 }
 
+/// A response is also completed when it calls a tool or refuses.
+fn stop_with(stop: Stop, parts: &[Part<'_>]) -> Stop {
+    match stop {
+        Stop::End if parts.iter().any(|part| matches!(part, Part::ToolCall(_))) => Stop::ToolUse,
+        Stop::End if parts.iter().any(|part| matches!(part, Part::Refusal(_))) => Stop::Refusal,
+        stop => stop,
+    }
+}
+
+/// Thoughts as one text: the summary, or the thoughts themselves where a server shows them.
+pub(super) fn thoughts(summary: Option<Vec<Content<'_>>>, content: Option<&RawValue>) -> String {
+    let content = || serde_json::from_str::<Vec<Content<'_>>>(content?.get()).ok();
+    let parts = summary.filter(|parts| !parts.is_empty()).or_else(content).unwrap_or_default();
+    let texts: Vec<&str> = parts.iter().filter_map(|part| part.text.as_deref()).collect();
+    texts.join(BETWEEN_SUMMARIES)
+}
+
 fn read_item<'a>(item: Item<'a>, parts: &mut Vec<Part<'a>>) -> Result<(), FormatError> {
     match item.kind.as_deref() {
         Some("message") => {
-            let Some(raw) = item.content else { return Ok(()) };
-            let content: Vec<Content<'a>> = serde_json::from_str(raw.get())?;
-            parts.extend(content.into_iter().filter_map(|part| match (part.text, part.refusal) {
+            parts.extend(item.parts()?.into_iter().filter_map(|part| match (part.text, part.refusal) {
                 (Some(text), _) => Some(Part::text(text.into_text())),
                 (None, Some(refusal)) => Some(Part::Refusal(refusal.into_text())),
                 (None, None) => None,
             }));
         }
-        Some("function_call") => parts.push(Part::ToolCall(ToolCall {
-            id: item.call_id.unwrap_or_default().into_text(),
-            name: item.name.unwrap_or_default().into_text(),
-            arguments: item.arguments.unwrap_or_default().into_text(),
-        })),
-        Some("reasoning") => {
-            let texts = item.summary.unwrap_or_default().into_iter().filter_map(|part| part.text);
-            let texts: Vec<String> = texts.map(|text| text.into_text().into_owned()).collect();
-            let redacted = item.encrypted_content.map(Str::into_text);
-            parts.push(Part::Reasoning { text: texts.join("\n\n").into(), signature: None, redacted });
+        Some(kind @ ("function_call" | "custom_tool_call")) => {
+            let said = item.text_of_call();
+            let is_text = kind == "custom_tool_call";
+            parts.push(Part::ToolCall(ToolCall {
+                id: item.call_id.unwrap_or_default().into_text(),
+                name: item.name.unwrap_or_default().into_text(),
+                arguments: if is_text { custom::arguments(&said).into() } else { said },
+            }));
         }
+        Some("reasoning") => {
+            let text = thoughts(item.summary, item.content);
+            let sealed = item.encrypted_content.map(Str::into_text);
+            let (signature, redacted) = if text.is_empty() { (None, sealed) } else { (sealed, None) };
+            parts.push(Part::Reasoning { text: text.into(), signature, redacted });
+        }
+        Some("image_generation_call") => parts.extend(item.picture().map(Part::Image)),
         // Items of tools that the provider runs itself.
         _ => {}
     }
@@ -127,7 +144,7 @@ pub fn encode(answer: &Answer<'_>, shown: &AnswerHead) -> Vec<u8> {
     head(&mut object, shown, Status::of(answer.stop), None);
     let mut list = Array::new(object.key("output"));
     for (index, part) in answer.parts.iter().enumerate() {
-        if let Some(item) = item_of(part) {
+        if let Some(item) = Output::of(part, shown) {
             item.write(list.item(), &shown.id, index, true);
         }
     }
@@ -221,115 +238,6 @@ pub(super) fn tail(object: &mut Object<'_>, used: Option<&Usage>) {
     object.raw("user", "null").raw("metadata", "{}");
 }
 
-/// One item of the output.
-pub(super) enum Output<'a> {
-    Text(&'a str),
-    Refusal(&'a str),
-    Call {
-        id: &'a str,
-        name: &'a str,
-        arguments: &'a str,
-    },
-    Reasoning {
-        text: &'a str,
-        encrypted: Option<&'a str>,
-    },
-    /// A picture, in base64.
-    Image(&'a str),
-}
-
-fn item_of<'a>(part: &'a Part<'_>) -> Option<Output<'a>> {
-    Some(match part {
-        Part::Text { text, .. } => Output::Text(text),
-        Part::Refusal(text) => Output::Refusal(text),
-        Part::ToolCall(call) => {
-            let arguments = if call.arguments.is_empty() { "{}" } else { &*call.arguments };
-            Output::Call { id: &call.id, name: &call.name, arguments }
-        }
-        Part::Reasoning { text, redacted, .. } => Output::Reasoning { text, encrypted: redacted.as_deref() },
-        Part::Image(image) => Output::Image(image_data(image)),
-        Part::Audio(_) | Part::Document { .. } | Part::ToolResult(_) => return None,
-    })
-}
-
-/// What an `image_generation_call` holds of a picture: its bytes, or where they are if nobody has them here.
-pub(super) fn image_data<'a>(image: &'a Image<'_>) -> &'a str {
-    match &image.source {
-        Source::Base64(data) | Source::Url(data) | Source::File(data) => data,
-    }
-}
-
-/// Id of the item at this place of a response.
-pub(super) fn item_id(kind: &str, response: &str, index: usize) -> String {
-    format!("{kind}_{}_{index}", response.strip_prefix("resp_").unwrap_or(response))
-}
-
-impl Output<'_> {
-    pub(super) const fn prefix(&self) -> &'static str {
-        match self {
-            Self::Text(_) | Self::Refusal(_) => "msg",
-            Self::Call { .. } => "fc",
-            Self::Reasoning { .. } => "rs",
-            Self::Image(_) => "ig",
-        }
-    }
-
-    /// The item; one in progress has no content yet.
-    pub(super) fn write(&self, out: &mut Vec<u8>, response: &str, index: usize, done: bool) {
-        let status = if done { "completed" } else { "in_progress" };
-        let mut item = Object::new(out);
-        item.put("id", &item_id(self.prefix(), response, index));
-        match self {
-            Self::Text(_) | Self::Refusal(_) => {
-                item.put("type", "message").put("status", status).put("role", "assistant");
-                let mut content = Array::new(item.key("content"));
-                if done {
-                    self.write_content(content.item());
-                }
-                content.end();
-            }
-            Self::Call { id, name, arguments } => {
-                item.put("type", "function_call").put("status", status);
-                item.put("call_id", id).put("name", name);
-                item.put("arguments", if done { *arguments } else { "" });
-            }
-            Self::Reasoning { text, encrypted } => {
-                item.put("type", "reasoning");
-                let mut summary = Array::new(item.key("summary"));
-                if done && !text.is_empty() {
-                    self.write_content(summary.item());
-                }
-                summary.end();
-                item.given("encrypted_content", encrypted.filter(|_| done));
-            }
-            Self::Image(data) => {
-                item.put("type", "image_generation_call").put("status", status);
-                item.given("result", Some(*data).filter(|_| done));
-            }
-        }
-        item.end();
-    }
-
-    /// The part of the item that grows.
-    pub(super) fn write_content(&self, out: &mut Vec<u8>) {
-        let mut part = Object::new(out);
-        match self {
-            Self::Text(text) => {
-                part.put("type", "output_text").put("text", text);
-                part.raw("annotations", "[]").raw("logprobs", "[]");
-            }
-            Self::Refusal(text) => {
-                part.put("type", "refusal").put("refusal", text);
-            }
-            Self::Reasoning { text, .. } => {
-                part.put("type", "summary_text").put("text", text);
-            }
-            Self::Call { .. } | Self::Image(_) => {}
-        }
-        part.end();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,6 +275,21 @@ mod tests {
         assert_eq!(read.usage.unwrap().total(), 5);
         assert!(matches!(&read.parts[1], Part::Text { text, .. } if text == "hello"));
         assert!(matches!(&read.parts[2], Part::ToolCall(call) if call.arguments == "{\"a\":1}"));
+    }
+
+    #[test]
+    fn a_proof_without_a_text_comes_back_as_a_proof_and_sealed_thoughts_as_such() {
+        let proven = Part::Reasoning { text: "".into(), signature: Some("s".into()), redacted: None };
+        let sealed = Part::Reasoning { text: "".into(), signature: None, redacted: Some("r".into()) };
+        let bytes = encode(&answer(Stop::End, vec![proven, sealed, Part::text("x")]), &shown());
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let body = serde_json::json!({ "input": json["output"] }).to_string();
+        let request = crate::openai_responses::request::decode(body.as_bytes()).unwrap();
+        let proofs = request.turns[0].parts.iter().filter_map(|part| match part {
+            Part::Reasoning { signature, redacted, .. } => Some((signature.as_deref(), redacted.as_deref())),
+            _ => None,
+        });
+        assert_eq!(proofs.collect::<Vec<_>>(), [(Some("s"), None), (None, Some("r"))]);
     }
 
     #[test]

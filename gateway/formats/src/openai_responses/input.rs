@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::items::{Content, Item};
+use super::{answer, custom, tools};
 use crate::error::{FormatError, request_fault};
-use crate::exchange::{Image, Media, Part, Request, Source, Text, ToolCall, ToolResult, Turn, TurnRole};
+use crate::exchange::{
+    Extra, Image, Media, Part, Request, Source, Text, ToolCall, ToolResult, Turn, TurnRole,
+};
 use crate::json::Str;
 use crate::view;
 
@@ -28,86 +31,120 @@ pub(super) fn read<'a>(input: Option<&'a RawValue>, request: &mut Request<'a>) -
 }
 
 fn read_item<'a>(item: Item<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
-    let missing = |field: &str| FormatError::invalid(format!("an item of `input` has no `{field}`"), "input");
     match item.kind.as_deref().unwrap_or("message") {
         "message" => read_message(item, request),
         "function_call" => {
-            let call = ToolCall {
-                id: item.call_id.ok_or_else(|| missing("call_id"))?.into_text(),
-                name: item.name.ok_or_else(|| missing("name"))?.into_text(),
-                arguments: item.arguments.unwrap_or_default().into_text(),
-            };
-            push(request, TurnRole::Assistant, Part::ToolCall(call));
-            Ok(())
+            let arguments = item.text_of_call();
+            read_call(item, arguments, request)
         }
-        "function_call_output" => {
-            let output = item.output.ok_or_else(|| missing("output"))?;
-            let result = ToolResult {
-                call_id: item.call_id.ok_or_else(|| missing("call_id"))?.into_text(),
-                parts: read_content(output)?,
-                json: None,
-                is_error: false,
-                cache: None,
-            };
-            push(request, TurnRole::User, Part::ToolResult(result));
-            Ok(())
+        "custom_tool_call" => {
+            let arguments = custom::arguments(&item.text_of_call());
+            read_call(item, arguments.into(), request)
+        }
+        "function_call_output" | "custom_tool_call_output" => {
+            let parts = read_content(item.output.ok_or_else(|| missing("output"))?, request)?;
+            read_result(item.call_id, parts, request)
+        }
+        "tool_search_call" if item.call_id.is_some() => {
+            let name = Some(Str(Cow::Borrowed(tools::SEARCH)));
+            let arguments = item.text_of_call();
+            read_call(Item { name, ..item }, arguments, request)
+        }
+        "tool_search_output" if item.call_id.is_some() => {
+            let found = item.tools.map(|raw| tools::read_found(raw, request)).transpose()?;
+            read_result(item.call_id, vec![Part::text(found.unwrap_or_default())], request)
         }
         "reasoning" => {
-            let text = item.summary.unwrap_or_default().into_iter().filter_map(|part| part.text);
-            let text: String =
-                text.map(|text| text.into_text().into_owned()).collect::<Vec<_>>().join("\n\n");
-            // Only the provider that wrote it can read the encrypted thoughts; it travels as a redacted part.
-            let redacted = item.encrypted_content.map(Str::into_text);
-            push(
-                request,
-                TurnRole::Assistant,
-                Part::Reasoning { text: text.into(), signature: None, redacted },
-            );
+            let is_redacted = item.summary.as_ref().is_none_or(Vec::is_empty) && item.content.is_none();
+            let text = answer::thoughts(item.summary, item.content);
+            let sealed = item.encrypted_content.map(Str::into_text);
+            let (signature, redacted) = if is_redacted { (None, sealed) } else { (sealed, None) };
+            said(request).push(Part::Reasoning { text: text.into(), signature, redacted });
             Ok(())
         }
-        other => Err(FormatError::Unsupported { param: Cow::Owned(format!("input[{other}]")) }),
+        // That there was a search says nothing without what it found.
+        other @ ("web_search_call" | "tool_search_call" | "tool_search_output") => {
+            request.hints.push(Cow::Owned(format!("input[{other}]")));
+            Ok(())
+        }
+        other => {
+            // What only OpenAI can read or has kept.
+            let name = Cow::Owned(format!("input[{other}]"));
+            request.extras.push(Extra { name, value: RawValue::NULL });
+            Ok(())
+        }
     }
 }
 
-/// Items of one role in a row are one turn: a call and the text before it were said together.
-fn push<'a>(request: &mut Request<'a>, role: TurnRole, part: Part<'a>) {
-    match request.turns.last_mut() {
-        Some(last) if last.role == role && !matches!(part, Part::Text { .. }) => last.parts.push(part),
-        _ => request.turns.push(Turn { role, name: None, parts: vec![part] }),
+fn missing(field: &str) -> FormatError {
+    FormatError::invalid(format!("an item of `input` has no `{field}`"), "input")
+}
+
+/// What the model says: its items in a row are one turn, whatever their kind.
+fn said<'r, 'a>(request: &'r mut Request<'a>) -> &'r mut Vec<Part<'a>> {
+    turn(request, TurnRole::Assistant)
+}
+
+/// The last turn, which is of this role then.
+fn turn<'r, 'a>(request: &'r mut Request<'a>, role: TurnRole) -> &'r mut Vec<Part<'a>> {
+    let turns = &mut request.turns;
+    if turns.last().is_none_or(|last| last.role != role) {
+        turns.push(Turn { role, name: None, parts: Vec::new() });
     }
+    let last = turns.len() - 1;
+    &mut turns[last].parts
+}
+
+fn read_call<'a>(item: Item<'a>, arguments: Text<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
+    let id = item.call_id.ok_or_else(|| missing("call_id"))?.into_text();
+    let name = item.name.ok_or_else(|| missing("name"))?.into_text();
+    let name = tools::called(item.namespace.as_deref(), name);
+    said(request).push(Part::ToolCall(ToolCall { id, name, arguments }));
+    Ok(())
+}
+
+fn read_result<'a>(
+    call_id: Option<Str<'a>>,
+    parts: Vec<Part<'a>>,
+    request: &mut Request<'a>,
+) -> Result<(), FormatError> {
+    let call_id = call_id.ok_or_else(|| missing("call_id"))?.into_text();
+    let result = ToolResult { call_id, parts, json: None, is_error: false, cache: None };
+    turn(request, TurnRole::User).push(Part::ToolResult(result));
+    Ok(())
 }
 
 fn read_message<'a>(item: Item<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
     let content = item.content.ok_or_else(|| FormatError::invalid("a message has no `content`", "input"))?;
-    let parts = read_content(content)?;
-    let role = match item.role.as_deref().unwrap_or("user") {
-        "user" => TurnRole::User,
-        "assistant" => TurnRole::Assistant,
-        "system" | "developer" => {
-            request.instruct(parts.into_iter().filter(|part| matches!(part, Part::Text { .. })));
-            return Ok(());
-        }
+    let parts = read_content(content, request)?;
+    match item.role.as_deref().unwrap_or("user") {
+        "user" => request.turns.push(Turn { role: TurnRole::User, name: None, parts }),
+        "assistant" => said(request).extend(parts),
+        "system" | "developer" => request.instruct(parts),
         other => {
             return Err(FormatError::invalid(format!("a message cannot have the role `{other}`"), "input"));
         }
-    };
-    request.turns.push(Turn { role, name: None, parts });
+    }
     Ok(())
 }
 
-fn read_content(raw: &RawValue) -> Result<Vec<Part<'_>>, FormatError> {
+fn read_content<'a>(raw: &'a RawValue, request: &mut Request<'a>) -> Result<Vec<Part<'a>>, FormatError> {
     if let Some(text) = view::text_of(raw) {
         return Ok(vec![Part::text(text)]);
     }
     let parts: Vec<Content<'_>> = serde_json::from_str(raw.get()).map_err(|error| {
         FormatError::invalid(format!("`content` cannot be read: {}", request_fault(&error)), "input")
     })?;
-    parts.into_iter().map(read_part).collect()
+    let mut read = Vec::with_capacity(parts.len());
+    for part in parts {
+        read.extend(read_part(part, request)?);
+    }
+    Ok(read)
 }
 
-fn read_part(part: Content<'_>) -> Result<Part<'_>, FormatError> {
+fn read_part<'a>(part: Content<'a>, request: &mut Request<'a>) -> Result<Option<Part<'a>>, FormatError> {
     let missing = |what: &str| FormatError::invalid(format!("a part of a message has no `{what}`"), "input");
-    Ok(match part.kind.as_deref().unwrap_or("input_text") {
+    Ok(Some(match part.kind.as_deref().unwrap_or("input_text") {
         "input_text" | "output_text" | "text" | "summary_text" => {
             Part::text(part.text.ok_or_else(|| missing("text"))?.into_text())
         }
@@ -135,8 +172,12 @@ fn read_part(part: Content<'_>) -> Result<Part<'_>, FormatError> {
             let media_type = Cow::Owned(format!("audio/{}", &*audio.format));
             Part::Audio(Media { media_type, source: Source::Base64(audio.data.into_text()), cache: None })
         }
-        other => return Err(FormatError::Unsupported { param: Cow::Owned(format!("content[{other}]")) }),
-    })
+        other => {
+            let name = Cow::Owned(format!("content[{other}]"));
+            request.extras.push(Extra { name, value: RawValue::NULL });
+            return Ok(None);
+        }
+    }))
 }
 
 /// A `data:` URL as its type and bytes; any other as an address (RFC 2397).

@@ -5,122 +5,16 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::input;
+use super::body::{Body, FormatBody, ReasoningBody};
+pub use super::encode::{PLACE, encode};
+use super::{input, tools};
 use crate::error::{FormatError, request_fault};
-use crate::exchange::{
-    Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, Tool, ToolChoice,
-};
+use crate::exchange::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, ToolChoice};
 use crate::json::Str;
 use crate::view;
 
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    instructions: Option<Str<'a>>,
-    #[serde(default)]
-    max_output_tokens: Option<u64>,
-    #[serde(default)]
-    temperature: Option<f64>,
-    #[serde(default)]
-    top_p: Option<f64>,
-    #[serde(borrow, default)]
-    tools: Option<Vec<ToolBody<'a>>>,
-    #[serde(borrow, default)]
-    tool_choice: Option<&'a RawValue>,
-    #[serde(default)]
-    parallel_tool_calls: Option<bool>,
-    #[serde(borrow, default)]
-    text: Option<TextBody<'a>>,
-    #[serde(borrow, default)]
-    reasoning: Option<ReasoningBody<'a>>,
-    #[serde(default)]
-    stream: Option<bool>,
-    #[serde(default)]
-    top_logprobs: Option<u8>,
-    #[serde(borrow, default)]
-    user: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    safety_identifier: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    service_tier: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    store: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    previous_response_id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    conversation: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    prompt: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    include: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    truncation: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    background: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    max_tool_calls: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    prompt_cache_key: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct ToolBody<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Str<'a>,
-    #[serde(borrow, default)]
-    name: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    description: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    parameters: Option<&'a RawValue>,
-    #[serde(default)]
-    strict: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct TextBody<'a> {
-    #[serde(borrow, default)]
-    format: Option<FormatBody<'a>>,
-    #[serde(borrow, default)]
-    verbosity: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct FormatBody<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Str<'a>,
-    #[serde(borrow, default)]
-    name: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    description: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    schema: Option<&'a RawValue>,
-    #[serde(default)]
-    strict: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct ReasoningBody<'a> {
-    #[serde(borrow, default)]
-    effort: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    summary: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    generate_summary: Option<Str<'a>>,
-}
-
-/// Values that say what happens anyway, so that they need no place in another format.
-const WITHOUT_EFFECT: [(&str, &[&str]); 5] = [
-    ("store", &["false", "null"]),
-    ("include", &["[]", "null"]),
-    ("truncation", &["\"disabled\"", "null"]),
-    ("background", &["false", "null"]),
-    ("previous_response_id", &["null"]),
-];
+/// What an answer may be asked to hold that it holds anyway.
+const SEALED_THOUGHTS: &str = "reasoning.encrypted_content";
 
 /// Reads a request.
 ///
@@ -142,6 +36,8 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
         end_user: body.safety_identifier.or(body.user).map(Str::into_text),
         service_tier: body.service_tier.map(Str::into_text),
         metadata: body.metadata.filter(|raw| raw.get() != "null"),
+        extras: body.extras,
+        hints: body.hints,
         ..Request::default()
     };
     if let Some(instructions) = body.instructions {
@@ -154,38 +50,20 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
         request.tool_choice = read_tool_choice(raw, &mut request.extras)?;
     }
     for tool in body.tools.unwrap_or_default() {
-        read_tool(tool, body.tool_choice, &mut request)?;
+        tools::read(tool, None, &mut request)?;
     }
     if let Some(text) = body.text {
-        extra(&mut request.extras, "text.verbosity", text.verbosity);
+        let verbosity = text.verbosity.filter(|raw| raw.get() != "null");
+        // By the name that it has in chats, which know it too.
+        request.extras.extend(verbosity.map(|value| Extra { name: Cow::Borrowed("verbosity"), value }));
         if let Some(format) = text.format {
             request.output = read_format(format)?;
         }
     }
-    for (name, raw) in [
-        ("store", body.store),
-        ("previous_response_id", body.previous_response_id),
-        ("conversation", body.conversation),
-        ("prompt", body.prompt),
-        ("include", body.include),
-        ("truncation", body.truncation),
-        ("background", body.background),
-        ("max_tool_calls", body.max_tool_calls),
-        ("prompt_cache_key", body.prompt_cache_key),
-    ] {
-        extra(&mut request.extras, name, raw);
-    }
+    let others = body.include.iter().filter(|wanted| &***wanted != SEALED_THOUGHTS);
+    request.hints.extend(others.map(|wanted| Cow::Owned(format!("include[{}]", &**wanted))));
     input::read(body.input, &mut request)?;
     Ok(request)
-}
-
-/// Keeps a parameter that has no place in the common view, unless it changes nothing.
-fn extra<'a>(extras: &mut Vec<Extra<'a>>, name: &'static str, value: Option<&'a RawValue>) {
-    let Some(value) = value else { return };
-    let idle = WITHOUT_EFFECT.iter().any(|(known, values)| *known == name && values.contains(&value.get()));
-    if !idle && value.get() != "null" {
-        extras.push(Extra { name: Cow::Borrowed(name), value });
-    }
 }
 
 fn read_reasoning(body: &ReasoningBody<'_>) -> Result<Reasoning, FormatError> {
@@ -209,6 +87,8 @@ fn read_tool_choice<'a>(
         kind: Str<'b>,
         #[serde(borrow, default)]
         name: Option<Str<'b>>,
+        #[serde(borrow, default)]
+        namespace: Option<Str<'b>>,
     }
     if raw.get() == "null" {
         return Ok(None);
@@ -228,36 +108,14 @@ fn read_tool_choice<'a>(
         FormatError::invalid(format!("`tool_choice`: {}", request_fault(&error)), "tool_choice")
     })?;
     match (&*named.kind, named.name) {
-        ("function", Some(name)) => Ok(Some(ToolChoice::Named(name.into_text()))),
+        ("function" | "custom", Some(name)) => {
+            Ok(Some(ToolChoice::Named(tools::called(named.namespace.as_deref(), name.into_text()))))
+        }
         _ => {
             extras.push(Extra { name: Cow::Borrowed("tool_choice"), value: raw });
             Ok(None)
         }
     }
-}
-
-fn read_tool<'a>(
-    tool: ToolBody<'a>,
-    choice: Option<&'a RawValue>,
-    request: &mut Request<'a>,
-) -> Result<(), FormatError> {
-    if &*tool.kind != "function" {
-        // A tool that the provider runs itself; named so that a refusal says which one.
-        let name = format!("tools[{}]", &*tool.kind);
-        let value = tool.parameters.or(choice).unwrap_or(RawValue::NULL);
-        request.extras.push(Extra { name: Cow::Owned(name), value });
-        return Ok(());
-    }
-    let name = tool.name.ok_or_else(|| FormatError::invalid("a function tool has no `name`", "tools"))?;
-    request.tools.push(Tool {
-        name: name.into_text(),
-        description: tool.description.map(Str::into_text),
-        parameters: tool.parameters.filter(|raw| raw.get() != "null"),
-        strict: tool.strict,
-        custom: None,
-        cache: None,
-    });
-    Ok(())
 }
 
 fn read_format(format: FormatBody<'_>) -> Result<OutputForm<'_>, FormatError> {
@@ -312,10 +170,11 @@ mod tests {
     #[test]
     fn what_only_the_provider_can_do_is_kept_by_name() {
         let body =
-            br#"{"input":"x","previous_response_id":"resp_1","store":true,"tools":[{"type":"web_search"}]}"#;
+            br#"{"input":"x","previous_response_id":"resp_1","store":true,"tools":[{"type":"web_search"},{"type":"file_search"}]}"#;
         let request = decode(body).unwrap();
         let names: Vec<_> = request.extras.iter().map(|extra| &*extra.name).collect();
-        assert_eq!(names, ["tools[web_search]", "store", "previous_response_id"]);
+        assert_eq!(names, ["previous_response_id", "store", "tools[file_search]"]);
+        assert_eq!(request.hints, ["tools[web_search]"]);
     }
 
     #[test]

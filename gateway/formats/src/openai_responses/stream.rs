@@ -3,7 +3,9 @@
 //!
 //! The last event repeats the whole answer, so what was sent is kept until then, up to [`KEEP_BYTES`].
 
-use super::answer::{Output, Status, head, image_data, item_id, tail};
+use super::answer::{Status, head, tail};
+use super::custom;
+use super::output::{Form, Output, Tool, image_data};
 pub use super::stream_decoder::Decoder;
 use crate::error::ProviderError;
 use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamEncoder, StreamEvent, Usage};
@@ -34,24 +36,33 @@ struct Item {
 enum Kind {
     Text,
     Refusal,
-    Reasoning { encrypted: Option<String> },
-    Call { id: String, name: String },
-    Image(String),
+    /// Thoughts, whose seal comes last; those that only a provider can read have no text.
+    Reasoning {
+        sealed: Option<String>,
+        is_shown: bool,
+    },
+    Call {
+        id: String,
+        name: String,
+    },
+    Picture {
+        media_type: String,
+        data: String,
+    },
 }
 
 impl Item {
-    fn output(&self) -> Output<'_> {
+    fn output<'a>(&'a self, shown: &'a AnswerHead) -> Output<'a> {
         match &self.kind {
             Kind::Text => Output::Text(&self.text),
             Kind::Refusal => Output::Refusal(&self.text),
-            Kind::Reasoning { encrypted } => {
-                Output::Reasoning { text: &self.text, encrypted: encrypted.as_deref() }
+            Kind::Reasoning { sealed, is_shown } => {
+                Output::Reasoning { text: &self.text, sealed: sealed.as_deref(), is_redacted: !is_shown }
             }
             Kind::Call { id, name } => {
-                let arguments = if self.text.is_empty() { "{}" } else { &self.text };
-                Output::Call { id, name, arguments }
+                Output::Call { id, tool: Tool::of(shown, name), arguments: &self.text }
             }
-            Kind::Image(data) => Output::Image(data),
+            Kind::Picture { media_type, data } => Output::Picture { media_type, data },
         }
     }
 }
@@ -84,7 +95,7 @@ impl Encoder {
             let mut list = Array::new(response.key("output"));
             if status != Status::InProgress {
                 for (index, item) in me.items.iter().enumerate() {
-                    item.output().write(list.item(), &me.shown.id, index, true);
+                    item.output(&me.shown).write(list.item(), &me.shown.id, index, true);
                 }
             }
             list.end();
@@ -97,11 +108,14 @@ impl Encoder {
         let kind = match part {
             PartStart::Text => Kind::Text,
             PartStart::Refusal => Kind::Refusal,
-            PartStart::Reasoning => Kind::Reasoning { encrypted: None },
+            PartStart::Reasoning => Kind::Reasoning { sealed: None, is_shown: true },
             PartStart::RedactedReasoning(data) => {
-                Kind::Reasoning { encrypted: Some(data.clone().into_owned()) }
+                Kind::Reasoning { sealed: Some(data.clone().into_owned()), is_shown: false }
             }
-            PartStart::Image(image) => Kind::Image(image_data(image).to_owned()),
+            PartStart::Image(image) => Kind::Picture {
+                media_type: image.media_type.clone().into_owned(),
+                data: image_data(image).to_owned(),
+            },
             PartStart::ToolCall { id, name } => {
                 Kind::Call { id: id.clone().into_owned(), name: name.clone().into_owned() }
             }
@@ -129,16 +143,23 @@ impl Encoder {
             Delta::Refusal(text) => ("response.refusal.delta", text),
             Delta::Reasoning(text) => ("response.reasoning_summary_text.delta", text),
             Delta::Arguments(text) => ("response.function_call_arguments.delta", text),
-            // Proof for another provider's servers means nothing to clients of this format.
-            Delta::Signature(_) => return,
-        };
-        self.event(name, out, |me, object| {
-            me.place(object);
-            object.put("delta", &**text);
-            if matches!(delta, Delta::Text(_)) {
-                object.raw("logprobs", "[]");
+            Delta::Signature(text) => {
+                if let Some(Item { kind: Kind::Reasoning { sealed, .. }, .. }) = self.items.last_mut() {
+                    sealed.get_or_insert_default().push_str(text);
+                }
+                return;
             }
-        });
+        };
+        // The text of a custom tool is known when its JSON is whole.
+        if matches!(self.form(), None | Some(Form::Function)) {
+            self.event(name, out, |me, object| {
+                me.place(object);
+                object.put("delta", &**text);
+                if matches!(delta, Delta::Text(_)) {
+                    object.raw("logprobs", "[]");
+                }
+            });
+        }
         if self.kept_bytes + text.len() <= KEEP_BYTES {
             self.kept_bytes += text.len();
             if let Some(item) = self.items.last_mut() {
@@ -147,16 +168,33 @@ impl Encoder {
         }
     }
 
+    /// What the call that is open looks like; `None` if none is.
+    fn form(&self) -> Option<Form> {
+        match self.items.last()?.output(&self.shown) {
+            Output::Call { tool, .. } => Some(tool.form),
+            _ => None,
+        }
+    }
+
     fn part_end(&mut self, out: &mut Vec<u8>) {
         let Some(item) = self.items.last() else { return };
-        let (done, part_done) = match item.kind {
-            Kind::Text => ("response.output_text.done", Some("response.content_part.done")),
-            Kind::Refusal => ("response.refusal.done", Some("response.content_part.done")),
-            Kind::Reasoning { encrypted: None } => {
+        let (done, part_done) = match (&item.kind, self.form()) {
+            (Kind::Text, _) => ("response.output_text.done", Some("response.content_part.done")),
+            (Kind::Refusal, _) => ("response.refusal.done", Some("response.content_part.done")),
+            (Kind::Reasoning { is_shown: true, .. }, _) => {
                 ("response.reasoning_summary_text.done", Some("response.reasoning_summary_part.done"))
             }
-            Kind::Reasoning { encrypted: Some(_) } | Kind::Image(_) => ("", None),
-            Kind::Call { .. } => ("response.function_call_arguments.done", None),
+            (Kind::Reasoning { is_shown: false, .. } | Kind::Picture { .. }, _)
+            | (Kind::Call { .. }, Some(Form::Search)) => ("", None),
+            (Kind::Call { .. }, Some(Form::Custom)) => {
+                let input = custom::input(&item.text).into_owned();
+                self.event("response.custom_tool_call_input.delta", out, |me, object| {
+                    me.place(object);
+                    object.put("delta", &input);
+                });
+                ("response.custom_tool_call_input.done", None)
+            }
+            (Kind::Call { .. }, _) => ("response.function_call_arguments.done", None),
         };
         if !done.is_empty() {
             self.event(done, out, |me, object| {
@@ -188,13 +226,13 @@ impl Encoder {
     fn item(&self, object: &mut Object<'_>, done: bool) {
         let Some((index, item)) = self.last() else { return };
         object.put("output_index", &index);
-        item.output().write(object.key("item"), &self.shown.id, index, done);
+        item.output(&self.shown).write(object.key("item"), &self.shown.id, index, done);
     }
 
     /// Where the part that grows is.
     fn place(&self, object: &mut Object<'_>) {
         let Some((index, item)) = self.last() else { return };
-        object.put("item_id", &item_id(item.output().prefix(), &self.shown.id, index));
+        object.put("item_id", &item.output(&self.shown).id(&self.shown.id, index));
         object.put("output_index", &index);
         match item.kind {
             Kind::Text | Kind::Refusal => {
@@ -203,19 +241,19 @@ impl Encoder {
             Kind::Reasoning { .. } => {
                 object.put("summary_index", &0);
             }
-            Kind::Call { .. } | Kind::Image(_) => {}
+            Kind::Call { .. } | Kind::Picture { .. } => {}
         }
     }
 
     fn part(&self, object: &mut Object<'_>, index_name: &str) {
         let Some((index, item)) = self.last() else { return };
-        object.put("item_id", &item_id(item.output().prefix(), &self.shown.id, index));
+        object.put("item_id", &item.output(&self.shown).id(&self.shown.id, index));
         object.put("output_index", &index).put(index_name, &0);
-        item.output().write_content(object.key("part"));
+        item.output(&self.shown).write_content(object.key("part"));
     }
 
     fn whole_text(&self, object: &mut Object<'_>) {
-        match self.last().map(|(_, item)| item.output()) {
+        match self.last().map(|(_, item)| item.output(&self.shown)) {
             Some(Output::Text(text)) => {
                 object.put("text", text).raw("logprobs", "[]");
             }
@@ -225,10 +263,13 @@ impl Encoder {
             Some(Output::Refusal(text)) => {
                 object.put("refusal", text);
             }
-            Some(Output::Call { name, arguments, .. }) => {
-                object.put("name", name).put("arguments", arguments);
+            Some(Output::Call { tool: Tool { form: Form::Custom, .. }, arguments, .. }) => {
+                object.put("input", &custom::input(arguments));
             }
-            Some(Output::Image(_)) | None => {}
+            Some(Output::Call { tool, arguments, .. }) => {
+                object.put("name", tool.name).put("arguments", custom::written(arguments));
+            }
+            Some(Output::Picture { .. }) | None => {}
         }
     }
 }

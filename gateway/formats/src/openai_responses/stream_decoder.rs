@@ -3,22 +3,28 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::answer::{self, Body};
-use super::items::Item;
-use crate::error::{FormatError, ProviderError, ProviderErrorKind};
+use super::custom;
+use super::items::{Content, Item};
+use crate::error::FormatError;
 use crate::exchange::{Delta, PartStart, Stop, StreamDecoder, StreamEvent};
 use crate::json::Str;
+use crate::openai::error;
 
-/// Reads one stream.
+/// Reads one stream. Items come one after the other.
 #[derive(Debug, Default)]
 pub struct Decoder {
     started: bool,
     ended: bool,
     called: bool,
+    refused: bool,
     /// The next part's place, and whether one is open.
     next: u32,
     open: Option<Open>,
+    /// Whether something of the current item was told.
+    told: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +33,9 @@ enum Open {
     Refusal,
     Reasoning,
     Call,
+    /// A call with a text, told as the JSON that other formats have.
+    CustomCall,
+    Picture,
 }
 
 #[derive(Deserialize)]
@@ -40,10 +49,10 @@ struct Event<'a> {
     #[serde(borrow, default)]
     response: Option<Body<'a>>,
     #[serde(borrow, default)]
-    code: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    message: Option<Str<'a>>,
+    error: Option<&'a RawValue>,
 }
+
+type Out<'o> = &'o mut dyn FnMut(StreamEvent<'_>);
 
 impl Decoder {
     /// At the start of a stream.
@@ -52,7 +61,7 @@ impl Decoder {
         Self::default()
     }
 
-    fn start(&mut self, response: Option<&Body<'_>>, out: &mut dyn FnMut(StreamEvent<'_>)) {
+    fn start(&mut self, response: Option<&Body<'_>>, out: Out<'_>) {
         if !std::mem::replace(&mut self.started, true) {
             let text = |text: Option<&Str<'_>>| text.map_or("", |text| &**text).to_owned();
             let id = text(response.and_then(|response| response.id.as_ref()));
@@ -61,60 +70,139 @@ impl Decoder {
         }
     }
 
-    fn delta(&mut self, kind: Open, delta: Delta<'_>, out: &mut dyn FnMut(StreamEvent<'_>)) {
+    /// A piece of a text or of thoughts; its part begins where none of its kind is open.
+    fn piece(&mut self, kind: Open, delta: Delta<'_>, out: Out<'_>) {
         self.start(None, out);
         if self.open != Some(kind) {
             self.close(out);
             let part = match kind {
-                Open::Text => PartStart::Text,
                 Open::Refusal => PartStart::Refusal,
                 Open::Reasoning => PartStart::Reasoning,
-                Open::Call => PartStart::ToolCall { id: Cow::Borrowed(""), name: Cow::Borrowed("") },
+                _ => PartStart::Text,
             };
+            self.refused |= kind == Open::Refusal;
             self.open_part(kind, part, out);
         }
-        out(StreamEvent::Delta { index: self.next - 1, delta });
+        self.tell(delta, out);
     }
 
-    fn open_part(&mut self, kind: Open, part: PartStart<'_>, out: &mut dyn FnMut(StreamEvent<'_>)) {
+    /// A piece of what a tool is called with.
+    fn arguments(&mut self, text: Cow<'_, str>, out: Out<'_>) {
+        match self.open {
+            Some(Open::Call) => self.tell(Delta::Arguments(text), out),
+            Some(Open::CustomCall) => self.tell(Delta::Arguments(custom::escaped(&text).into()), out),
+            // Nothing says which tool.
+            _ => {}
+        }
+    }
+
+    fn tell(&mut self, delta: Delta<'_>, out: Out<'_>) {
+        self.told = true;
+        out(StreamEvent::Delta { index: self.next.saturating_sub(1), delta });
+    }
+
+    fn open_part(&mut self, kind: Open, part: PartStart<'_>, out: Out<'_>) {
         out(StreamEvent::PartStart { index: self.next, part });
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         self.open = Some(kind);
     }
 
-    fn close(&mut self, out: &mut dyn FnMut(StreamEvent<'_>)) {
-        if self.open.take().is_some() {
-            out(StreamEvent::PartEnd { index: self.next - 1 });
+    fn close(&mut self, out: Out<'_>) {
+        let Some(open) = self.open.take() else { return };
+        let index = self.next.saturating_sub(1);
+        if open == Open::CustomCall {
+            out(StreamEvent::Delta { index, delta: Delta::Arguments(custom::END.into()) });
         }
+        out(StreamEvent::PartEnd { index });
     }
 
-    fn item_added(&mut self, item: Item<'_>, out: &mut dyn FnMut(StreamEvent<'_>)) {
+    fn item_added(&mut self, item: &Item<'_>, out: Out<'_>) {
         self.start(None, out);
         self.close(out);
-        if item.kind.as_deref() == Some("function_call") {
-            self.called = true;
-            let id = item.call_id.unwrap_or_default().into_text();
-            let name = item.name.unwrap_or_default().into_text();
-            self.open_part(Open::Call, PartStart::ToolCall { id, name }, out);
+        self.told = false;
+        let kind = match item.kind.as_deref() {
+            Some("function_call") => Open::Call,
+            Some("custom_tool_call") => Open::CustomCall,
+            _ => return,
+        };
+        self.called = true;
+        let text = |text: &Option<Str<'_>>| text.as_deref().unwrap_or_default().to_owned();
+        let (id, name) = (text(&item.call_id), text(&item.name));
+        self.open_part(kind, PartStart::ToolCall { id: id.into(), name: name.into() }, out);
+        if kind == Open::CustomCall {
+            let index = self.next.saturating_sub(1);
+            out(StreamEvent::Delta { index, delta: Delta::Arguments(custom::START.into()) });
         }
     }
 
-    fn end(&mut self, response: &Body<'_>, out: &mut dyn FnMut(StreamEvent<'_>)) {
+    /// The whole item: what was not told in pieces is told now.
+    fn item_done(&mut self, item: Item<'_>, out: Out<'_>) -> Result<(), FormatError> {
+        match item.kind.as_deref() {
+            Some("function_call" | "custom_tool_call") => {
+                if self.open.is_none() {
+                    self.item_added(&item, out);
+                }
+                if !self.told {
+                    self.arguments(item.text_of_call(), out);
+                }
+            }
+            Some("reasoning") => self.thoughts_done(item, out),
+            Some("image_generation_call") => {
+                if let Some(picture) = item.picture() {
+                    self.start(None, out);
+                    self.close(out);
+                    self.open_part(Open::Picture, PartStart::Image(picture), out);
+                }
+            }
+            Some("message") if !self.told => {
+                for part in item.parts()? {
+                    match part {
+                        Content { text: Some(text), .. } => self.piece(Open::Text, Delta::Text(text.0), out),
+                        Content { refusal: Some(text), .. } => {
+                            self.piece(Open::Refusal, Delta::Refusal(text.0), out);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.close(out);
+        self.told = false;
+        Ok(())
+    }
+
+    fn thoughts_done(&mut self, item: Item<'_>, out: Out<'_>) {
+        let sealed = item.encrypted_content.filter(|sealed| !sealed.is_empty());
+        let said = answer::thoughts(item.summary, item.content);
+        if !self.told && !said.is_empty() {
+            self.piece(Open::Reasoning, Delta::Reasoning(said.into()), out);
+        }
+        match sealed {
+            Some(sealed) if self.open == Some(Open::Reasoning) => self.tell(Delta::Signature(sealed.0), out),
+            Some(sealed) => {
+                self.start(None, out);
+                self.close(out);
+                self.open_part(Open::Reasoning, PartStart::RedactedReasoning(sealed.0), out);
+            }
+            None => {}
+        }
+    }
+
+    fn end(&mut self, response: &Body<'_>, failed: bool, out: Out<'_>) {
         self.start(Some(response), out);
         self.close(out);
         if let Some(usage) = response.reported() {
             out(StreamEvent::Usage(usage));
         }
         self.ended = true;
-        if response.status.as_deref() == Some("failed") {
-            let error = response.error.as_ref();
-            let text = |text: Option<&Str<'_>>| text.map(|text| (**text).to_owned());
-            let code = text(error.and_then(|error| error.code.as_ref()));
-            let message = text(error.and_then(|error| error.message.as_ref()));
-            return out(StreamEvent::Failed(failure(code, message)));
+        if failed || response.status.as_deref() == Some("failed") {
+            let said = response.error.map_or("{}", RawValue::get);
+            return out(StreamEvent::Failed(error::decode_text(0, said)));
         }
         let stop = match answer::stop_of(response) {
             Stop::End if self.called => Stop::ToolUse,
+            Stop::End if self.refused => Stop::Refusal,
             stop => stop,
         };
         out(StreamEvent::Stop { reason: stop, stop_sequence: None });
@@ -122,23 +210,8 @@ impl Decoder {
     }
 }
 
-fn failure(code: Option<String>, message: Option<String>) -> ProviderError {
-    let kind = match code.as_deref() {
-        Some("rate_limit_exceeded") => ProviderErrorKind::RateLimit,
-        Some("invalid_prompt") => ProviderErrorKind::InvalidRequest,
-        _ => ProviderErrorKind::Server,
-    };
-    let message = message.unwrap_or_else(|| "the provider failed".to_owned());
-    ProviderError { kind, message, code, param: None, retry_after: None }
-}
-
 impl StreamDecoder for Decoder {
-    fn read(
-        &mut self,
-        name: Option<&str>,
-        data: &str,
-        out: &mut dyn FnMut(StreamEvent<'_>),
-    ) -> Result<(), FormatError> {
+    fn read(&mut self, name: Option<&str>, data: &str, out: Out<'_>) -> Result<(), FormatError> {
         if self.ended || data == "[DONE]" {
             return Ok(());
         }
@@ -149,26 +222,30 @@ impl StreamDecoder for Decoder {
                 self.start(response.as_ref(), out);
             }
             ("response.output_text.delta", Some(delta), ..) => {
-                self.delta(Open::Text, Delta::Text(delta.into_text()), out);
+                self.piece(Open::Text, Delta::Text(delta.0), out);
             }
             ("response.refusal.delta", Some(delta), ..) => {
-                self.delta(Open::Refusal, Delta::Refusal(delta.into_text()), out);
+                self.piece(Open::Refusal, Delta::Refusal(delta.0), out);
+            }
+            ("response.reasoning_summary_part.added", ..) if self.told => {
+                self.piece(Open::Reasoning, Delta::Reasoning(answer::BETWEEN_SUMMARIES.into()), out);
             }
             ("response.reasoning_summary_text.delta" | "response.reasoning_text.delta", Some(delta), ..) => {
-                self.delta(Open::Reasoning, Delta::Reasoning(delta.into_text()), out);
+                self.piece(Open::Reasoning, Delta::Reasoning(delta.0), out);
             }
-            ("response.function_call_arguments.delta", Some(delta), ..) => {
-                self.delta(Open::Call, Delta::Arguments(delta.into_text()), out);
-            }
-            ("response.output_item.added", _, Some(item), _) => self.item_added(item, out),
-            ("response.output_item.done", ..) => self.close(out),
+            (
+                "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta",
+                Some(delta),
+                ..,
+            ) => self.arguments(delta.0, out),
+            ("response.output_item.added", _, Some(item), _) => self.item_added(&item, out),
+            ("response.output_item.done", _, Some(item), _) => self.item_done(item, out)?,
             ("response.completed" | "response.incomplete" | "response.failed", _, _, Some(response)) => {
-                self.end(response, out);
+                self.end(response, kind == "response.failed", out);
             }
             ("error", ..) => {
                 self.ended = true;
-                let text = |text: Option<Str<'_>>| text.map(|text| text.into_text().into_owned());
-                out(StreamEvent::Failed(failure(text(event.code), text(event.message))));
+                out(StreamEvent::Failed(error::of_event(event.error, data)));
             }
             // Progress of tools that the provider runs itself, and whatever comes later.
             _ => {}
@@ -176,41 +253,11 @@ impl StreamDecoder for Decoder {
         Ok(())
     }
 
-    fn finish(&mut self, _: &mut dyn FnMut(StreamEvent<'_>)) -> Result<(), FormatError> {
+    fn finish(&mut self, _: Out<'_>) -> Result<(), FormatError> {
         if self.ended { Ok(()) } else { Err(FormatError::CutShort) }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_stream_that_ends_without_its_last_event_was_cut() {
-        let mut decoder = Decoder::new();
-        decoder.read(None, r#"{"type":"response.output_text.delta","delta":"x"}"#, &mut |_| {}).unwrap();
-        assert_eq!(decoder.finish(&mut |_| {}), Err(FormatError::CutShort));
-    }
-
-    #[test]
-    fn an_error_event_is_a_failure() {
-        let mut failed = None;
-        let data = r#"{"type":"error","code":"rate_limit_exceeded","message":"slow down"}"#;
-        Decoder::new()
-            .read(Some("error"), data, &mut |event| {
-                if let StreamEvent::Failed(error) = event {
-                    failed = Some(error);
-                }
-            })
-            .unwrap();
-        assert_eq!(failed.unwrap().kind, ProviderErrorKind::RateLimit);
-    }
-
-    proptest! {
-        #[test]
-        fn hostile_events_never_panic(name in "[a-z._]{0,40}", data in "[\\[\\]{}\":,a-z_0-9.]{0,120}") {
-            let _ = Decoder::new().read(Some(&name), &data, &mut |_| {});
-        }
-    }
-}
+#[path = "stream_decoder_tests.rs"]
+mod tests;

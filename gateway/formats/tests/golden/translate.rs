@@ -50,6 +50,7 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
             request.hints.iter().for_each(|hint| unmapped.hint(hint.clone().into_owned()));
             fitted = adapt(&mut request, target, backend.place);
             shown.tool_names = Some(Arc::new(std::mem::take(&mut request.tool_names)));
+            request.hints.iter().for_each(|name| unmapped.hint(name.clone().into_owned()));
             (backend.encode_request)(&request, target, &mut unmapped)
         });
         section("backend request", &json_or_refusal(encoded));

@@ -63,7 +63,8 @@ impl<'a> Candidate<'a> {
             model: Arc::clone(&request.model.alias),
             operation: client.as_str(),
         };
-        let wire = Wire::of(backend.format, client, backend.serves_responses).ok_or_else(unserved)?;
+        let wire = Wire::of(backend.format, client, target.conversations, request.view, &target.traits);
+        let wire = wire.ok_or_else(unserved)?;
         let crossing = Crossing { client, wire };
         let uri = target.endpoints.uri(wire, request.view.stream).ok_or_else(unserved)?.clone();
         let mut extra: SmallVec<[Change; 1]> = SmallVec::new();

@@ -49,6 +49,10 @@ const FIELDS: [&str; 34] = [
 /// Reads a request for this model.
 pub(in super::super) fn read(root: &Node<'_>, offer: &Offer, azure: bool) -> Checked<(Ask, Extras)> {
     root.only(&FIELDS)?;
+    if offer.is_of_responses_alone() {
+        let what = "is only supported in v1/responses and not in v1/chat/completions";
+        return Err(root.need("model")?.wrong(what));
+    }
     let mut ask = Ask { caches: true, ..Ask::default() };
     sampling(root, offer, &mut ask)?;
     ask.stream = root.get("stream").map_or(Ok(false), |node| node.flag())?;
@@ -64,6 +68,7 @@ pub(in super::super) fn read(root: &Node<'_>, offer: &Offer, azure: bool) -> Che
         ask.schema = response_format(&form)?;
     }
     tools(root, &mut ask)?;
+    tools_with_thoughts(root, offer)?;
     let messages = root.need("messages")?;
     for message in messages.filled_list()? {
         read_message(&message, &mut ask)?;
@@ -154,6 +159,21 @@ fn tools(root: &Node<'_>, ask: &mut Ask) -> Checked<()> {
         }
     };
     is_declared(&choice, ask)
+}
+
+/// Newer models think before they call a function in Responses alone; an effort that is not said is theirs.
+fn tools_with_thoughts(root: &Node<'_>, offer: &Offer) -> Checked<()> {
+    let Some(tools) = root.get("tools") else { return Ok(()) };
+    let effort = root.get("reasoning_effort");
+    let thinks = effort.as_ref().is_none_or(|effort| effort.raw() != "none");
+    if thinks && offer.thinks_with_tools_in_responses_alone() {
+        return Err(effort.unwrap_or(tools).wrong(format!(
+            "Function tools with reasoning_effort are not supported for {} in /v1/chat/completions. To use \
+             function tools, use /v1/responses or set reasoning_effort to 'none'",
+            offer.model.name
+        )));
+    }
+    Ok(())
 }
 
 /// A tool choice of one word.
@@ -316,6 +336,9 @@ mod tests {
         );
         assert!(refused(small, |body| body["stream_options"] = json!({})).contains("when stream is enabled"));
         assert!(refused("gpt-5-mini", |body| body["max_tokens"] = json!(9)).contains("not supported"));
+        assert!(refused("gpt-5.3-codex", |_| {}).contains("only supported in v1/responses"));
+        let tools = json!([{ "type": "function", "function": { "name": "f" } }]);
+        assert!(refused("gpt-5.6-sol", |body| body["tools"] = tools).contains("use /v1/responses"));
         let open = json!({ "type": "json_schema", "json_schema": { "name": "x", "strict": true,
             "schema": { "type": "object", "properties": { "a": {} } } } });
         assert!(refused(small, |body| body["response_format"] = open).contains("additionalProperties"));

@@ -9,6 +9,7 @@ use super::super::check::Node;
 use super::super::mind::{End, Said, Used};
 use super::super::{halves, now_s, pieces};
 
+mod items;
 mod request;
 
 pub(in super::super) use request::read;
@@ -16,7 +17,10 @@ pub(in super::super) use request::read;
 /// The response with its output.
 pub(in super::super) fn whole(said: &Said, root: &Node<'_>, model: &str) -> Value {
     let mut response = head(root, model);
-    finish(&mut response, said, items(said));
+    let sealed = root.get("include").is_some_and(|include| {
+        include.raw().as_array().is_some_and(|list| list.contains(&json!("reasoning.encrypted_content")))
+    });
+    finish(&mut response, said, output(said, sealed));
     response
 }
 
@@ -92,20 +96,28 @@ fn id(prefix: &str) -> String {
     format!("{prefix}_{}", Uuid::now_v7().simple())
 }
 
-fn items(said: &Said) -> Vec<Value> {
+/// The items of the output; thoughts come sealed besides where that was asked for.
+fn output(said: &Said, sealed: bool) -> Vec<Value> {
     let mut items = Vec::new();
     if let Some(thought) = &said.thought {
         let summary = json!([{ "type": "summary_text", "text": thought }]);
-        items.push(json!({ "id": id("rs"), "type": "reasoning", "summary": summary }));
+        let mut item = json!({ "id": id("rs"), "type": "reasoning", "summary": summary });
+        if sealed {
+            item["encrypted_content"] = json!(id(items::SEALED));
+        }
+        items.push(item);
     }
     if !said.text.is_empty() || said.calls.is_empty() {
         let part = json!({ "type": "output_text", "text": said.text, "annotations": [], "logprobs": [] });
         items.push(json!({ "id": id("msg"), "type": "message", "role": "assistant", "status": "completed",
             "content": [part] }));
     }
-    items.extend(said.calls.iter().map(|call| {
-        json!({ "id": id("fc"), "type": "function_call", "status": "completed", "call_id": call.id,
-            "name": call.name, "arguments": call.arguments.to_string() })
+    items.extend(said.calls.iter().map(|call| match &call.arguments {
+        // A custom tool is called with a text.
+        Value::String(input) => json!({ "id": id("ctc"), "type": "custom_tool_call", "status": "completed",
+            "call_id": call.id, "name": call.name, "input": input }),
+        arguments => json!({ "id": id("fc"), "type": "function_call", "status": "completed",
+            "call_id": call.id, "name": call.name, "arguments": arguments.to_string() }),
     }));
     items
 }
@@ -157,6 +169,15 @@ impl Writer {
                 }
                 let done = at(json!({ "arguments": arguments, "name": item["name"] }));
                 self.event("response.function_call_arguments.done", done);
+            }
+            Some("custom_tool_call") => {
+                begun["input"] = json!("");
+                self.added(index, &begun);
+                let input = item["input"].as_str().unwrap_or_default();
+                for half in halves(input) {
+                    self.event("response.custom_tool_call_input.delta", at(json!({ "delta": half })));
+                }
+                self.event("response.custom_tool_call_input.done", at(json!({ "input": input })));
             }
             _ => {
                 begun["content"] = json!([]);

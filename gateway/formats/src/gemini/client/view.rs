@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tollgate_families::Effort;
 
 use crate::error::FormatError;
 use crate::view::{self, Nest, View, as_written};
@@ -18,6 +19,8 @@ struct Body<'a> {
     contents: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "as_written", alias = "generation_config")]
     generation_config: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tools: Option<&'a RawValue>,
 }
 
 /// A field that stands twice, in whatever spelling, is refused: which one a provider reads is not known.
@@ -30,6 +33,24 @@ struct Config<'a> {
     temperature: Option<&'a RawValue>,
     #[serde(default, alias = "candidate_count")]
     candidate_count: Option<u64>,
+    #[serde(borrow, default, alias = "thinking_config")]
+    thinking_config: Option<&'a RawValue>,
+}
+
+/// How much the model may think; what cannot be read is refused when the whole request is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ThinkingConfig<'a> {
+    #[serde(borrow, default, alias = "thinking_level")]
+    thinking_level: Option<&'a str>,
+    #[serde(default, alias = "thinking_budget")]
+    thinking_budget: Option<i64>,
+}
+
+fn effort(config: Option<&RawValue>) -> Option<Effort> {
+    let config: ThinkingConfig<'_> = serde_json::from_str(config?.get()).ok()?;
+    let level = config.thinking_level.and_then(|level| Effort::from_name(&level.to_ascii_lowercase()));
+    level.or_else(|| Some(Effort::from_budget(u64::try_from(config.thinking_budget?).ok()?)))
 }
 
 /// Reads a request for an answer; whether it is streamed, its path says.
@@ -56,6 +77,8 @@ pub fn view(body: &[u8], stream: bool) -> Result<View<'_>, FormatError> {
         choices,
         max_output_tokens: each.map(|each| each.saturating_mul(choices.max(1))),
         fields: fields.into_iter().filter_map(|(name, raw)| Some((name, raw?))).collect(),
+        tools: view::has_entries(read.tools),
+        effort: effort(config.thinking_config),
         nest: Some(Nest { name: "generationConfig", written: read.generation_config }),
         ..View::default()
     })
@@ -97,6 +120,20 @@ mod tests {
         }
         let none = view(br#"{"contents":[],"generationConfig":null}"#, false).unwrap();
         assert_eq!((none.max_output_tokens, none.model.is_none()), (None, true));
+    }
+
+    #[test]
+    fn tools_and_effort_are_seen() {
+        let seen = |rest: &str| {
+            let body = format!(r#"{{"contents":[]{rest}}}"#);
+            let view = view(body.as_bytes(), false).unwrap();
+            (view.tools, view.effort)
+        };
+        assert_eq!(seen(""), (false, None));
+        let high = r#","tools":[{"functionDeclarations":[]}],"generationConfig":{"thinkingConfig":{"thinkingLevel":"HIGH"}}"#;
+        assert_eq!(seen(high), (true, Some(Effort::High)));
+        let none = r#","generationConfig":{"thinking_config":{"thinking_budget":0}}"#;
+        assert_eq!(seen(none), (false, Some(Effort::None)));
     }
 
     #[test]

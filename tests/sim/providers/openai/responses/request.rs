@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::super::super::ask::{Ask, Choice, Part, Role, Turn};
+use super::super::super::ask::{Ask, Choice, Tool, Turn};
 use super::super::super::catalogue::{Kind, Offer};
 use super::super::super::check::{Checked, Node};
-use super::super::request::{data_url, function, is_declared, named_schema, picture, word_choice};
-use super::resume;
+use super::super::request::{function, is_declared, named_schema, word_choice};
+use super::{items, resume};
 
 const FIELDS: [&str; 29] = [
     "model",
@@ -40,6 +40,18 @@ const FIELDS: [&str; 29] = [
     "context_management",
 ];
 
+/// What an answer may be asked to hold besides.
+const INCLUDES: [&str; 8] = [
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+    "message.input_image.image_url",
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+];
+
 /// Reads a request for this model that goes on after `earlier`.
 pub(in super::super::super) fn read(root: &Node<'_>, offer: &Offer, earlier: &[Turn]) -> Checked<Ask> {
     root.only(&FIELDS)?;
@@ -67,7 +79,7 @@ pub(in super::super::super) fn read(root: &Node<'_>, offer: &Offer, earlier: &[T
             return Err(reasoning.wrong("is not supported with this model"));
         }
         reasoning.get("summary").map(|node| node.word(&["auto", "concise", "detailed"])).transpose()?;
-        let efforts = ["none", "minimal", "low", "medium", "high", "xhigh"];
+        let efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
         let effort = reasoning.get("effort").map(|node| node.word(&efforts)).transpose()?;
         ask.thinks = effort != Some("none");
     }
@@ -80,8 +92,15 @@ pub(in super::super::super) fn read(root: &Node<'_>, offer: &Offer, earlier: &[T
         text.get("verbosity").map(|node| node.word(&["low", "medium", "high"])).transpose()?;
         ask.schema = text.get("format").map_or(Ok(None), |form| format(&form))?;
     }
+    if let Some(include) = root.get("include") {
+        for node in include.list()? {
+            if node.word(&INCLUDES)? == INCLUDES[0] && offer.kind != Kind::Thinker {
+                return Err(node.wrong("is not supported with this model"));
+            }
+        }
+    }
     tools(root, &mut ask)?;
-    input(&root.need("input")?, &mut ask)?;
+    items::read(&root.need("input")?, &mut ask)?;
     resume(&mut ask, earlier);
     ask.calls_are_answered().map_err(|what| root.wrong(what))?;
     Ok(ask)
@@ -97,8 +116,7 @@ fn format(form: &Node<'_>) -> Checked<Option<Value>> {
 
 fn tools(root: &Node<'_>, ask: &mut Ask) -> Checked<()> {
     for tool in root.get("tools").map_or(Ok(Vec::new()), |node| node.list())? {
-        tool.need("type")?.word(&["function"])?;
-        ask.tools.push(function(&tool, &["type", "name", "description", "parameters", "strict"])?);
+        read_tool(&tool, ask)?;
     }
     ask.one_call = root.get("parallel_tool_calls").map_or(Ok(false), |node| node.flag().map(|flag| !flag))?;
     let Some(choice) = root.get("tool_choice") else { return Ok(()) };
@@ -106,96 +124,71 @@ fn tools(root: &Node<'_>, ask: &mut Ask) -> Checked<()> {
         Ok(_) => word_choice(&choice)?,
         Err(_) => {
             choice.only(&["type", "name"])?;
-            choice.need("type")?.word(&["function"])?;
+            choice.need("type")?.word(&["function", "custom"])?;
             Choice::Named(choice.need("name")?.text()?.to_owned())
         }
     };
     is_declared(&choice, ask)
 }
 
-fn input(input: &Node<'_>, ask: &mut Ask) -> Checked<()> {
-    if let Ok(text) = input.text() {
-        ask.push(Role::User, vec![Part::Text(text.to_owned())]);
-        return Ok(());
-    }
-    input.list()?.iter().try_for_each(|item| read_item(item, ask))
-}
-
-fn read_item(item: &Node<'_>, ask: &mut Ask) -> Checked<()> {
-    let kinds = ["message", "function_call", "function_call_output", "reasoning", "item_reference"];
-    let owned = |name: &str| item.need(name)?.text().map(str::to_owned);
-    match item.get("type").map_or(Ok("message"), |kind| kind.word(&kinds))? {
-        "message" => message(item, ask)?,
-        "function_call" => {
-            item.only(&["type", "id", "call_id", "name", "arguments", "status", "namespace"])?;
-            item.need("arguments")?.json()?;
-            ask.push(Role::Model, vec![Part::Call { id: owned("call_id")?, name: owned("name")? }]);
+fn read_tool(tool: &Node<'_>, ask: &mut Ask) -> Checked<()> {
+    match tool.need("type")?.word(&["function", "custom", "namespace", "web_search", "tool_search"])? {
+        "function" => {
+            ask.tools.push(function(tool, &["type", "name", "description", "parameters", "strict"])?);
         }
-        "function_call_output" => {
-            item.only(&["type", "id", "call_id", "output", "status"])?;
-            let output = item.need("output")?;
-            let text = match output.text() {
-                Ok(text) => text.to_owned(),
-                Err(_) => output.list()?.iter().map(output_text).collect::<Checked<Vec<_>>>()?.join(" "),
-            };
-            ask.push(Role::User, vec![Part::Result { id: owned("call_id")?, text }]);
+        "custom" => ask.tools.push(custom(tool)?),
+        "namespace" => {
+            tool.only(&["type", "name", "description", "tools"])?;
+            tool.need("name")?.name(64)?;
+            tool.need("tools")?.filled_list()?.iter().try_for_each(|inner| read_tool(inner, ask))?;
         }
-        "reasoning" => {
-            item.only(&["type", "id", "summary", "content", "encrypted_content", "status"])?;
-            item.need("id")?.text()?;
-            item.need("summary")?.list()?;
-        }
-        _ => return Err(item.wrong("refers to an item that was not found")),
+        // Tools that OpenAI runs itself: the simulated model does not use them.
+        _ => {}
     }
     Ok(())
 }
 
-fn message(item: &Node<'_>, ask: &mut Ask) -> Checked<()> {
-    item.only(&["type", "role", "content", "id", "status", "phase"])?;
-    let role = item.need("role")?.word(&["user", "assistant", "system", "developer"])?;
-    let content = item.need("content")?;
-    let parts = match content.text() {
-        Ok(text) => vec![Part::Text(text.to_owned())],
-        Err(_) => content.list()?.iter().map(|node| part(node, role)).collect::<Checked<_>>()?,
-    };
-    match role {
-        "user" => ask.push(Role::User, parts),
-        "assistant" => ask.push(Role::Model, parts),
-        _ => ask.system.extend(parts.into_iter().filter_map(|part| match part {
-            Part::Text(text) => Some(text),
-            _ => None,
-        })),
-    }
-    Ok(())
-}
-
-fn part(part: &Node<'_>, role: &str) -> Checked<Part> {
-    let kinds: &[&str] = match role {
-        "assistant" => &["output_text", "refusal"],
-        _ => &["input_text", "input_image", "input_file"],
-    };
-    let text = |name: &str| part.need(name)?.text().map(|text| Part::Text(text.to_owned()));
-    match part.need("type")?.word(kinds)? {
-        "input_image" => {
-            part.only(&["type", "image_url", "detail", "file_id"])?;
-            part.get("image_url").map_or(Ok(0), |url| picture(&url)).map(Part::Image)
-        }
-        "input_file" => {
-            part.only(&["type", "file_data", "file_id", "file_url", "filename"])?;
-            part.get("file_data").map_or(Ok(0), |data| data_url(&data, "data:")).map(Part::File)
-        }
-        "refusal" => text("refusal"),
-        _ => {
-            part.only(&["type", "text", "annotations", "logprobs"])?;
-            text("text")
+/// A tool that takes a text, free or after a grammar.
+fn custom(tool: &Node<'_>) -> Checked<Tool> {
+    tool.only(&["type", "name", "description", "format"])?;
+    if let Some(format) = tool.get("format") {
+        match format.need("type")?.word(&["text", "grammar"])? {
+            "text" => format.only(&["type"])?,
+            _ => {
+                format.only(&["type", "syntax", "definition"])?;
+                format.need("syntax")?.word(&["lark", "regex"])?;
+                format.need("definition")?.filled()?;
+            }
         }
     }
+    Ok(Tool { name: tool.need("name")?.name(64)?.to_owned(), schema: json!({ "type": "string" }) })
 }
 
-fn output_text(node: &Node<'_>) -> Checked<String> {
-    Ok(match part(node, "user")? {
-        Part::Text(text) => text,
-        Part::Image(bytes) | Part::File(bytes) => format!("{bytes} bytes"),
-        _ => String::new(),
-    })
+#[cfg(test)]
+mod tests {
+    use super::super::super::super::catalogue::find;
+    use super::*;
+
+    fn verdict(input: Value) -> Result<(), String> {
+        let body = json!({ "model": "gpt-5.6-sol", "input": input, "store": false });
+        let read = read(&Node::root(&body), find("gpt-5.6-sol").unwrap(), &[]);
+        read.map(|_| ()).map_err(|mistake| format!("{}: {}", mistake.path, mistake.what))
+    }
+
+    #[test]
+    fn thoughts_come_back_with_what_followed_them_or_not_at_all() {
+        let user = json!({ "role": "user", "content": "Hi" });
+        let thought = json!({ "type": "reasoning", "summary": [], "encrypted_content": items::SEALED });
+        let said = json!({ "type": "message", "role": "assistant",
+            "content": [{ "type": "output_text", "text": "Hello" }] });
+        assert_eq!(verdict(json!([user, thought, said])), Ok(()));
+        let alone = verdict(json!([user, thought])).unwrap_err();
+        assert!(alone.contains("without its required following item"), "{alone}");
+        let parted = verdict(json!([user, thought, user])).unwrap_err();
+        assert!(parted.contains("without its required following item"), "{parted}");
+        let mut foreign = thought;
+        foreign["encrypted_content"] = json!("EqQBCkYIBBgC");
+        let foreign = verdict(json!([user, foreign, said])).unwrap_err();
+        assert!(foreign.contains("could not be verified"), "{foreign}");
+    }
 }

@@ -1,0 +1,226 @@
+//! From the common view into a Responses request for a backend.
+//!
+//! Nothing is kept at the provider: the whole conversation goes along, and thoughts come back sealed in the answer
+//! (`reasoning.encrypted_content`) so that a later request can bring them.
+
+mod content;
+mod items;
+mod tools;
+
+use std::borrow::Cow;
+
+use tollgate_families::{Fate, Off, Returned, Style, Traits};
+
+use crate::adapt::{Place, TargetModel};
+use crate::calls::fingerprint;
+use crate::error::FormatError;
+use crate::exchange::{Effort, Extra, OutputForm, Reasoning, Request, SystemText, Text};
+use crate::json::{Array, Object};
+use crate::unmapped::Unmapped;
+
+/// Parameters of OpenAI's formats that mean the same here.
+const TAKEN_OVER: &[&str] = &["prompt_cache_key", "prompt_cache_retention", "safety_identifier"];
+
+/// Service tiers of this format.
+const TIERS: &[&str] = &["auto", "default", "flex", "scale", "priority"];
+
+/// The least that `max_output_tokens` may be.
+const MIN_OUTPUT_TOKENS: u64 = 16;
+
+/// Longest name of a user that is written as it is, bytes.
+const MAX_USER_BYTES: usize = 64;
+
+/// What this API takes, whatever the model.
+pub const PLACE: Place =
+    Place { takes_unmarked_proofs: false, has_system_turns: true, most_name_letters: 64 };
+
+/// Writes a request.
+///
+/// # Errors
+/// When the request holds what this format, or the model, has no place for.
+pub fn encode(
+    request: &Request<'_>,
+    target: TargetModel<'_>,
+    unmapped: &mut Unmapped,
+) -> Result<Vec<u8>, FormatError> {
+    let traits = target.traits;
+    let mut out = Vec::with_capacity(1024);
+    let mut body = Object::new(&mut out);
+    body.put("model", target.name);
+    conversation(&mut body, request, traits, unmapped)?;
+    tools::write(&mut body, request, traits);
+    let effort = request.reasoning.and_then(wanted_effort);
+    sampling(&mut body, request, traits.thinks(effort), traits, unmapped)?;
+    text(&mut body, request);
+    reasoning(&mut body, request, traits, unmapped);
+    body.put("store", &false);
+    if request.stream {
+        body.put("stream", &true);
+    }
+    account(&mut body, request, unmapped)?;
+    for Extra { name, value } in &request.extras {
+        match &**name {
+            name if TAKEN_OVER.contains(&name) => {
+                body.raw(name, value.get());
+            }
+            "verbosity" => {}
+            "store" => unmapped.hint("store"),
+            name => unmapped.param(name.to_owned())?,
+        }
+    }
+    body.end();
+    Ok(out)
+}
+
+/// Instructions have a field of their own; alone they are the conversation, which must not be empty.
+fn conversation(
+    body: &mut Object<'_>,
+    request: &Request<'_>,
+    traits: &Traits,
+    unmapped: &mut Unmapped,
+) -> Result<(), FormatError> {
+    if request.turns.is_empty() {
+        let mut list = Array::new(body.key("input"));
+        request.system.iter().for_each(|one| items::instruction(&mut list, &one.text));
+        list.end();
+        return Ok(());
+    }
+    body.given("instructions", joined(&request.system));
+    items::write(body.key("input"), request, traits, unmapped)
+}
+
+fn joined<'r>(texts: &'r [SystemText<'_>]) -> Option<Cow<'r, str>> {
+    match texts {
+        [] => None,
+        [one] => Some(Cow::Borrowed(&one.text)),
+        several => {
+            let texts: Vec<&str> = several.iter().map(|one| &*one.text).collect();
+            Some(texts.join("\n\n").into())
+        }
+    }
+}
+
+fn sampling(
+    body: &mut Object<'_>,
+    request: &Request<'_>,
+    thinks: bool,
+    traits: &Traits,
+    unmapped: &mut Unmapped,
+) -> Result<(), FormatError> {
+    let sampling = &request.sampling;
+    let bound = |most: u64| most.min(traits.output.most.unwrap_or(most)).max(MIN_OUTPUT_TOKENS);
+    body.given("max_output_tokens", sampling.max_output_tokens.map(bound));
+    for (name, value, taken) in [
+        ("temperature", sampling.temperature, traits.sampling.temperature),
+        ("top_p", sampling.top_p, traits.sampling.top_p),
+    ] {
+        let Some(value) = value else { continue };
+        match taken.fate(thinks, value == 1.0) {
+            Fate::Send => {
+                body.put(name, &value);
+            }
+            Fate::Leave => {}
+            Fate::Ignored => unmapped.hint(name),
+            Fate::Refused => unmapped.param(name)?,
+        }
+    }
+    let penalty = |value: Option<f64>| value.filter(|value| *value != 0.0);
+    unmapped.given("top_k", sampling.top_k.as_ref())?;
+    unmapped.given("stop", sampling.stop.first())?;
+    unmapped.given("seed", sampling.seed.as_ref())?;
+    unmapped.given("frequency_penalty", penalty(sampling.frequency_penalty).as_ref())?;
+    unmapped.given("presence_penalty", penalty(sampling.presence_penalty).as_ref())?;
+    unmapped.given("n", sampling.choices.filter(|n| *n > 1).as_ref())?;
+    unmapped.given("logprobs", sampling.top_logprobs.as_ref())?;
+    unmapped.given("logit_bias", sampling.logit_bias.as_ref())
+}
+
+fn text(body: &mut Object<'_>, request: &Request<'_>) {
+    let verbosity = request.extras.iter().find(|extra| extra.name == "verbosity");
+    if verbosity.is_none() && matches!(request.output, OutputForm::Text) {
+        return;
+    }
+    body.object("text", |text| {
+        match &request.output {
+            OutputForm::Text => {}
+            OutputForm::JsonObject => {
+                text.raw("format", r#"{"type":"json_object"}"#);
+            }
+            OutputForm::JsonSchema { name, description, schema, strict } => {
+                text.object("format", |format| {
+                    format.put("type", "json_schema").put("name", name);
+                    format.given("description", description.as_ref());
+                    format.raw("schema", schema.get()).given("strict", *strict);
+                });
+            }
+        }
+        if let Some(verbosity) = verbosity {
+            text.raw("verbosity", verbosity.value.get());
+        }
+    });
+}
+
+fn wanted_effort(wanted: Reasoning) -> Option<Effort> {
+    wanted.effort.or_else(|| wanted.budget_tokens.map(Effort::from_budget))
+}
+
+/// Models that do not think refuse all of it.
+fn reasoning(body: &mut Object<'_>, request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) {
+    if let Some(wanted) = request.reasoning {
+        let effort = wanted_effort(wanted).and_then(|word| {
+            let nearest = traits.reasoning.nearest(word, true);
+            // A budget has no word of its own that could be missed.
+            if wanted.effort.is_some() && nearest.is_none_or(|nearest| nearest.changed) {
+                unmapped.hint("reasoning_effort");
+            }
+            nearest.map(|nearest| nearest.effort)
+        });
+        // What does not think anyway need not be told.
+        let effort = effort.filter(|effort| *effort != Effort::None || traits.reasoning.off == Off::Word);
+        let shows = wanted.show == Some(true) && traits.reasoning.style != Style::None;
+        let summary = shows.then_some("auto");
+        if effort.is_some() || summary.is_some() {
+            body.object("reasoning", |reasoning| {
+                reasoning.given("effort", effort.map(Effort::as_str)).given("summary", summary);
+            });
+        }
+    }
+    if traits.thoughts.returned == Returned::Items {
+        body.raw("include", r#"["reasoning.encrypted_content"]"#);
+    }
+}
+
+/// Whose request it is, and how it is served.
+fn account(body: &mut Object<'_>, request: &Request<'_>, unmapped: &mut Unmapped) -> Result<(), FormatError> {
+    let user = request.end_user.as_deref().map(short_user);
+    // `safety_identifier` is what `user` is called today.
+    match request.extras.iter().any(|extra| extra.name == "safety_identifier") {
+        true => body.given("user", user),
+        false => body.given("safety_identifier", user),
+    };
+    match request.service_tier.as_deref() {
+        None => {}
+        Some("standard_only") => {
+            body.put("service_tier", "default");
+        }
+        Some(tier) if TIERS.contains(&tier) => {
+            body.put("service_tier", tier);
+        }
+        Some(_) => unmapped.param("service_tier")?,
+    }
+    if let Some(metadata) = request.metadata {
+        body.raw("metadata", metadata.get());
+    }
+    Ok(())
+}
+
+/// A name that is too long as a fingerprint: it still tells users apart.
+fn short_user(name: &str) -> Text<'_> {
+    match name.len() <= MAX_USER_BYTES {
+        true => Cow::Borrowed(name),
+        false => format!("user_{:016x}", fingerprint(&[name])).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
