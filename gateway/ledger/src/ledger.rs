@@ -131,6 +131,24 @@ impl Ledger {
         written.inspect_err(|error| self.count_refusal(error))
     }
 
+    /// Writes down a later version of an event that was recorded before, perhaps by an earlier process: its id, time and
+    /// place in the sequence stay. Whoever knows that there is more to come keeps it until this and a
+    /// [`Ledger::sync`] have succeeded, and may write it twice.
+    ///
+    /// # Errors
+    /// When the spool is full or the disk refuses; nothing is recorded then.
+    pub fn correct(&self, event: &UsageEvent) -> Result<(), LedgerError> {
+        self.inner.recorder.correction(event)
+    }
+
+    /// Puts on the disk what was recorded so far, unless [`FsyncPolicy::None`] leaves that to the system. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> Result<(), LedgerError> {
+        self.spool().sync().map_err(LedgerError::Storage)
+    }
+
     /// Hands a content event over for publishing. Content is shed first when the spool runs short.
     ///
     /// # Errors
