@@ -12,3 +12,4 @@ pub mod stream;
 mod stream_decoder;
 mod usage;
 pub mod view;
+pub mod work;
