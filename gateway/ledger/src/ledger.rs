@@ -46,7 +46,8 @@ impl Ledger {
     /// When another process uses the folder or its files cannot be read.
     pub fn open(options: LedgerOptions) -> Result<(Self, Recovered), LedgerError> {
         let max_bytes = volume::bounded(&options.dir, options.max_bytes);
-        let options = LedgerOptions { max_bytes, ..options };
+        let segment_bytes = volume::segment_bytes(options.segment_bytes, max_bytes);
+        let options = LedgerOptions { max_bytes, segment_bytes, ..options };
         Self::open_with(Arc::new(OsFiles), options)
     }
 
@@ -183,6 +184,7 @@ impl Ledger {
             recovered: get(&counters.recovered),
             published: progress.published,
             dead_letters: get(&counters.dead_letters),
+            unreadable: get(&counters.unreadable),
             failed_fsyncs: get(&counters.failed_fsync),
             damaged_bytes: get(&counters.damaged_bytes),
             actor_restarts: get(&counters.actor_restarts),
