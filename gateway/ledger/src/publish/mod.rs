@@ -190,7 +190,10 @@ impl Publisher {
                 continue;
             };
             let record = match self.read_again(slot.source) {
-                Ok(record) => record,
+                Ok(record) => {
+                    self.patience.succeeded(slot.source);
+                    record
+                }
                 Err(error) if self.patience.is_over(slot.source, &error) => None,
                 Err(error) => {
                     // The others have their turn before this one comes again.
@@ -198,7 +201,6 @@ impl Publisher {
                     return Err(error);
                 }
             };
-            self.patience.succeeded(slot.source);
             self.resend.pop_front();
             if !self.send_or_finish(now, record, token) {
                 return Ok(false);
