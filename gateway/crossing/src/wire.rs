@@ -8,8 +8,8 @@ use tollgate_formats::adapt::Place;
 use tollgate_formats::exchange::StreamDecoder;
 use tollgate_formats::openai_media::MediaKind;
 use tollgate_formats::{
-    Answer, FormatError, ProviderError, Request, TargetModel, Unmapped, Usage, anthropic, bedrock, gemini, openai_chat,
-    openai_responses,
+    Answer, FormatError, ProviderError, Request, TargetModel, Unmapped, Usage, anthropic, bedrock, gemini,
+    openai_chat, openai_responses,
 };
 
 use super::client::ClientFormat;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tollgate_base::time::now_ms;
 use tollgate_crossing::crossing::Reading;
-use tollgate_crossing::{ClientFormat, Crossing, Incoming, Wire};
+use tollgate_crossing::{ClientFormat, Crossing, Incoming, WayBack, Wire};
 use tollgate_formats::exchange::AnswerHead;
 use tollgate_formats::openai_responses::work::{Stage, Work};
 use tollgate_ledger::LedgerError;
@@ -46,7 +46,8 @@ pub fn seen(gateway: &Arc<Gateway>, backend: &str, response: &str, body: &Bytes)
 fn read(gateway: &Arc<Gateway>, entry: &Entry, body: &Bytes) -> Option<Stage> {
     let work = Work::of(body).filter(|work| *work.id == *entry.response)?;
     if !work.stage.is_running() {
-        let incoming = NATIVE.answer(body.clone(), AnswerHead::default, Reading::Content).ok()?;
+        let incoming =
+            NATIVE.answer(body.clone(), AnswerHead::default, Reading::Content, &WayBack::default()).ok()?;
         let Incoming { usage, text, body, .. } = &incoming;
         let body = body.len() as u64;
         let produced =

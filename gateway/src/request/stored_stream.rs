@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::Response;
 use tollgate_backends::AnswerBody;
-use tollgate_crossing::{ClientFormat, Crossing, Wire};
+use tollgate_crossing::{ClientFormat, Crossing, WayBack, Wire};
 use tollgate_formats::exchange::AnswerHead;
 use tollgate_formats::openai_responses::work::Stage;
 
@@ -49,7 +49,7 @@ pub async fn relayed(
     let silence = server.keep_alive_comments.0;
     let options = RelayOptions {
         stages: Stages::new(StageOptions {
-            crossing: NATIVE.stream(AnswerHead::default(), true),
+            crossing: NATIVE.stream(AnswerHead::default(), true, &WayBack::default()),
             filters: Vec::new(),
             max_event: server.max_event.as_usize(),
             hide_usage: false,
