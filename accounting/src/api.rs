@@ -16,7 +16,7 @@ use tollgate_settings::units::Time;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::reconcile::reconcile;
+use crate::reconcile::reconcile_in;
 use crate::reports::{Chargeback, Dimension, Format, Period, drill_down};
 use crate::rollup::Rollup;
 use crate::server_thread::ServerThread;
@@ -108,6 +108,7 @@ async fn events(app: web::Data<App>, path: web::Path<String>) -> Result<HttpResp
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReconcileQuery {
+    month: Option<String>,
     grace: Option<String>,
     #[serde(default)]
     format: Option<String>,
@@ -119,16 +120,19 @@ async fn reconciliation(app: web::Data<App>, query: Query<ReconcileQuery>) -> Re
     let grace = grace
         .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "invalid_grace", error.to_string()))?
         .map_or(app.grace, |given| given.0);
+    let period = query.0.month.as_deref().map(Period::month).transpose()?;
     let (store, rollup, leads) = (app.store.clone(), Arc::clone(&app.rollup), app.health.is_leader());
     let found = app
         .run(async move {
             if leads {
                 rollup.refresh().await?;
             }
-            reconcile(&store, jiff::Timestamp::now(), grace).await
+            reconcile_in(&store, jiff::Timestamp::now(), grace, period).await
         })
         .await?;
-    app.metrics.reconciled(&found);
+    if period.is_none() {
+        app.metrics.reconciled(&found);
+    }
     Ok(match format {
         Format::Json => HttpResponse::Ok().json(found),
         other => HttpResponse::Ok().content_type(other.content_type()).body(found.render(other)),

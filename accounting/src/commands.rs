@@ -15,7 +15,7 @@ use crate::client;
 use crate::config::{Config, DEFAULT_LISTEN};
 use crate::error::Error;
 use crate::ledger::{self, OpenLedger};
-use crate::reconcile::{Reconciliation, reconcile};
+use crate::reconcile::{Reconciliation, reconcile_in};
 use crate::reports::{Chargeback, Dimension, Format, Period};
 use crate::rollup::Rollup;
 use crate::store::StoreError;
@@ -56,6 +56,9 @@ pub struct ReportOptions {
 /// Options of a reconciliation.
 #[derive(Debug, Args)]
 pub struct ReconcileOptions {
+    /// Month in UTC, such as 2026-11; the current and the previous one when none is given.
+    #[arg(long)]
+    month: Option<String>,
     /// Longest time that one attempt may take, instead of the configured one.
     #[arg(long)]
     grace: Option<String>,
@@ -104,14 +107,19 @@ pub async fn reconciliation(
     let format = Format::from_str(&options.format)?;
     let grace = options.grace.as_deref().map(Time::from_str).transpose();
     let grace = grace.map_err(|error| Error::Usage(format!("--grace: {error}")))?;
-    let given = options.grace.as_deref().map(client::escape);
-    let query = given.map_or_else(String::new, |grace| format!("?grace={grace}"));
-    let found = match options.source.ask(&format!("/v1/reconcile{query}"), config).await? {
+    let period = options.month.as_deref().map(Period::month).transpose()?;
+    let given = [("grace", &options.grace), ("month", &options.month)].into_iter();
+    let pairs: Vec<String> = given
+        .filter_map(|(name, value)| Some(format!("{name}={}", client::escape(value.as_deref()?))))
+        .collect();
+    let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
+    let found: Reconciliation = match options.source.ask(&format!("/v1/reconcile{query}"), config).await? {
         Access::Remote { url, text } => {
             serde_json::from_str(&text).map_err(|error| Error::Remote { url, message: error.to_string() })?
         }
         Access::Ledger { ledger, config } => {
-            let found = reconcile_directly(&ledger, grace.unwrap_or(config.reconcile_grace).0).await;
+            let grace = grace.unwrap_or(config.reconcile_grace).0;
+            let found = reconcile_directly(&ledger, grace, period).await;
             ledger.close().await;
             found?
         }
@@ -119,12 +127,16 @@ pub async fn reconciliation(
     Ok((found.render(format), found.is_clean()))
 }
 
-async fn reconcile_directly(ledger: &OpenLedger, grace: Duration) -> Result<Reconciliation, StoreError> {
+async fn reconcile_directly(
+    ledger: &OpenLedger,
+    grace: Duration,
+    period: Option<Period>,
+) -> Result<Reconciliation, StoreError> {
     if ledger.embedded.is_some() {
         // Nobody else has it open. A server's rollup is left to the services that use it.
         Rollup::new(ledger.store.clone()).refresh().await?;
     }
-    reconcile(&ledger.store, jiff::Timestamp::now(), grace).await
+    reconcile_in(&ledger.store, jiff::Timestamp::now(), grace, period).await
 }
 
 /// A service that answered, or the ledger itself.

@@ -99,13 +99,17 @@ pub enum GatewayError {
         /// Where it stands in the request, bounded.
         param: String,
     },
-    /// The model would go on after its answer, where nobody meters it.
-    #[error(
-        "work in the background is not supported, because what it uses could not be metered; leave `{param}` out"
-    )]
-    BackgroundNotSupported {
-        /// What asks for it.
-        param: &'static str,
+    /// As many answers are worked on in the background as may be.
+    #[error("too many responses are worked on in the background; wait until some of them have ended")]
+    TooMuchPending,
+    /// What is worked on in the background cannot be kept for the next process.
+    #[error("the gateway cannot write down what is worked on in the background, so nothing is begun")]
+    PendingUnwritable,
+    /// A stored answer is still worked on: nobody would know what it used.
+    #[error("the response `{id}` is still worked on; cancel it before you delete it")]
+    StillWorkedOn {
+        /// What was asked for, cut at 128 characters.
+        id: String,
     },
     /// The model's backends have no such API.
     #[error("the model `{model}` does not serve {operation}")]
@@ -250,9 +254,9 @@ impl GatewayError {
             Self::UnsupportedParameter { .. } => {
                 (400, "unsupported_parameter", "invalid_request_error", Client)
             }
-            Self::BackgroundNotSupported { .. } => {
-                (400, "background_not_supported", "invalid_request_error", Client)
-            }
+            Self::TooMuchPending => (429, "too_many_in_background", "rate_limit_error", Client),
+            Self::PendingUnwritable => (503, "background_unavailable", "server_error", Gateway),
+            Self::StillWorkedOn { .. } => (409, "response_in_progress", "invalid_request_error", Client),
             Self::UnboundHandle { .. } => (400, "unbound_handle", "invalid_request_error", Client),
             Self::UnsupportedOperation { .. } => {
                 (400, "unsupported_operation", "invalid_request_error", Client)
@@ -294,6 +298,7 @@ impl GatewayError {
             | Self::Overloaded { retry_after }
             | Self::RateLimited { retry_after, .. }
             | Self::BackendBusy { retry_after, .. } => Some(*retry_after),
+            Self::TooMuchPending | Self::PendingUnwritable => Some(Duration::from_secs(10)),
             Self::Ledger(_) | Self::Stopping => Some(Duration::from_secs(1)),
             _ => None,
         }
@@ -306,7 +311,6 @@ impl GatewayError {
             Self::InvalidBody { param, .. } => param.as_deref(),
             Self::UnsupportedParameter { param } => Some(param),
             Self::UnboundHandle { param } => Some(param),
-            Self::BackgroundNotSupported { param } => Some(param),
             Self::UnknownModel { .. } => Some("model"),
             _ => None,
         }

@@ -18,6 +18,7 @@ use tollgate_runtime::{Runtime, Snapshot, compile};
 use tollgate_settings::Mistakes;
 
 use crate::cache_port::CacheLookup;
+use crate::pending::Pending;
 use crate::stored::Bound;
 use crate::stored::idempotency::IdempotencyKeys;
 use crate::stored::response_ids::ResponseIds;
@@ -36,6 +37,8 @@ pub struct Gateway {
     /// Where every attempt is written down.
     pub ledger: Ledger,
     pub metrics: Arc<Metrics>,
+    /// Answers whose models go on after them.
+    pub pending: Pending,
     /// Bounds the requests that run at a time.
     pub admission: Arc<Admission>,
     /// Bounds the memory of bodies and whole answers.
@@ -54,7 +57,13 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway that serves this snapshot of `runtime`.
-    pub(crate) fn new(snapshot: Snapshot, runtime: Runtime, ledger: Ledger, bound: Bound) -> Self {
+    pub(crate) fn new(
+        snapshot: Snapshot,
+        runtime: Runtime,
+        ledger: Ledger,
+        pending: Pending,
+        bound: Bound,
+    ) -> Self {
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             backends: runtime.backends.clone(),
@@ -64,6 +73,7 @@ impl Gateway {
             runtime,
             ledger,
             metrics: Arc::new(Metrics::new()),
+            pending,
             response_ids: bound.response_ids,
             idempotency_keys: bound.idempotency_keys,
             stopping: AtomicBool::new(false),

@@ -3,8 +3,9 @@
 //! Rooms in the order in which a request meets them: `server` listens, `routes` finds the handler, `api` is the
 //! client's side of HTTP with the one front door, `request` is the spine, `policies` are what operators switch on,
 //! `stored` binds answers that providers keep, `books` write down what became of each call, `headers` says which
-//! headers pass. The crates beside this one do the rest: `identity`, `limits`, `admission`, `backends`, `crossing` and
-//! `formats`, `ledger`, over the live state of `runtime`.
+//! headers pass, `pending` keeps answers whose models go on after them, `background` settles those. The crates beside
+//! this one do the rest: `identity`, `limits`, `admission`, `backends`, `crossing` and `formats`, `ledger`, over the live
+//! state of `runtime`.
 
 #![expect(
     unreachable_pub,
@@ -13,11 +14,13 @@
 
 mod admin;
 mod api;
+mod background;
 mod books;
 mod cache_port;
 mod error;
 mod gateway;
 mod headers;
+mod pending;
 mod policies;
 mod probes;
 mod replicas;

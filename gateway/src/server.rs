@@ -23,7 +23,9 @@ use self::descriptors::TooManyConnections;
 use self::listener::ListenOptions;
 use crate::admin;
 use crate::api::connection;
+use crate::background::polls::Polls;
 use crate::gateway::{Gateway, Worker};
+use crate::pending::{Pending, PendingRules};
 use crate::policies::cache_client::HttpCache;
 use crate::probes::Probes;
 use crate::replicas::{Replica, Replicas};
@@ -93,6 +95,7 @@ pub struct Handle {
     admin_server: ServerHandle,
     usage: UsageHandle,
     probes: Probes,
+    polls: Polls,
     replicas: Option<Replicas>,
 }
 
@@ -107,13 +110,15 @@ pub fn start(config: &Config, log: Arc<dyn EventLog>) -> Result<Handle, StartErr
     let ledger = open_ledger(config)?;
     let usage = tollgate_ledger::start(ledger.clone(), Arc::clone(&log));
     let bound = Bound::new(&signing_key::load(config)?).map_err(SigningKeyError::from)?;
-    let gateway = Arc::new(Gateway::new(snapshot, runtime, ledger, bound));
+    let pending = open_pending(config)?;
+    let gateway = Arc::new(Gateway::new(snapshot, runtime, ledger, pending, bound));
     let (model_server, addr) = serve_model_api(config, &gateway)?;
     let (admin_server, admin_addr) = serve_admin(config, &gateway)?;
     let probes = Probes::start(&gateway, BackendClient::new(tls::client_config()?));
+    let polls = Polls::start(&gateway, BackendClient::new(tls::client_config()?));
     let replicas = share_circuits(config, &gateway, log);
     tracing::info!(%addr, admin = %admin_addr, "listening");
-    Ok(Handle { gateway, addr, admin_addr, model_server, admin_server, usage, probes, replicas })
+    Ok(Handle { gateway, addr, admin_addr, model_server, admin_server, usage, probes, polls, replicas })
 }
 
 /// Joins the circuits with those of other replicas, where that is wanted. They work without it too.
@@ -147,6 +152,19 @@ fn open_ledger(config: &Config) -> Result<Ledger, StartError> {
         .map_err(|source| StartError::Ledger { path: dir.display().to_string(), source })?;
     tracing::info!(?recovered, "spool opened");
     Ok(ledger)
+}
+
+/// What is worked on in the background, also what earlier processes began.
+fn open_pending(config: &Config) -> Result<Pending, StartError> {
+    let dir = config.data_dir.join("pending");
+    let background = &config.responses.background;
+    let rules = PendingRules { max: background.max_pending as usize, deadline: background.deadline.0 };
+    let pending = Pending::open(dir.clone(), rules)
+        .map_err(|source| StartError::Ledger { path: dir.display().to_string(), source })?;
+    if pending.count() > 0 {
+        tracing::info!(count = pending.count(), "answers of earlier processes are still worked on");
+    }
+    Ok(pending)
 }
 
 /// An eighth of the spool: a small one must have segments that can be given back, too.
@@ -252,6 +270,10 @@ impl Handle {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.model_server.stop(true).await;
+        drop(self.polls);
+        if let Err(error) = self.gateway.pending.sync(&self.gateway.ledger) {
+            tracing::warn!(%error, "what is pending may be settled twice");
+        }
         if let Some(replicas) = &self.replicas {
             replicas.stop();
         }

@@ -17,6 +17,11 @@ pub const BOOT_CLOSED_TYPE: &str = "dev.tollgate.boot.closed.v1";
 pub const VERSION_RECOVERED: u32 = 0;
 /// Version of the event that a gateway settled itself. Corrections count up from here.
 pub const VERSION_FINAL: u32 = 1;
+/// Version of an event whose model went on after its answer and was given up: nobody will say what more it used.
+pub const VERSION_GIVEN_UP: u32 = 2;
+/// Version of an event whose model went on after its answer, by what its provider said in the end. It wins over one that
+/// was given up, in whichever order they are written.
+pub const VERSION_ENDED: u32 = 3;
 
 /// What one attempt used, who pays for it and how it ended.
 ///

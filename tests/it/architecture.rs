@@ -10,26 +10,30 @@ use tollgate_tests::harness::install::repository;
 use self::imports::{CRATES, Imports, Source};
 
 /// Rooms of `gateway/src` and the rooms that each may import.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("admin", &["gateway"]),
     ("api", &["error", "gateway", "headers", "request", "telemetry"]),
+    ("background", &["books", "gateway", "pending", "policies"]),
     ("books", &["error", "gateway", "telemetry"]),
     ("cache_port", &[]),
     ("error", &[]),
-    ("gateway", &["cache_port", "stored", "telemetry"]),
+    ("gateway", &["cache_port", "pending", "stored", "telemetry"]),
     ("headers", &[]),
+    ("pending", &[]),
     ("policies", &["books", "cache_port", "error", "gateway"]),
     ("probes", &["gateway", "telemetry"]),
     ("replicas", &["telemetry"]),
-    ("request", &["books", "error", "gateway", "headers", "policies", "stored"]),
+    ("request", &["background", "books", "error", "gateway", "headers", "pending", "policies", "stored"]),
     ("routes", &["api"]),
     (
         "server",
         &[
             "admin",
             "api",
+            "background",
             "cache_port",
             "gateway",
+            "pending",
             "policies",
             "probes",
             "replicas",

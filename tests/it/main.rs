@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod architecture;
+mod background;
 mod bad_config;
 mod bad_input;
 mod cache;

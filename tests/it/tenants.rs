@@ -160,20 +160,6 @@ async fn a_tenant_with_an_account_of_its_own_may_refer_to_what_is_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_goes_on_in_the_background() {
-    let bed = shared(|config| config).await;
-    let client = bed.gateway.client("checkout");
-    for stream in [false, true] {
-        let body = asked(json!({ "background": true, "stream": stream }));
-        refused(&client.post(RESPONSES, &body).await.unwrap(), 400, "background_not_supported");
-    }
-    assert_eq!(bed.sim.state().seen().len(), 0, "the provider was asked");
-    let id = stored(&client, "Hello").await;
-    let reply = client.get(&format!("{RESPONSES}/{id}?stream=true")).await.unwrap();
-    refused(&reply, 400, "background_not_supported");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn idempotency_keys_of_tenants_never_meet_at_the_provider() {
     let bed = shared(|config| config).await;
     for who in ["checkout", "rival", "checkout"] {

@@ -123,6 +123,11 @@ impl State {
         self.port.subscribe()
     }
 
+    /// Responses in the background end when they have been asked for so often; with the largest count they never do.
+    pub fn work_for(&self, looks: u32) {
+        self.responses.work_for(looks);
+    }
+
     /// Watches anew how many requests come at once until one is answered well.
     pub fn watch_again(&self) {
         self.inner.lock().stats.traffic.watch_again();

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::reports::Period;
 use crate::store::{LedgerStore, StoreError};
 
 /// Runs without a row in this time are not looked at any more.
@@ -123,14 +124,20 @@ struct Gap {
 
 type Boot = (String, String);
 
-/// Finds all holes. Those of events younger than `grace` are pending, unless their gateway said that its run
+/// Finds all holes of the runs that were heard of lately, or that have events in the period. Those of events younger than `grace` are pending, unless their gateway said that its run
 /// has ended.
 ///
 /// # Errors
 /// When the store fails.
-pub(super) async fn find(store: &LedgerStore, now: Timestamp, grace: Duration) -> Result<Holes, StoreError> {
+pub(super) async fn find(
+    store: &LedgerStore,
+    now: Timestamp,
+    grace: Duration,
+    period: Option<Period>,
+) -> Result<Holes, StoreError> {
     let now_ms = now.as_millisecond();
-    let bounds = bounds(now_ms - BOOT_WINDOW.as_millis() as i64, now_ms - grace.as_millis() as i64);
+    let runs = period.map_or_else(|| Runs::since(now_ms - BOOT_WINDOW.as_millis() as i64), Runs::within);
+    let bounds = bounds(&runs, now_ms - grace.as_millis() as i64);
     let expected: Vec<Bound> = store.rows(&bounds).await?;
     let seen: Vec<Seen> = store.rows(&seen(&bounds)).await?;
     let mut gaps = gaps(expected, seen);
@@ -194,8 +201,34 @@ fn split_at(due: u64, holes: &[SeqRange]) -> (Vec<SeqRange>, Vec<SeqRange>) {
     (up_to_due.filter(not_empty).collect(), after.filter(not_empty).collect())
 }
 
+/// Which runs are looked at.
+struct Runs {
+    /// Condition over the events of a run.
+    events: String,
+    /// Condition over the end of a run.
+    ends: String,
+}
+
+impl Runs {
+    /// Those that were heard of since then.
+    fn since(window_ms: i64) -> Self {
+        let recent = format!(">= fromUnixTimestamp64Milli({window_ms}, 'UTC')");
+        Self { events: format!("max(inserted_at) {recent}"), ends: format!("inserted_at {recent}") }
+    }
+
+    /// Those with events in a period, or that ended in it.
+    fn within(period: Period) -> Self {
+        let within = period.sql();
+        let ended = within.replace("event_time", "inserted_at");
+        let with_events =
+            format!("toString(boot_id) IN (SELECT toString(boot_id) FROM usage_events WHERE {within})");
+        Self { events: format!("countIf({within}) > 0"), ends: format!("(({ended}) OR {with_events})") }
+    }
+}
+
 /// A run that was closed is due up to its end; another one up to its newest event older than the grace.
-fn bounds(window_ms: i64, due_before_ms: i64) -> String {
+fn bounds(runs: &Runs, due_before_ms: i64) -> String {
+    let Runs { events, ends } = runs;
     format!(
         "SELECT gateway_id, boot_id, max(due_seq) AS due, max(newest_seq) AS newest FROM (
              SELECT gateway_id, toString(boot_id) AS boot_id,
@@ -203,11 +236,11 @@ fn bounds(window_ms: i64, due_before_ms: i64) -> String {
                  max(seq) AS newest_seq
              FROM usage_events
              GROUP BY gateway_id, boot_id
-             HAVING max(inserted_at) >= fromUnixTimestamp64Milli({window_ms}, 'UTC')
+             HAVING {events}
              UNION ALL
              SELECT gateway_id, toString(boot_id) AS boot_id, max(last_seq), max(last_seq)
              FROM boots
-             WHERE inserted_at >= fromUnixTimestamp64Milli({window_ms}, 'UTC')
+             WHERE {ends}
              GROUP BY gateway_id, boot_id
          ) GROUP BY gateway_id, boot_id ORDER BY gateway_id, boot_id"
     )

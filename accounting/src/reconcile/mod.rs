@@ -13,6 +13,7 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use tollgate_schemas::money::Pico;
 
+use crate::reports::Period;
 use crate::rollup::comparison;
 use crate::store::{LedgerStore, StoreError};
 
@@ -53,8 +54,12 @@ pub struct Reconciliation {
     /// Gateway runs with holes beyond those.
     #[serde(default)]
     pub boots_left_out: u64,
-    /// Events before this moment were left out (except for `missing` and `pending`).
+    /// Events before this moment were left out (except for `missing` and `pending`, which are those of all gateway runs
+    /// that have events in the time that is looked at).
     pub since: Timestamp,
+    /// Events from this moment on were left out too; absent where all others were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 impl Reconciliation {
@@ -81,8 +86,8 @@ pub struct UnpricedClass {
     pub events: u64,
 }
 
-/// Compares what is in the ledger with what should be. `grace` is the longest that an attempt may take:
-/// holes of younger events are pending, not missing.
+/// Compares what is in the ledger since the month before this one with what should be. `grace` is the longest that an
+/// attempt may take: holes of younger events are pending, not missing.
 ///
 /// # Errors
 /// When the store fails.
@@ -91,11 +96,25 @@ pub async fn reconcile(
     now: Timestamp,
     grace: Duration,
 ) -> Result<Reconciliation, StoreError> {
-    let since = start_of_previous_month(now);
-    let holes = holes::find(store, now, grace).await?;
-    let raw: RawCounts = one(store, &raw_counts(since)).await?;
-    let counts: Counts = one(store, &counts(since)).await?;
-    let rollup = comparison::compare(store, since).await?;
+    reconcile_in(store, now, grace, None).await
+}
+
+/// The same for the days of another period, such as a month that is long over.
+///
+/// # Errors
+/// When the store fails.
+pub async fn reconcile_in(
+    store: &LedgerStore,
+    now: Timestamp,
+    grace: Duration,
+    period: Option<Period>,
+) -> Result<Reconciliation, StoreError> {
+    let since = period.map_or_else(|| start_of_previous_month(now), |period| period.from);
+    let within = period.map_or_else(|| from(since), |period| period.sql());
+    let holes = holes::find(store, now, grace, period).await?;
+    let raw: RawCounts = one(store, &raw_counts(&within)).await?;
+    let counts: Counts = one(store, &counts(&within)).await?;
+    let rollup = comparison::compare(store, since, period.map(|period| period.to)).await?;
     Ok(Reconciliation {
         missing: holes.missing,
         pending: holes.pending,
@@ -104,7 +123,7 @@ pub async fn reconcile(
         events: counts.events,
         recovered: counts.recovered,
         unpriced: counts.unpriced,
-        unpriced_classes: store.rows(&unpriced_classes(since)).await?,
+        unpriced_classes: store.rows(&unpriced_classes(&within)).await?,
         dead_letters: one::<DeadLetters>(store, DEAD_LETTERS).await?.dead_letters,
         rollup_difference: rollup.difference,
         rollup_stale_days: rollup.stale_days,
@@ -112,6 +131,7 @@ pub async fn reconcile(
         boots: holes.boots,
         boots_left_out: holes.boots_left_out,
         since,
+        until: period.map(|period| period.to),
     })
 }
 
@@ -124,11 +144,8 @@ struct RawCounts {
     duplicates: u64,
 }
 
-fn raw_counts(since: Timestamp) -> String {
-    format!(
-        "SELECT count() - uniqExact(event_id, version) AS duplicates FROM usage_events WHERE {}",
-        from(since)
-    )
+fn raw_counts(within: &str) -> String {
+    format!("SELECT count() - uniqExact(event_id, version) AS duplicates FROM usage_events WHERE {within}")
 }
 
 #[derive(Debug, Deserialize)]
@@ -139,23 +156,21 @@ struct Counts {
     unpriced: u64,
 }
 
-fn counts(since: Timestamp) -> String {
+fn counts(within: &str) -> String {
     format!(
         "SELECT uniqExact(event_id) AS events, count() - uniqExact(event_id) AS split,
              countIf(outcome = 'recovered') AS recovered, countIf(unpriced = 1) AS unpriced
-         FROM usage_events FINAL WHERE {}",
-        from(since)
+         FROM usage_events FINAL WHERE {within}"
     )
 }
 
-fn unpriced_classes(since: Timestamp) -> String {
+fn unpriced_classes(within: &str) -> String {
     format!(
         "SELECT provider, model, line_class AS class, count() AS events
          FROM usage_events FINAL
          ARRAY JOIN line.class AS line_class, line.qty AS line_qty, line.price_id AS line_price_id
-         WHERE {} AND unpriced = 1 AND line_qty > 0 AND line_price_id = ''
-         GROUP BY provider, model, class ORDER BY events DESC, provider, model, class LIMIT 20",
-        from(since)
+         WHERE {within} AND unpriced = 1 AND line_qty > 0 AND line_price_id = ''
+         GROUP BY provider, model, class ORDER BY events DESC, provider, model, class LIMIT 20"
     )
 }
 

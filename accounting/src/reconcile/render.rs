@@ -18,7 +18,8 @@ impl Reconciliation {
     fn text(&self) -> String {
         let counts: Vec<_> =
             self.counts().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut text = format!("since {}\n{}\n", self.since, counts.join(" "));
+        let until = self.until.map_or_else(String::new, |until| format!(" until {until}"));
+        let mut text = format!("since {}{until}\n{}\n", self.since, counts.join(" "));
         for day in &self.rollup_wrong_days {
             text.push_str(&format!("the rollup of {day} is not what the events say\n"));
         }
@@ -156,6 +157,7 @@ mod tests {
             boots: vec![boot],
             boots_left_out: 2,
             since: Timestamp::UNIX_EPOCH,
+            until: None,
         }
     }
 
@@ -174,6 +176,13 @@ no price: provider=sim model=m,1 class=image events=3
 the ledger does NOT reconcile
 ";
         assert_eq!(found().render(Format::Table), expected);
+    }
+
+    #[test]
+    fn a_period_that_is_over_is_named_with_its_end() {
+        let until = Some("2026-02-01T00:00:00Z".parse().unwrap());
+        let text = Reconciliation { until, ..found() }.render(Format::Table);
+        assert!(text.starts_with("since 1970-01-01T00:00:00Z until 2026-02-01T00:00:00Z\n"), "{text}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Period {
     }
 
     /// As a condition over the events.
-    pub(super) fn sql(&self) -> String {
+    pub(crate) fn sql(&self) -> String {
         format!(
             "event_time >= fromUnixTimestamp64Milli({}, 'UTC') AND event_time < fromUnixTimestamp64Milli({}, 'UTC')",
             self.from.as_millisecond(),

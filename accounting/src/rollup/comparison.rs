@@ -23,18 +23,27 @@ pub(crate) struct Comparison {
     pub(crate) wrong_days: Vec<Date>,
 }
 
-/// Compares the days since `since`, which must be the beginning of a day.
+/// Compares the days since `since`, up to `until` where that is given; both must be the beginning of a day.
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) async fn compare(store: &LedgerStore, since: Timestamp) -> Result<Comparison, StoreError> {
-    let found = store.row(&query(since.as_millisecond())).await?;
+pub(crate) async fn compare(
+    store: &LedgerStore,
+    since: Timestamp,
+    until: Option<Timestamp>,
+) -> Result<Comparison, StoreError> {
+    let found = store.row(&query(since.as_millisecond(), until.map(|until| until.as_millisecond()))).await?;
     found.ok_or_else(|| StoreError::Answer("an aggregate gave no row".to_owned()))
 }
 
 /// Days are compared only where no row has arrived since the rollup was built.
-fn query(since_ms: i64) -> String {
-    let since = format!("fromUnixTimestamp64Milli({since_ms}, 'UTC')");
+fn query(since_ms: i64, until_ms: Option<i64>) -> String {
+    let within = |column: &str| {
+        let since = format!("{column} >= fromUnixTimestamp64Milli({since_ms}, 'UTC')");
+        let until = until_ms.map(|ms| format!(" AND {column} < fromUnixTimestamp64Milli({ms}, 'UTC')"));
+        since + &until.unwrap_or_default()
+    };
+    let (events, hours) = (within("event_time"), within("hour"));
     let overlap_ms = OVERLAP.as_millis();
     format!(
         "WITH (SELECT toUnixTimestamp64Milli(max(watermark)) FROM rollup_state WHERE rollup = 'hourly') AS seen_ms
@@ -47,12 +56,12 @@ fn query(since_ms: i64) -> String {
          FROM (
              SELECT toDate(event_time) AS day, sum(u.cost) AS cost, count() AS attempts,
                  max(inserted_at) AS newest
-             FROM usage_events AS u FINAL WHERE event_time >= {since} GROUP BY day ORDER BY day
+             FROM usage_events AS u FINAL WHERE {events} GROUP BY day ORDER BY day
          ) AS e
          LEFT JOIN (
              SELECT toDate(hour) AS day, sum(h.cost) AS cost, sum(h.attempts) AS attempts,
                  min(h.built_at) AS built_at
-             FROM rollup_hourly AS h WHERE hour >= {since} GROUP BY day
+             FROM rollup_hourly AS h WHERE {hours} GROUP BY day
          ) AS r USING (day)"
     )
 }

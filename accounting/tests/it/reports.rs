@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tollgate_accounting::reconcile::{SeqRange, reconcile};
+use tollgate_accounting::reconcile::{SeqRange, reconcile, reconcile_in};
 use tollgate_accounting::reports::{Chargeback, Dimension, Format, Period};
 use tollgate_accounting::rollup::Rollup;
 use tollgate_accounting::row::BootRow;
@@ -180,6 +180,28 @@ async fn the_holes_of_each_gateway_run_are_named_and_the_list_is_bounded() {
     let second = &found.boots[1];
     assert_eq!((second.missing, second.missing_seqs.len(), second.unnamed), (60, 50, 10));
     assert_eq!(numbers(&second.missing_seqs[48..]), ["97", "99"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_that_is_long_over_is_compared_when_it_is_asked_for() {
+    let Some(ledger) = embedded().await else { return };
+    let store = &ledger.store;
+    let of = |seq: u64, time: &str| {
+        let event_time_ms = time.parse::<Timestamp>().unwrap().as_millisecond();
+        UsageEvent { event_time_ms, ended_at_ms: event_time_ms, ..event(seq) }
+    };
+    let march = [of(1, "2026-03-02T10:00:00Z"), of(3, "2026-03-31T23:00:00Z")];
+    deliver(store, &march, 0).await;
+    deliver(store, &[of(4, "2026-04-01T00:00:00Z")], 2).await;
+    let (later, grace) = ("2027-03-01T00:00:00Z".parse().unwrap(), Duration::from_secs(600));
+    let found = reconcile(store, later, grace).await.unwrap();
+    assert_eq!((found.events, found.missing), (0, 0), "it looks at two months");
+    for (month, events, missing) in [("2026-03", 2, 1), ("2026-04", 1, 1), ("2026-05", 0, 0)] {
+        let period = Period::month(month).unwrap();
+        let found = reconcile_in(store, later, grace, Some(period)).await.unwrap();
+        assert_eq!((found.events, found.missing), (events, missing), "{month}");
+        assert_eq!((found.since, found.until), (period.from, Some(period.to)));
+    }
 }
 
 fn numbers(ranges: &[SeqRange]) -> Vec<String> {

@@ -56,7 +56,7 @@ pub use resiliency::{
     AffinityConfig, DrainConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, Strategy,
     TimeoutOverrides,
 };
-pub use responses::ResponsesConfig;
+pub use responses::{BackgroundConfig, ResponsesConfig};
 pub use server::ServerConfig;
 pub use subscriptions::{KeyConfig, SubscriptionConfig};
 pub use telemetry::TelemetryConfig;

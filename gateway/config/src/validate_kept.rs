@@ -1,6 +1,8 @@
-//! What providers keep: accounts that belong to one tenant, and the secret that binds kept answers to their owners.
+//! What providers keep: accounts that belong to one tenant, the secret that binds kept answers to their owners, and how
+//! long one is worked on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tollgate_eventlog::config::EventLogConfig;
@@ -12,10 +14,26 @@ use super::{Config, ProductConfig};
 /// Shortest secret that ids are sealed with, bytes.
 const MIN_KEY_BYTES: usize = 32;
 
-/// Checks both.
+/// Longest that an answer is asked for.
+const MAX_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Most answers that are worked on at the same time: each takes some KiB of memory.
+const MAX_PENDING: u32 = 100_000;
+
+/// Checks all of it.
 pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     check_tenants(config, mistakes);
     check_key(config, mistakes);
+    check_background(config, mistakes);
+}
+
+fn check_background(config: &Config, mistakes: &mut Mistakes) {
+    let background = &config.responses.background;
+    if background.deadline.0.is_zero() || background.deadline.0 > MAX_DEADLINE {
+        mistakes.add("responses.background.deadline", "must be more than 0 and at most 30 days");
+    }
+    if !(1..=MAX_PENDING).contains(&background.max_pending) {
+        mistakes.add("responses.background.max_pending", format!("must be 1 to {MAX_PENDING}"));
+    }
 }
 
 /// Replicas must share one secret: what one of them has shown to a client would not exist at the others.

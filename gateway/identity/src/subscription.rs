@@ -52,6 +52,14 @@ impl KeyTable {
         bool::from(known.ct_eq(hash)).then(|| Arc::clone(caller))
     }
 
+    /// Who called with a key of this id; where the key is gone, with another one of the subscription. Looks at all keys.
+    #[must_use]
+    pub fn of_payer(&self, subscription: &str, key_id: &str) -> Option<Arc<Caller>> {
+        let mut own = self.callers.values().filter(|caller| *caller.payer.subscription == *subscription);
+        let any = own.clone().min_by(|a, b| a.payer.key_id.cmp(&b.payer.key_id));
+        own.find(|caller| *caller.payer.key_id == *key_id).or(any).map(Arc::clone)
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {

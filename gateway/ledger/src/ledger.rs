@@ -46,7 +46,8 @@ impl Ledger {
     /// When another process uses the folder or its files cannot be read.
     pub fn open(options: LedgerOptions) -> Result<(Self, Recovered), LedgerError> {
         let max_bytes = volume::bounded(&options.dir, options.max_bytes);
-        let options = LedgerOptions { max_bytes, ..options };
+        let segment_bytes = volume::segment_bytes(options.segment_bytes, max_bytes);
+        let options = LedgerOptions { max_bytes, segment_bytes, ..options };
         Self::open_with(Arc::new(OsFiles), options)
     }
 
@@ -131,6 +132,24 @@ impl Ledger {
         written.inspect_err(|error| self.count_refusal(error))
     }
 
+    /// Writes down a later version of an event that was recorded before, perhaps by an earlier process: its id, time and
+    /// place in the sequence stay. Whoever knows that there is more to come keeps it until this and a
+    /// [`Ledger::sync`] have succeeded, and may write it twice.
+    ///
+    /// # Errors
+    /// When the spool is full or the disk refuses; nothing is recorded then.
+    pub fn correct(&self, event: &UsageEvent) -> Result<(), LedgerError> {
+        self.inner.recorder.correction(event)
+    }
+
+    /// Puts on the disk what was recorded so far, unless [`FsyncPolicy::None`] leaves that to the system. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> Result<(), LedgerError> {
+        self.spool().sync().map_err(LedgerError::Storage)
+    }
+
     /// Hands a content event over for publishing. Content is shed first when the spool runs short.
     ///
     /// # Errors
@@ -165,6 +184,7 @@ impl Ledger {
             recovered: get(&counters.recovered),
             published: progress.published,
             dead_letters: get(&counters.dead_letters),
+            unreadable: get(&counters.unreadable),
             failed_fsyncs: get(&counters.failed_fsync),
             damaged_bytes: get(&counters.damaged_bytes),
             actor_restarts: get(&counters.actor_restarts),

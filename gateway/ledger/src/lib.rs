@@ -48,7 +48,8 @@
 //! | letter | a record that neither its topic nor the dead-letter topic took |
 //!
 //! Modules in reading order: `options`, [`Ledger`] (`ledger`), `ticket`, `recorder` (events into frames),
-//! `content`, `record` (what a spool record says), `spool`, `publish`, `actors`, `status`, `metrics`, `error`.
+//! `content`, `record` (what a spool record says), `spool`, `publish`, `actors`, `pending_log` (what is not over when its
+//! row is written), `status`, `metrics`, `error`.
 
 mod actors;
 mod content;
@@ -57,6 +58,7 @@ mod ledger;
 mod lsn;
 mod metrics;
 mod options;
+mod pending_log;
 mod publish;
 mod record;
 mod recorder;
@@ -72,5 +74,6 @@ pub use self::error::LedgerError;
 pub use self::ledger::Ledger;
 pub use self::metrics::LedgerMetrics;
 pub use self::options::{FsyncPolicy, LedgerOptions, OnFull, Recovered};
+pub use self::pending_log::PendingLog;
 pub use self::status::LedgerStatus;
 pub use self::ticket::IntentTicket;

@@ -9,7 +9,7 @@ use super::status::LedgerStatus;
 type Reading = fn(&LedgerStatus) -> u64;
 
 /// Name, help and reading of each family, in the order in which they are shown.
-const FAMILIES: [(&str, &str, Reading); 13] = [
+const FAMILIES: [(&str, &str, Reading); 14] = [
     ("spool_bytes", "Bytes of usage records on the disk", |now| now.spool_bytes),
     ("spool_backlog_records", "Usage records that the event log has not confirmed", |now| {
         now.backlog_records
@@ -25,6 +25,9 @@ const FAMILIES: [(&str, &str, Reading); 13] = [
         now.deferred
     }),
     ("spool_dead_letters", "Events that the event log refused for good", |now| now.dead_letters),
+    ("spool_unreadable", "Usage records that could not be read and whose events are missing", |now| {
+        now.unreadable
+    }),
     ("spool_failed_fsyncs", "Failed fsyncs of the spool", |now| now.failed_fsyncs),
     ("ledger_seq", "Last sequence number of this boot", |now| now.seq),
 ];
@@ -32,7 +35,7 @@ const FAMILIES: [(&str, &str, Reading); 13] = [
 /// The ledger's families in a registry.
 #[derive(Debug)]
 pub struct LedgerMetrics {
-    gauges: [(Gauge, Reading); 13],
+    gauges: [(Gauge, Reading); 14],
 }
 
 impl LedgerMetrics {

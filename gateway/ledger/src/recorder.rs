@@ -73,6 +73,16 @@ impl Recorder {
         })
     }
 
+    /// Writes a later version of an event that has its number already.
+    pub(crate) fn correction(&self, event: &UsageEvent) -> Result<(), LedgerError> {
+        FRAME.with_borrow_mut(|frame| {
+            let sealed = self.usage(frame, Kind::Event, 0, event, None);
+            let written = self.spool.write(Class::Usage, Kind::Event, sealed?);
+            frame.shrink_to(KEEP_FRAME_BYTES);
+            written
+        })
+    }
+
     /// Has the intent's own event published.
     pub(crate) fn release(&self, intent: u64) {
         let head = Head { kind: Kind::Release, intent, written_ms: now_ms() };

@@ -29,6 +29,8 @@ pub struct LedgerStatus {
     pub deferred: u64,
     /// Events that the event log refused for good; usage among them is in the dead-letter topic or folder.
     pub dead_letters: u64,
+    /// Records that could not be read for so long that they were passed over. Their events are missing in the ledger.
+    pub unreadable: u64,
     /// Syncs that failed.
     pub failed_fsyncs: u64,
     /// Last sequence number given.
@@ -57,6 +59,7 @@ pub(crate) struct Counters {
     pub(crate) unmetered: AtomicU64,
     pub(crate) recovered: AtomicU64,
     pub(crate) dead_letters: AtomicU64,
+    pub(crate) unreadable: AtomicU64,
     pub(crate) failed_fsync: AtomicU64,
     pub(crate) damaged_bytes: AtomicU64,
     pub(crate) actor_restarts: AtomicU64,

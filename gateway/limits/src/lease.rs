@@ -87,6 +87,15 @@ impl LeaseCell {
         self.live.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Charges units that nobody has reserved; false when the cell is out of use.
+    pub(super) fn charge(&self, units: u64) -> bool {
+        self.live.fetch_add(1, Ordering::SeqCst);
+        let limit = self.limit();
+        let charged = self.change(|free| Some(bucket::settle(free, limit, 0, units))).is_ok();
+        self.live.fetch_sub(1, Ordering::SeqCst);
+        charged
+    }
+
     /// Puts refilled units in, up to the limit, and answers the level. For the actor alone.
     pub(super) fn credit(&self, units: u64) -> i64 {
         let limit = self.limit();

@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::counter::limiter_actor::{Answer, Reserve};
 use super::counter::{Counter, Hold, Keeper};
 use super::options::LimiterOptions;
-use super::{Ask, CounterKey, Limit, LimitExceeded, LimitRule, LimiterSnapshot, MAX_AMOUNT};
+use super::{Ask, Consumed, CounterKey, Limit, LimitExceeded, LimitRule, LimiterSnapshot, MAX_AMOUNT};
 
 const SHARDS: usize = 16;
 
@@ -121,6 +121,17 @@ impl Limiters {
         Box::pin(self.hold_slowly(&key, &limit.rule, ask)).await
     }
 
+    /// Charges what became known only after its request was settled, as debt where it is more than is left. Limits on
+    /// requests have counted it already.
+    pub fn charge(&self, limits: &[Limit], consumed: &Consumed) {
+        for limit in limits.iter().filter(|limit| limit.rule.meter.counts_tokens()) {
+            let units = limit.rule.meter.reading(consumed).min(MAX_AMOUNT);
+            if units > 0 {
+                self.0.charge(&limit.key.key(), limit.rule.amount.min(MAX_AMOUNT), units);
+            }
+        }
+    }
+
     async fn hold_slowly(
         &self,
         key: &CounterKey,
@@ -172,6 +183,21 @@ impl Registry {
             Arc::new(Counter::new(key.clone(), amount, keeper, &self.options, &self.arbiter))
         });
         Some(Arc::clone(counter))
+    }
+
+    fn charge(self: &Arc<Self>, key: &CounterKey, amount: u64, units: u64) {
+        for _ in 0..TRIES {
+            let Some(counter) = self.find_or_create(key, amount) else { break };
+            if counter.cell().charge(units) {
+                // Its actor is what pays the debt off, and perhaps nobody has asked for it yet.
+                counter.actor();
+                counter.wake_if_asleep();
+                return;
+            }
+            self.forget(&counter);
+        }
+        self.unavailable.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(counter = %key, units, "nothing could be charged: no limiter could be had");
     }
 
     /// Makes room by letting all counters go that are full and unused; false when there were none.

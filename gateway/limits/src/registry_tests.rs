@@ -211,6 +211,30 @@ async fn an_absurd_report_locks_a_counter_for_ten_minutes_and_no_longer() {
     assert!(limiters.hold(&limit("a", RULE), ask(1)).await.is_ok());
 }
 
+#[actix_rt::test]
+async fn what_is_known_late_is_charged_as_debt_and_paid_off_like_any_other() {
+    let (limiters, clock) = limiters(|_| {});
+    let limits = [limit("a", RULE)];
+    limiters.hold(&limits[0], ask(6_000)).await.unwrap().settle(&used(5_000));
+    limiters.charge(&limits, &Consumed { input: 0, output: 3_000 });
+    assert_eq!(limiters.observe()[0].balance, -2_000);
+    let refused = limiters.hold(&limits[0], ask(100)).await.unwrap_err();
+    assert_eq!(used_up(refused), (0, Duration::from_secs(21)));
+    clock.advance(Duration::from_secs(21));
+    assert!(limiters.hold(&limits[0], ask(100)).await.is_ok());
+}
+
+#[actix_rt::test]
+async fn what_is_known_late_is_charged_also_where_nobody_has_called_yet() {
+    let (limiters, clock) = limiters(|_| {});
+    limiters.charge(&[limit("a", RULE)], &used(7_000));
+    assert!(limiters.hold(&limit("a", RULE), ask(1)).await.is_err());
+    clock.advance(Duration::from_millis(10_010));
+    assert!(limiters.hold(&limit("a", RULE), ask(1)).await.is_ok());
+    limiters.charge(&[limit("b", RULE)], &Consumed::default());
+    assert!(limiters.find("b").is_none(), "nothing is charged for nothing");
+}
+
 #[test]
 fn threads_that_share_a_key_are_never_granted_too_much() {
     let system = actix_rt::System::new();

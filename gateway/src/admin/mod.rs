@@ -48,6 +48,7 @@ async fn ready(gateway: web::Data<Gateway>) -> HttpResponse {
 async fn metrics(gateway: web::Data<Gateway>) -> HttpResponse {
     let ledger = gateway.ledger.status();
     let (backends, limiters) = (gateway.backends.observe(), gateway.limiters.stats());
+    gateway.metrics.pending().set(gateway.pending.count());
     let text = gateway.metrics.encode(&ledger, &backends, &limiters, &gateway.load());
     HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text)
 }

@@ -22,6 +22,9 @@ use super::measure::{Basis, Measure, measure};
 use crate::gateway::Gateway;
 use crate::telemetry::spans;
 
+/// Code of a row whose model goes on after its answer.
+const PENDING_CODE: &str = "background_pending";
+
 /// One call of one backend, from its intent to its settlement.
 pub struct Attempt {
     gateway: Arc<Gateway>,
@@ -32,6 +35,8 @@ pub struct Attempt {
     started: Instant,
     first_byte: Option<Duration>,
     span: Span,
+    /// What the provider calls the answer, where its model may go on after it.
+    work: Option<Arc<str>>,
 }
 
 /// What must be given back when the attempt ends.
@@ -69,6 +74,7 @@ impl Attempt {
             started: Instant::now(),
             first_byte: None,
             span,
+            work: None,
         })
     }
 
@@ -120,6 +126,24 @@ impl Attempt {
         self.first_byte.get_or_insert_with(|| self.started.elapsed());
     }
 
+    /// Notes that the model may go on after its answer, under this id of its provider's. It is kept for the next
+    /// process now, before the client can know the id.
+    pub fn works_as(&mut self, response: &str) {
+        // Without a number of its own an event has no later version: it is served unmetered, and counted as such.
+        if self.event.ledger.seq == 0 {
+            return;
+        }
+        let response: Arc<str> = response.into();
+        self.gateway.pending.hold(&self.event, &response);
+        self.work = Some(response);
+    }
+
+    /// Whether the model may go on after its answer.
+    #[must_use]
+    pub fn works(&self) -> bool {
+        self.work.is_some()
+    }
+
     /// Forgets the prompt: the provider has reported.
     pub fn release_prompt(&mut self) {
         self.basis.release();
@@ -147,23 +171,31 @@ impl Attempt {
 
     /// Ends an attempt that is followed by another one: the reservation goes on to that.
     pub fn end_for_next(&mut self, ending: Ending<'_>) -> Reservation {
-        self.close(ending).map(|(reserved, _)| reserved).unwrap_or_default()
+        self.close(ending, false).map(|(reserved, _)| reserved).unwrap_or_default()
     }
 
-    /// Ends the attempt; later calls do nothing.
-    pub fn end(&mut self, ending: Ending<'_>) {
-        if let Some((reserved, consumed)) = self.close(ending) {
+    /// Ends the attempt although its model goes on: what it uses after this is settled when that ends.
+    pub fn end_working(&mut self, ending: Ending<'_>) {
+        if let Some((reserved, consumed)) = self.close(ending, true) {
             reserved.settle(&consumed);
         }
     }
 
-    fn close(&mut self, ending: Ending<'_>) -> Option<(Reservation, Consumed)> {
+    /// Ends the attempt; later calls do nothing.
+    pub fn end(&mut self, ending: Ending<'_>) {
+        if let Some((reserved, consumed)) = self.close(ending, false) {
+            reserved.settle(&consumed);
+        }
+    }
+
+    fn close(&mut self, ending: Ending<'_>, goes_on: bool) -> Option<(Reservation, Consumed)> {
         let Open { ticket, in_flight, reserved, permit: _permit } = self.open.take()?;
         let measured = measure(&self.basis, &self.event.call.model, ending.produced);
         let consumed = measured.consumed();
         self.note_disbelief(measured.disbelieved);
         let latency = self.started.elapsed();
         self.write_ending(&ending, measured, latency);
+        self.note_work(goes_on);
         if let Err(error) = self.gateway.ledger.settle(ticket, &self.event) {
             // The ledger keeps the event and writes it as soon as it can.
             tracing::error!(event_id = %self.event.event_id, error = %error, "settle record is delayed");
@@ -178,6 +210,18 @@ impl Attempt {
         self.gateway.metrics.attempt_ended(&self.event);
         spans::attempt_ended(&self.span, &self.event);
         Some((reserved, consumed))
+    }
+
+    /// What goes on is kept before the row is settled: a crash in between loses nothing.
+    fn note_work(&mut self, goes_on: bool) {
+        match self.work.take() {
+            Some(response) if goes_on => {
+                self.event.error_code = Some(PENDING_CODE.into());
+                self.gateway.pending.begin(&self.event, &response);
+            }
+            Some(_) => self.gateway.pending.ended(self.event.event_id),
+            None => {}
+        }
     }
 
     fn note_disbelief(&self, reported: Option<u64>) {
@@ -205,7 +249,8 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if self.open.is_some() {
-            self.end(Ending::abandoned(std::thread::panicking(), self.sent.is_sent()));
+            let ending = Ending::abandoned(std::thread::panicking(), self.sent.is_sent());
+            if self.works() { self.end_working(ending) } else { self.end(ending) }
         }
     }
 }

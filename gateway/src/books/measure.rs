@@ -105,6 +105,12 @@ impl Basis {
         Self::Tokens(Prompt { client, body: body_kept, estimate: estimated_tokens(body.len()) })
     }
 
+    /// Of a request in this format whose prompt has so many tokens and is not kept.
+    #[must_use]
+    pub const fn counted(client: ClientFormat, tokens: u64) -> Self {
+        Self::Tokens(Prompt { client, body: None, estimate: tokens })
+    }
+
     /// Of a call that is passed through, whose prompt is charged as `class` where it is known to have one; `announced`
     /// is what its head says of the length of its body.
     #[must_use]
@@ -201,6 +207,8 @@ impl Prompt {
 #[must_use]
 pub fn measure(basis: &Basis, model: &str, produced: Produced<'_>) -> Measure {
     match produced.usage {
+        // What it says was used by another call.
+        _ if matches!(basis, Basis::Free) => Measure::new(Vec::new(), UsageSource::None),
         Some(usage) if is_plausible(&usage, basis.bytes(&produced)) => {
             reported(basis, model, usage, produced)
         }

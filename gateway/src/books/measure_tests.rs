@@ -89,6 +89,14 @@ fn a_call_that_uses_no_model_has_no_lines() {
 }
 
 #[test]
+fn a_call_that_shows_an_answer_again_is_not_charged_for_it_again() {
+    let produced =
+        Produced { usage: Some(reported()), complete: true, prompt_sent: true, ..Produced::default() };
+    let measure = measure(&Basis::Free, "gpt-4o", produced);
+    assert_eq!((measure.consumed().tokens(), measure.source), (0, UsageSource::None));
+}
+
+#[test]
 fn without_a_report_both_sides_are_counted() {
     let produced = Produced { text: "Hello there", prompt_sent: true, ..Produced::default() };
     let measure = measure(&prompt(), "gpt-4o", produced);

@@ -73,6 +73,8 @@ fn relay(worker: &Worker, request: &ModelRequest<'_>, open: OpenAnswer<'_>, sile
         // A client that is kept alive by comments gets the first one in time, whatever comes of the stream.
         patience: if silence.is_zero() { Duration::MAX } else { silence },
         completion: CompletionRecorder::new(&worker.gateway, &snapshot.content),
+        works_on: request.view.background,
+        ended: None,
     };
     Relay::new(response.into_body(), attempt, request.context.id, options)
 }

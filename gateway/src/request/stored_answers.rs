@@ -1,7 +1,8 @@
-//! Answers that a provider keeps (Responses API): which target has them, and whose they are.
+//! Answers that a provider keeps (Responses API): which target has them, whose they are, and which are still worked on.
 
 use bytes::Bytes;
 use tollgate_crossing::Crossing;
+use tollgate_formats::openai_responses::work::Work;
 use tollgate_formats::view::{Change, View};
 use tollgate_identity::Caller;
 use tollgate_runtime::snapshot::Target;
@@ -9,33 +10,30 @@ use tollgate_runtime::snapshot::Target;
 use super::model_request::ModelRequest;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
+use crate::pending::NoRoom;
 use crate::stored::response_ids::StoredAt;
 use crate::stored::shown_ids::{self, ShownIds};
 
-/// Checks that a request does not ask a model to go on when its books are closed.
+/// Checks that a model that is asked to go on after its answer can be followed to its end.
 ///
 /// # Errors
-/// [`GatewayError::BackgroundNotSupported`] when it does.
-pub fn ends_with_its_answer(view: &View<'_>) -> Result<(), GatewayError> {
-    if view.background {
-        return Err(GatewayError::BackgroundNotSupported { param: "background" });
+/// When as many are followed as may be, or the disk does not take what must outlive this process.
+pub fn may_go_on(worker: &Worker, caller: &Caller, view: &View<'_>) -> Result<(), GatewayError> {
+    if !view.background {
+        return Ok(());
     }
-    Ok(())
+    match worker.gateway.pending.refuses(&caller.payer.subscription) {
+        None => Ok(()),
+        Some(NoRoom::Full) => Err(GatewayError::TooMuchPending),
+        Some(NoRoom::Unwritable) => Err(GatewayError::PendingUnwritable),
+    }
 }
 
-/// Checks that a kept answer is asked for as it is: only what works in the background is streamed again.
-///
-/// # Errors
-/// [`GatewayError::BackgroundNotSupported`] when a stream is asked for.
-pub fn is_asked_for_whole(query: Option<&str>) -> Result<(), GatewayError> {
-    let streams = |pair: &str| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        name == "stream" && value != "false"
-    };
-    if query.is_some_and(|query| query.split('&').any(streams)) {
-        return Err(GatewayError::BackgroundNotSupported { param: "stream" });
-    }
-    Ok(())
+/// What the provider calls an answer that is still worked on, where its request asked for that; `None` if it has ended.
+#[must_use]
+pub fn work(asked: bool, answer: &[u8]) -> Option<String> {
+    let work = Work::of(answer).filter(|_| asked)?;
+    work.stage.is_running().then_some(work.id)
 }
 
 /// The answer that a request continues; `None` when it begins anew.
@@ -100,23 +98,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_in_the_background_is_refused_by_name() {
-        let refused = ends_with_its_answer(&View { background: true, ..View::default() }).unwrap_err();
-        let class = refused.class();
-        assert_eq!(
-            (class.status, class.code, refused.param()),
-            (400, "background_not_supported", Some("background"))
-        );
-        assert!(ends_with_its_answer(&View::default()).is_ok());
-    }
-
-    #[test]
-    fn a_kept_answer_is_not_streamed_again() {
-        for query in ["stream=true", "include=a&stream=true&starting_after=3", "stream"] {
-            assert!(is_asked_for_whole(Some(query)).is_err(), "{query}");
-        }
-        for query in [None, Some(""), Some("stream=false"), Some("include=stream")] {
-            assert!(is_asked_for_whole(query).is_ok(), "{query:?}");
-        }
+    fn only_what_was_asked_to_go_on_and_does_is_work() {
+        let answer = |status: &str| format!(r#"{{"id":"resp_1","object":"response","status":"{status}"}}"#);
+        assert_eq!(work(true, answer("queued").as_bytes()).as_deref(), Some("resp_1"));
+        assert_eq!(work(false, answer("queued").as_bytes()), None);
+        assert_eq!(work(true, answer("completed").as_bytes()), None);
+        assert_eq!(work(true, b"{}"), None);
     }
 }

@@ -1,7 +1,8 @@
 //! A call about an answer that a provider keeps: fetched, deleted, cancelled, its input listed.
 //!
 //! It goes to the backend and model that have the answer, through the same admission, circuit and books as any other
-//! call. It uses no model, so its row has no quantities.
+//! call. It uses no model, so its row has no quantities: what is shown of an answer that was worked on in the background
+//! settles that one's row.
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use http::{Method, StatusCode, Uri};
 use tollgate_backends::DeploymentId;
 use tollgate_backends::backend::Backend;
 use tollgate_backends::call::{CallError, CallResult, collect_while};
+use tollgate_backends::sent::Sent;
 use tollgate_backends::{AttemptClass, FailureKind, outcome};
 use tollgate_crossing::wire::path_segment;
 
@@ -17,7 +19,8 @@ use super::answer::{Answer, Facts};
 use super::call::Call;
 use super::context::RequestContext;
 use super::failure::call_failure;
-use super::{idempotency, stored_answers};
+use super::{DEFAULT_RETRY_AFTER, idempotency, stored_answers, stored_stream};
+use crate::background::{self, polls};
 use crate::books;
 use crate::books::attempt::Attempt;
 use crate::books::ending::Ending;
@@ -26,6 +29,7 @@ use crate::books::measure::{Basis, Produced};
 use crate::error::GatewayError;
 use crate::gateway::Worker;
 use crate::headers;
+use crate::pending::table::Finding;
 use crate::stored::response_ids::StoredAt;
 use crate::stored::shown_ids::{self, ShownIds};
 use tollgate_limits::Reservation;
@@ -43,8 +47,7 @@ pub async fn serve(
     method: Method,
     action: &'static str,
 ) -> Result<Answer, GatewayError> {
-    let found = stored_answers::is_asked_for_whole(call.http.query)
-        .and_then(|()| stored_answers::find(worker, call.caller, id))
+    let found = stored_answers::find(worker, call.caller, id)
         .and_then(|at| Ok((planned(context, &call, id, &at, action)?, at)));
     let (plan, at) = match found {
         Ok(found) => found,
@@ -54,6 +57,13 @@ pub async fn serve(
         }
     };
     let events = EventContext { model_requested: &at.model, ..events };
+    let fetch = Fetch { worker, context, backend: &plan.backend, at: &at, id };
+    if method == Method::DELETE
+        && let Err(error) = Box::pin(fetch.settled_before()).await
+    {
+        books::refused(&worker.gateway, events, &error);
+        return Err(error);
+    }
     let attempt = match open(worker, context, &call, events, &plan, &at, id).await {
         Ok(attempt) => attempt,
         Err(error) => {
@@ -61,7 +71,7 @@ pub async fn serve(
             return Err(error);
         }
     };
-    fetched(worker, context, call, attempt, &plan, &at, id, method).await
+    fetch.fetched(call, attempt, &plan.uri, method).await
 }
 
 /// Where a call goes.
@@ -120,54 +130,93 @@ async fn open(
     Ok(attempt)
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only repeat their names")]
-async fn fetched(
-    worker: &Worker,
-    context: &RequestContext,
-    mut call: Call<'_>,
-    mut attempt: Attempt,
-    plan: &Plan,
-    at: &StoredAt,
-    id: &str,
-    method: Method,
-) -> Result<Answer, GatewayError> {
-    let backend = &plan.backend;
-    let max = context.snapshot.server.max_answer.as_usize();
-    let mut held = worker.gateway.memory.hold(&call.caller.payer.subscription);
-    let sent = attempt.sent().clone();
-    let whole = async {
+/// One call about one answer.
+pub(super) struct Fetch<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) context: &'a RequestContext,
+    pub(super) backend: &'a Arc<Backend>,
+    pub(super) at: &'a StoredAt,
+    /// The id that its owner asked for.
+    pub(super) id: &'a str,
+}
+
+impl Fetch<'_> {
+    async fn fetched(
+        &self,
+        mut call: Call<'_>,
+        mut attempt: Attempt,
+        uri: &Uri,
+        method: Method,
+    ) -> Result<Answer, GatewayError> {
+        let Self { worker, context, backend, at, id } = *self;
+        let max = context.snapshot.server.max_answer.as_usize();
+        let deadline = tokio::time::Instant::now() + backend.total_timeout;
+        let owner = &call.caller.payer.subscription;
+        let called = Box::pin(self.called(&call, attempt.sent().clone(), uri, method));
+        let called = tokio::time::timeout_at(deadline, called).await;
+        let response = match called.unwrap_or(Err(CallError::Stalled)) {
+            Ok(response) if stored_stream::is_stream(&response) => {
+                return stored_stream::relayed(self, call, attempt, response).await;
+            }
+            Ok(response) => response,
+            Err(error) => return Err(self.failed(&mut attempt, error)),
+        };
+        let (status, body) = (response.status(), response.into_body());
+        let mut held = worker.gateway.memory.hold(owner);
+        let body = Box::pin(collect_while(body, max, backend.idle_timeout, |bytes| held.grow(bytes as u64)));
+        let body = match tokio::time::timeout_at(deadline, body).await.unwrap_or(Err(CallError::Stalled)) {
+            Ok(body) => body,
+            Err(error) => return Err(self.failed(&mut attempt, error)),
+        };
+        attempt.mark_first_byte();
+        attempt.end(ending(status));
+        if status == StatusCode::NOT_FOUND {
+            return Err(unknown(id));
+        }
+        call.guard.answer = Some(held);
+        let body = match status.is_success() {
+            true => {
+                background::seen(&worker.gateway, &at.backend, &at.id, &body);
+                ShownIds::of_stored(worker.gateway.response_ids.clone(), owner, at, id).in_answer(body)
+            }
+            false => shown_ids::in_words(body, &at.id, id),
+        };
+        Ok(Answer::Whole { status, body, facts: Facts::default(), guard: call.guard })
+    }
+
+    async fn called(&self, call: &Call<'_>, sent: Sent, uri: &Uri, method: Method) -> CallResult {
+        let Self { worker, context, backend, at, .. } = *self;
         let mut headers = headers::for_backend(call.http.headers, &context.trace);
         let (client, owner) = (call.http.headers, &call.caller.payer.subscription);
         let keys = &worker.gateway.idempotency_keys;
         idempotency::insert(keys, &mut headers, client, owner, &at.backend, &at.model);
-        let called: CallResult =
-            worker.caller.call(backend, method, &plan.uri, headers, Bytes::new(), &sent).await;
-        let (head, body) = called?.into_parts();
-        let more = |bytes: usize| held.grow(bytes as u64);
-        Ok((head.status, collect_while(body, max, backend.idle_timeout, more).await?))
-    };
-    let whole = Box::pin(whole);
-    let got = tokio::time::timeout(backend.total_timeout, whole).await;
-    let (status, body) = match got.unwrap_or(Err(CallError::Stalled)) {
-        Ok(got) => got,
-        Err(error) => {
-            let (kind, failure) = call_failure(backend, error);
-            attempt.end(Ending::failed(kind, 0, failure.class().code, Produced::default()));
-            return Err(failure);
-        }
-    };
-    attempt.mark_first_byte();
-    attempt.end(ending(status));
-    if status == StatusCode::NOT_FOUND {
-        return Err(unknown(id));
+        worker.caller.call(backend, method, uri, headers, Bytes::new(), &sent).await
     }
-    call.guard.answer = Some(held);
-    let owner = &call.caller.payer.subscription;
-    let body = match status.is_success() {
-        true => ShownIds::of_stored(worker.gateway.response_ids.clone(), owner, at, id).in_answer(body),
-        false => shown_ids::in_words(body, &at.id, id),
-    };
-    Ok(Answer::Whole { status, body, facts: Facts::default(), guard: call.guard })
+
+    fn failed(&self, attempt: &mut Attempt, error: CallError) -> GatewayError {
+        let (kind, failure) = call_failure(self.backend, error);
+        attempt.end(Ending::failed(kind, 0, failure.class().code, Produced::default()));
+        failure
+    }
+
+    /// Before an answer is deleted it is known what it used: its provider could not say so afterwards.
+    async fn settled_before(&self) -> Result<(), GatewayError> {
+        let Self { worker, at, id, .. } = *self;
+        let pending = &worker.gateway.pending;
+        let still = || GatewayError::StillWorkedOn { id: id.chars().take(128).collect() };
+        if pending.is_streamed(&at.backend, &at.id) {
+            return Err(still());
+        }
+        let Some(entry) = pending.find(&at.backend, &at.id) else { return Ok(()) };
+        match polls::ask(&worker.gateway, &worker.caller, &entry).await {
+            None | Some(Finding::Unknown) => Ok(()),
+            Some(Finding::Running) => Err(still()),
+            Some(Finding::Nothing) => Err(GatewayError::NoBackend {
+                model: at.model.as_str().into(),
+                retry_after: DEFAULT_RETRY_AFTER,
+            }),
+        }
+    }
 }
 
 fn ending(status: StatusCode) -> Ending<'static> {

@@ -108,7 +108,14 @@ impl<'a> Whole<'a> {
             body: incoming.body.len() as u64,
             prompt_sent: true,
         };
-        attempt.end(Ending::ok(self.status.as_u16(), produced));
+        let ending = Ending::ok(self.status.as_u16(), produced);
+        if let Some(id) = stored_answers::work(request.view.background, &incoming.body) {
+            attempt.works_as(&id);
+            attempt.end_working(ending);
+            // There is nothing yet to publish or to keep.
+            return;
+        }
+        attempt.end(ending);
         if let Some(recorder) = recorder.take() {
             recorder.record(
                 attempt.event(),

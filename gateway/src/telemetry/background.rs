@@ -1,4 +1,5 @@
-//! Metrics of what the gateway does beside requests: health probes, and talk between replicas.
+//! Metrics of what the gateway does beside requests: health probes, talk between replicas, answers that are worked on
+//! after their requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -54,6 +56,45 @@ impl ProbeMetrics {
         self.results.get_or_create_owned(&labels).inc();
         let label = BackendLabel { backend: Arc::clone(backend) };
         self.durations.get_or_create_owned(&label).observe(took.as_secs_f64());
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabel {
+    how: &'static str,
+}
+
+/// Answers that are worked on after their requests.
+#[derive(Debug, Clone, Default)]
+pub struct PendingMetrics {
+    pending: Gauge,
+    ended: Family<EndLabel, Counter>,
+}
+
+impl PendingMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "background_pending",
+            "Answers that are worked on after their requests",
+            metrics.pending.clone(),
+        );
+        registry.register(
+            "background_ended",
+            "Those of them that were settled, by how they ended; `deadline` and `lost` were given up",
+            metrics.ended.clone(),
+        );
+        metrics
+    }
+
+    /// So many are worked on.
+    pub fn set(&self, pending: usize) {
+        self.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
+    }
+
+    /// One was settled.
+    pub fn ended(&self, how: &'static str) {
+        self.ended.get_or_create_owned(&EndLabel { how }).inc();
     }
 }
 

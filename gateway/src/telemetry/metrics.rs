@@ -17,10 +17,10 @@ use tollgate_admission::{OverloadMetrics, OverloadSnapshot};
 use tollgate_backends::{DeploymentMetrics, DeploymentSnapshot};
 use tollgate_ledger::{LedgerMetrics, LedgerStatus};
 use tollgate_limits::{LimiterMetrics, LimiterStats};
-use tollgate_schemas::tokens::TokenClass;
+use tollgate_schemas::tokens::{TokenClass, UsageLine};
 use tollgate_schemas::usage::{Outcome, UsageEvent};
 
-use super::background::{ProbeMetrics, ReplicaMetrics};
+use super::background::{PendingMetrics, ProbeMetrics, ReplicaMetrics};
 use super::series::SeriesCache;
 use super::token_counts::TokenCountMetrics;
 
@@ -85,6 +85,7 @@ pub struct Metrics {
     deployments: DeploymentMetrics,
     probes: ProbeMetrics,
     replicas: ReplicaMetrics,
+    pending: PendingMetrics,
     limiters: LimiterMetrics,
     ledger: LedgerMetrics,
     overload: OverloadMetrics,
@@ -128,6 +129,7 @@ impl Metrics {
             deployments: DeploymentMetrics::register(&mut registry),
             probes: ProbeMetrics::register(&mut registry),
             replicas: ReplicaMetrics::register(&mut registry),
+            pending: PendingMetrics::register(&mut registry),
             limiters: LimiterMetrics::register(&mut registry),
             ledger: LedgerMetrics::register(&mut registry),
             overload: OverloadMetrics::register(&mut registry),
@@ -211,18 +213,7 @@ impl Metrics {
             1,
         );
         for line in &event.lines {
-            counter(
-                &route.classes[line.class as usize],
-                || {
-                    let RouteLabels { alias, backend } = route.labels.clone();
-                    self.tokens.get_or_create_owned(&TokenLabels {
-                        alias,
-                        backend,
-                        class: line.class.as_str(),
-                    })
-                },
-                line.qty,
-            );
+            self.count(&route, line);
         }
         if event.attempt > 0 {
             route.duration.observe(f64::from(event.timing.latency_ms) / 1_000.0);
@@ -236,6 +227,30 @@ impl Metrics {
             consumer.input.inc_by(event.input_tokens());
             consumer.output.inc_by(event.output_tokens());
         }
+    }
+
+    /// An event that was settled before has a later version: what is more is added.
+    pub fn ended_late(&self, before: &UsageEvent, after: &UsageEvent) {
+        let route = self.route(after);
+        for line in &after.lines {
+            let known = before.lines.iter().filter(|known| known.class == line.class).map(|known| known.qty);
+            self.count(&route, &UsageLine { qty: line.qty.saturating_sub(known.sum()), ..*line });
+        }
+        let consumer = self.consumer(after);
+        consumer.input.inc_by(after.input_tokens().saturating_sub(before.input_tokens()));
+        consumer.output.inc_by(after.output_tokens().saturating_sub(before.output_tokens()));
+    }
+
+    fn count(&self, route: &RouteSeries, line: &UsageLine) {
+        counter(
+            &route.classes[line.class as usize],
+            || {
+                let RouteLabels { alias, backend } = route.labels.clone();
+                let class = line.class.as_str();
+                self.tokens.get_or_create_owned(&TokenLabels { alias, backend, class })
+            },
+            line.qty,
+        );
     }
 
     /// A cache lookup failed or took too long.
@@ -258,6 +273,12 @@ impl Metrics {
     #[must_use]
     pub fn replicas(&self) -> &ReplicaMetrics {
         &self.replicas
+    }
+
+    /// Answers that are worked on after their requests.
+    #[must_use]
+    pub fn pending(&self) -> &PendingMetrics {
+        &self.pending
     }
 
     /// Everything in the OpenMetrics text format.

@@ -72,6 +72,25 @@ fn an_attempt_shows_in_counts_tokens_and_durations() {
 }
 
 #[test]
+fn a_later_version_of_an_event_adds_what_is_more_and_counts_no_attempt() {
+    let metrics = Metrics::new();
+    let before = event("chat");
+    metrics.attempt_ended(&before);
+    let lines =
+        [(TokenClass::Input, 9), (TokenClass::Output, 30)].map(|(class, qty)| UsageLine { class, qty });
+    metrics.ended_late(&before, &UsageEvent { lines: lines.to_vec(), ..before.clone() });
+    let text = scrape(&metrics);
+    for line in [
+        r#"tollgate_attempts_total{alias="chat",backend="b",outcome="ok"} 1"#,
+        r#"tollgate_tokens_total{alias="chat",backend="b",class="input"} 9"#,
+        r#"tollgate_tokens_total{alias="chat",backend="b",class="output"} 30"#,
+        r#"tollgate_consumer_tokens_total{tenant="acme",team="t",subscription="s",direction="output"} 30"#,
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
 fn names_that_clients_make_up_share_one_series() {
     let metrics = Metrics::new();
     for name in ["x1", "x2"] {

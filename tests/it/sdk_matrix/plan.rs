@@ -69,10 +69,11 @@ const NO_THOUGHTS: &str = "Chat Completions shows no thoughts";
 const NO_STOP_TEXT: &str = "the backend does not say which text ended an answer";
 
 /// Combinations that make no sense: ingress, case, backends, and why.
-pub(super) const NOT_MEANINGFUL: [(&str, &str, &[&str], &str); 20] = [
+pub(super) const NOT_MEANINGFUL: [(&str, &str, &[&str], &str); 21] = [
     ("responses", "previous", WITHOUT_RESPONSES, NO_KEPT),
     ("responses", "kept", WITHOUT_RESPONSES, NO_KEPT),
     ("responses", "cancel", WITHOUT_RESPONSES, NO_KEPT),
+    ("responses", "background", WITHOUT_RESPONSES, NO_KEPT),
     ("responses", "reasoning", &["compatible", "gemini-compat"], NO_THOUGHTS),
     ("messages", "reasoning", SPEAKING_CHAT, NO_THOUGHTS),
     ("messages", "reasoning_tools", SPEAKING_CHAT, NO_THOUGHTS),

@@ -13,11 +13,13 @@ pub(super) fn serve(id: &str, action: Action, store: &Store) -> Result<Value, Re
     let works = matches!(response["status"].as_str(), Some("queued" | "in_progress"));
     match action {
         Action::Get => {
-            if works {
+            if works && store.look() {
                 store.set_status(id, "completed");
                 response["status"] = json!("completed");
+            } else if works {
+                response["status"] = json!("in_progress");
             }
-            Ok(response)
+            Ok(without_output(response))
         }
         Action::Delete => {
             store.delete(id);
@@ -27,12 +29,23 @@ pub(super) fn serve(id: &str, action: Action, store: &Store) -> Result<Value, Re
             Err(Refusal::new(400, "Cannot cancel a synchronous response."))
         }
         Action::Cancel => {
-            store.set_status(id, "cancelled");
-            response["status"] = json!("cancelled");
-            Ok(response)
+            if works {
+                store.set_status(id, "cancelled");
+                response["status"] = json!("cancelled");
+            }
+            Ok(without_output(response))
         }
         Action::InputItems => Ok(
             json!({ "object": "list", "data": input, "has_more": false, "first_id": null, "last_id": null }),
         ),
     }
+}
+
+/// A response that has not come to its end has no output and no usage.
+fn without_output(mut response: Value) -> Value {
+    if matches!(response["status"].as_str(), Some("queued" | "in_progress" | "cancelled")) {
+        response["output"] = json!([]);
+        response["usage"] = Value::Null;
+    }
+    response
 }

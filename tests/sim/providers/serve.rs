@@ -43,8 +43,14 @@ pub(in crate::sim) async fn serve(
         return refused(Refusal::new(404, "There is nothing at this address.").code("unknown_url"));
     };
     if let Endpoint::Kept { id, action } = &target.endpoint {
+        let streams =
+            head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "stream=true"));
         let served = kept::serve(id, *action, &state.responses);
-        return served.map_or_else(refused, |value| json_response(StatusCode::OK, &value));
+        return match served {
+            Ok(response) if streams => again(&response, state.options.chunk_delay, connection),
+            Ok(value) => json_response(StatusCode::OK, &value),
+            Err(refusal) => refused(refusal),
+        };
     }
     if dialect == Dialect::Anthropic && !head.headers.contains_key("anthropic-version") {
         return refused(Refusal::new(400, "anthropic-version: header is required"));
@@ -56,6 +62,18 @@ pub(in crate::sim) async fn serve(
         }
         Err(reason) => refused(Refusal::new(400, format!("The body is no JSON: {reason}"))),
     }
+}
+
+/// A kept response as a stream. One that is still worked on breaks off where it is.
+fn again(response: &Value, pause: std::time::Duration, connection: AbortHandle) -> Response<SimBody> {
+    let mut events = openai::responses::stream(response);
+    if response["usage"].is_null() {
+        events.truncate(2);
+    }
+    let steps = steps(events, &Faults::default(), pause);
+    let mut streamed = Response::new(SimBody::stream(steps, connection));
+    streamed.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
+    streamed
 }
 
 /// One request.
@@ -298,12 +316,15 @@ impl Exchange<'_> {
             let id = response["id"].as_str().unwrap_or_default().to_owned();
             self.state.responses.put(Kept { id, response: response.clone(), turns, input });
         }
-        if in_background {
+        if in_background && !ask.stream {
             response["output"] = json!([]);
             response["usage"] = Value::Null;
         }
+        if in_background && ask.stream {
+            response["status"] = json!("completed");
+        }
         if ask.stream {
-            return Form::Stream(EVENTS, openai::responses::stream(&response, said));
+            return Form::Stream(EVENTS, openai::responses::stream(&response));
         }
         Form::Whole(response)
     }

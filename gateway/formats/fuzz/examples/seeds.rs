@@ -30,6 +30,15 @@ const STREAMS: [&str; 4] = [
     "\u{feff}data\ndata:\nevent\n\nid: 7\nretry: 5\n\n",
     "data: unfinished\n",
 ];
+/// Paths in spellings that servers take for others.
+const PATHS: [&str; 6] = [
+    "v1/%66iles/",
+    "v1/batches/b_1%2F..%2Fcancel",
+    "v1/batches/%252e%252e/files",
+    "model/arn%3aaws%2fx/converse%3Bx",
+    "models/m:generateContent",
+    "a//b;x\\c%00",
+];
 
 fn main() -> Result<()> {
     let folder = std::env::args_os().nth(1).context("usage: seeds FOLDER")?;
@@ -51,6 +60,9 @@ fn main() -> Result<()> {
     }
     for text in STREAMS {
         seeds.put("sse", &[0, 0, 0], text)?;
+    }
+    for path in PATHS {
+        seeds.put("paths", &[], path)?;
     }
     fs::write(seeds.folder.join("words.dict"), dictionary()?)?;
     Ok(())

@@ -11,6 +11,8 @@ pub mod cuts;
 pub mod events;
 pub mod formats;
 pub mod mutate;
+pub mod path;
+pub mod stored;
 pub mod stream;
 pub mod words;
 

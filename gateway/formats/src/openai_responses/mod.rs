@@ -17,3 +17,4 @@ mod stream_decoder;
 mod tools;
 mod usage;
 pub mod view;
+pub mod work;

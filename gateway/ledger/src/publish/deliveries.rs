@@ -104,9 +104,13 @@ impl Publisher {
     }
 
     pub(super) fn give_up(&mut self, token: u64) {
+        count(&self.spool.counters.dead_letters);
+        self.forget(token);
+    }
+
+    pub(super) fn forget(&mut self, token: u64) {
         self.dead_lettering.remove(&token);
         self.retries.remove(&token);
-        count(&self.spool.counters.dead_letters);
         self.window.finish(token);
     }
 

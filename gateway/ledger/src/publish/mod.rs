@@ -7,16 +7,19 @@
 //! * only places of records are kept in memory, never records: what must be sent again is read again;
 //! * nothing moves before a read that can fail: a record that cannot be read now keeps its place in the spool
 //!   or in the queue, and is read again later;
+//! * no record holds the cursor for good: one that cannot be read for [`patience::MOST_TRIES`] tries is passed over,
+//!   counted and logged, and its event is missing in the ledger;
 //! * no record blocks the others: one that the log refuses goes to the dead-letter topic, and if that
 //!   refuses it too, into a local file;
 //! * a publisher can be dropped at any moment; a new one starts at the last reported cursor, and what was
 //!   in flight is published twice, which no report shows.
 //!
 //! Modules in reading order: `deliveries` (what reports lead to), `window` (how far the cursor may move), `pace` (when
-//! to try again), `wrap` (record to CloudEvent).
+//! to try again), `patience` (with what cannot be read), `wrap` (record to CloudEvent).
 
 mod deliveries;
 mod pace;
+mod patience;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -30,10 +33,12 @@ use std::time::{Duration, Instant};
 use tollgate_eventlog::{Delivery, EventLog, OutRecord, Producer, SendError};
 
 use self::pace::Pace;
+use self::patience::Patience;
 use self::window::{Effect, Slot, Window};
 use super::lsn::Lsn;
 use super::record::{self, Kind};
 use super::spool::{Progress, Rereader, Spool, Tail};
+use super::status::count;
 
 /// Records that are not finished, at most.
 const MAX_IN_FLIGHT: usize = 4_096;
@@ -77,6 +82,7 @@ pub(crate) struct Publisher {
     retries: BTreeMap<u64, u8>,
     done: Vec<Delivery>,
     pace: Pace,
+    patience: Patience,
 }
 
 impl Publisher {
@@ -98,6 +104,7 @@ impl Publisher {
             retries: BTreeMap::new(),
             done: Vec::new(),
             pace: Pace::default(),
+            patience: Patience::default(),
             spool,
         }
     }
@@ -183,7 +190,11 @@ impl Publisher {
                 continue;
             };
             let record = match self.read_again(slot.source) {
-                Ok(record) => record,
+                Ok(record) => {
+                    self.patience.succeeded(slot.source);
+                    record
+                }
+                Err(error) if self.patience.is_over(slot.source, &error) => None,
                 Err(error) => {
                     // The others have their turn before this one comes again.
                     self.resend.rotate_left(1);
@@ -207,12 +218,24 @@ impl Publisher {
             if full || self.producer.is_none() {
                 return Ok(false);
             }
-            match self.take_next(now)? {
-                Taken::Nothing | Taken::NoRoom => return Ok(false),
-                Taken::One => {}
+            let at = self.tail.at();
+            match self.take_next(now) {
+                Ok(Taken::Nothing | Taken::NoRoom) => return Ok(false),
+                Ok(Taken::One) => self.patience.succeeded(at),
+                Err(error) if self.patience.is_over(self.tail.at(), &error) => self.pass_over(&error),
+                Err(error) => return Err(error),
             }
         }
         Ok(true)
+    }
+
+    /// Goes on behind what cannot be read. The next process finds its intents open, if it can read them.
+    fn pass_over(&mut self, error: &io::Error) {
+        let span = self.tail.pass_over();
+        let (segment, from, to) = (span.start.segment, span.start.offset, span.end.offset);
+        tracing::error!(%error, segment, from, to, "spool records cannot be read; their events are lost");
+        count(&self.spool.counters.unreadable);
+        self.window.push(Slot::silent(span, Effect::None));
     }
 
     /// Reads one record of the spool and sends what it asks for.
@@ -263,7 +286,8 @@ impl Publisher {
             (Some(record), None) => self.send(now, record, token),
             (None, _) => {
                 tracing::error!(token, "a spool record cannot be read; its event is lost");
-                self.give_up(token);
+                count(&self.spool.counters.unreadable);
+                self.forget(token);
                 true
             }
         }

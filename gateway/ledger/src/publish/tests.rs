@@ -8,6 +8,9 @@ use super::*;
 use crate::tests::{Behaviour, Sink, begun, drain, ended, open, publisher, report};
 use crate::{ContentMessage, Ledger};
 
+#[path = "unreadable_tests.rs"]
+mod unreadable;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A ledger with `count` finished events.

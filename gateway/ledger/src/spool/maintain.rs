@@ -51,6 +51,7 @@ impl Spool {
             }
             is_due
         };
+        self.seal_published();
         if let Err(error) = self.persist_progress(now, retries) {
             tracing::warn!(%error, dir = %self.dir.display(), "the cursor cannot be made durable");
         }
@@ -58,6 +59,24 @@ impl Spool {
             let _ = self.writer.lock().recover(now);
         }
         self.prepare_segment();
+    }
+
+    /// Closes the active segment when everything in it is published and the spool is half full, so that it can be
+    /// removed: the bound may be smaller than one segment.
+    fn seal_published(&self) {
+        let cursor = self.progress().cursor;
+        let mut writer = self.writer.lock();
+        if writer.used_bytes() > self.max_bytes / 2 && writer.is_active_upto(cursor) {
+            writer.seal_active();
+        }
+    }
+
+    /// Closes a segment that cannot be read any more: nothing is written to it.
+    pub(crate) fn seal(&self, segment: u64) {
+        let mut writer = self.writer.lock();
+        if writer.is_active(segment) {
+            writer.seal_active();
+        }
     }
 
     fn prepare_segment(&self) {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tollgate_eventlog::segment::{Read, SegmentReader};
+use tollgate_eventlog::segment::{HEADER_BYTES, Read, SegmentReader};
 
 use super::super::lsn::Lsn;
 use super::Spool;
@@ -69,6 +69,31 @@ impl Tail {
         self.at = at;
     }
 
+    /// Where the next record is read.
+    pub(crate) fn at(&self) -> Lsn {
+        self.at
+    }
+
+    /// Passes over what cannot be read: one record where its length can be, else the rest of its segment, to which
+    /// nothing is written any more then.
+    pub(crate) fn pass_over(&mut self) -> Span {
+        let start = self.at;
+        let Some((limit, _)) = self.spool.readable(start.segment) else { return Span { start, end: start } };
+        let reader = SegmentReader::open(&*self.spool.files, &self.spool.dir, start.segment);
+        let passed = reader.ok().and_then(|mut reader| {
+            reader.seek(start.offset.min(limit));
+            reader.pass_over(limit).map(|_| reader.offset())
+        });
+        self.reader = None;
+        self.at.offset = passed.unwrap_or_else(|| {
+            self.spool.seal(start.segment);
+            self.spool.readable(start.segment).map_or(limit, |(end, _)| end)
+        });
+        let bytes = self.at.offset.saturating_sub(start.offset.max(HEADER_BYTES));
+        self.spool.counters.damaged_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Span { start, end: self.at }
+    }
+
     fn look(&mut self) -> io::Result<Look> {
         let Some((limit, finished)) = self.spool.readable(self.at.segment) else { return Ok(Look::Finished) };
         if finished && self.at.offset >= limit {
@@ -77,7 +102,8 @@ impl Tail {
         let reader = match &mut self.reader {
             Some(reader) => reader,
             None => {
-                let mut reader = SegmentReader::open(&*self.spool.files, &self.spool.dir, self.at.segment)?;
+                let reader = SegmentReader::open(&*self.spool.files, &self.spool.dir, self.at.segment)?;
+                let mut reader = reader.trying_exactly();
                 reader.seek(self.at.offset.min(limit));
                 self.reader.insert(reader)
             }
@@ -125,7 +151,7 @@ impl Rereader {
         if self.reader.as_ref().is_none_or(|reader| reader.id() != at.segment) {
             self.reader = match SegmentReader::open(&*self.spool.files, &self.spool.dir, at.segment) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                reader => Some(reader?),
+                reader => Some(reader?.trying_exactly()),
             };
         }
         let Some(reader) = &mut self.reader else { return Ok(None) };

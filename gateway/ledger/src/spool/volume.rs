@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+/// Smallest segment, bytes: the largest record fits.
+const MIN_SEGMENT_BYTES: u64 = 128 << 10;
+
 /// `max_bytes`, or less if the volume of `dir` is too small for it. The bound that refuses requests in good order
 /// must come before the end of the volume, which refuses everybody's writes.
 pub(crate) fn bounded(dir: &Path, max_bytes: u64) -> u64 {
@@ -37,6 +40,12 @@ fn bound(max_bytes: u64, total_bytes: u64) -> u64 {
     }
 }
 
+/// `segment_bytes`, or less where the bound of the spool has no room for several such segments: only whole ones are given
+/// back.
+pub(crate) fn segment_bytes(segment_bytes: u64, max_bytes: u64) -> u64 {
+    segment_bytes.min((max_bytes / 8).max(MIN_SEGMENT_BYTES))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +55,13 @@ mod tests {
         assert_eq!(bound(8 << 30, 5_000), 4_750);
         assert_eq!(bound(4_000, 5_000), 4_000);
         assert_eq!(bound(4_000, 0), 4_000);
+    }
+
+    #[test]
+    fn a_small_volume_has_small_segments() {
+        assert_eq!(segment_bytes(64 << 20, 8 << 30), 64 << 20);
+        assert_eq!(segment_bytes(64 << 20, 80 << 20), 10 << 20);
+        assert_eq!(segment_bytes(1 << 20, 100), MIN_SEGMENT_BYTES);
     }
 
     #[test]

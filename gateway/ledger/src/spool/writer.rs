@@ -176,6 +176,26 @@ impl Writer {
         self.lacks_next = false;
     }
 
+    pub(super) fn is_active(&self, id: u64) -> bool {
+        self.active.as_ref().is_some_and(|active| active.id() == id)
+    }
+
+    /// Whether the active segment has records, and all of them are before `at`.
+    pub(super) fn is_active_upto(&self, at: Lsn) -> bool {
+        let upto = |active: &SegmentWriter| {
+            active.id() == at.segment && active.end() <= at.offset && active.end() > HEADER_BYTES
+        };
+        self.active.as_ref().is_some_and(upto)
+    }
+
+    /// Closes the active segment before it has its size. The next record begins another one.
+    pub(super) fn seal_active(&mut self) {
+        match self.prepared.take() {
+            Some(next) => self.replace_active(next),
+            None => self.close_active(),
+        }
+    }
+
     fn close_active(&mut self) {
         let Some(old) = self.active.take() else { return };
         if old.end() == HEADER_BYTES && self.files.remove(&segment_path(&self.dir, old.id())).is_ok() {

@@ -326,3 +326,23 @@ fn a_segment_that_was_made_ahead_and_never_used_goes_at_the_next_start() {
         files = files.after_kill();
     }
 }
+
+#[test]
+fn a_spool_smaller_than_one_segment_takes_records_again_when_they_are_published() {
+    let files = FakeFiles::new();
+    let (ledger, _) =
+        open_with(&files, LedgerOptions { max_bytes: 6 << 10, segment_bytes: 64 << 10, ..options() });
+    let sink = Sink::default();
+    let (mut written, mut now) = (0, Instant::now());
+    for round in 0..5 {
+        let taken = fill(&ledger);
+        assert!(taken > 0, "round {round}");
+        written += taken;
+        drain(&ledger, &sink);
+        ledger.spool().sync().unwrap();
+        now += LATER;
+        ledger.spool().maintain(now);
+    }
+    assert_eq!(report(&sink).len(), written);
+    assert!(segments(&files) <= 2);
+}

@@ -141,3 +141,35 @@ fn no_number_is_given_after_the_end_of_the_boot_was_written() {
         assert_eq!((missing(&sink), last_seq(&sink)), (0, Some(report(&sink).len() as u64)));
     }
 }
+
+#[test]
+fn a_later_version_of_an_event_keeps_its_number_and_wins_also_when_another_process_writes_it_twice() {
+    let files = FakeFiles::new();
+    let (ledger, _) = open(&files);
+    let mut event = begun();
+    let ticket = ledger.intent(&mut event, None).unwrap();
+    ledger.settle(ticket, &ended(&event)).unwrap();
+    attempt(&ledger).unwrap();
+    let (ledger, _) = open(&files.after_kill());
+    let lines = vec![UsageLine { class: TokenClass::Output, qty: 7 }];
+    let corrected = UsageEvent { version: VERSION_FINAL + 2, lines, ..ended(&event) };
+    ledger.correct(&corrected).unwrap();
+    ledger.correct(&corrected).unwrap();
+    ledger.sync().unwrap();
+    let sink = Sink::default();
+    drain(&ledger, &sink);
+    let rows = report(&sink);
+    assert_eq!((rows.len(), missing(&sink)), (2, 0));
+    assert_eq!(rows[&event.event_id], corrected);
+}
+
+#[test]
+fn a_later_version_that_the_disk_refuses_is_not_kept_in_memory() {
+    let files = FakeFiles::new();
+    let (ledger, _) = open(&files);
+    let mut event = ended(&begun());
+    ledger.record(&mut event, None).unwrap();
+    files.set_free_bytes(Some(0));
+    assert!(matches!(ledger.correct(&event), Err(LedgerError::Storage(_))));
+    assert_eq!(ledger.status().deferred, 0);
+}

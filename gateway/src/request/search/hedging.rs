@@ -25,7 +25,10 @@ impl<'a> Search<'a> {
     /// The same with the books beside it; `drained` where it may go on without its client.
     fn call(&self, callee: &Callee<'_>, attempt: Attempt, drained: bool) -> OpenCall {
         let drained = drained && callee.several.is_none();
-        let drains = self.request.model.resiliency.drains.as_ref().filter(|_| drained);
+        let works_on = self.request.view.background;
+        // Work that has begun goes on without its client: its answer says what it is called.
+        let pending = works_on.then_some(&self.worker.gateway.pending.drains);
+        let drains = self.request.model.resiliency.drains.as_ref().or(pending).filter(|_| drained);
         let server = &self.request.context.snapshot.server;
         let unseen = || Unseen {
             backend: Arc::clone(&callee.target.backend),
@@ -33,6 +36,7 @@ impl<'a> Search<'a> {
             request_id: self.request.context.id,
             max_answer: server.max_answer.as_usize(),
             max_event: server.max_event.as_usize(),
+            works_on,
         };
         let unseen = drains.map(|drains| (drains.clone(), unseen()));
         let call = self.post(callee, attempt.sent()).boxed_local();

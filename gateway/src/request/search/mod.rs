@@ -145,9 +145,11 @@ impl<'a> Search<'a> {
             self.tried += 1;
             let reserved = std::mem::take(&mut self.reserved);
             let (target, attempt) = self.open(candidate, reserved)?;
-            let reply = match &self.model.resiliency.hedging {
+            let works_on = self.request.view.background;
+            // Two calls would begin the work twice, and only one of them would be found again.
+            let reply = match self.model.resiliency.hedging.as_ref().filter(|_| !works_on) {
                 Some(hedging) => Box::pin(self.hedged(hedging, target, attempt)).await,
-                None if self.model.resiliency.drains.is_some() => {
+                None if works_on || self.model.resiliency.drains.is_some() => {
                     Box::pin(self.drained(target, attempt)).await
                 }
                 None => {

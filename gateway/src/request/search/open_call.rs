@@ -23,6 +23,7 @@ use crate::books::attempt::Attempt;
 use crate::books::ending::Ending;
 use crate::books::measure::Produced;
 use crate::headers;
+use crate::request::stored_answers;
 use crate::request::stream::drained::{Drainable as _, read_on};
 use crate::request::stream::relay::{Relay, RelayOptions};
 use crate::request::stream::stages::{StageOptions, Stages};
@@ -46,6 +47,8 @@ pub struct Unseen {
     pub max_answer: usize,
     /// Largest single event of a stream, bytes.
     pub max_event: usize,
+    /// Whether the model goes on after its answer.
+    pub works_on: bool,
 }
 
 impl OpenCall {
@@ -119,6 +122,8 @@ impl Unseen {
                 backend: self.backend,
                 patience: Duration::MAX,
                 completion: None,
+                works_on: self.works_on,
+                ended: None,
             };
             let mut relay = Relay::new(response.into_body(), attempt, self.request_id, options);
             relay.client_gone();
@@ -127,13 +132,13 @@ impl Unseen {
         let limit = self.max_answer.min(usize::try_from(max_bytes).unwrap_or(usize::MAX));
         if let Ok(body) = collect(response.into_body(), limit, self.backend.idle_timeout).await {
             attempt.mark_first_byte();
-            end_whole(&mut attempt, self.crossing, body);
+            end_whole(&mut attempt, self.crossing, body, self.works_on);
         }
     }
 }
 
 /// Closes the books of a whole answer that nobody waited for.
-fn end_whole(attempt: &mut Attempt, crossing: Crossing, body: Bytes) {
+fn end_whole(attempt: &mut Attempt, crossing: Crossing, body: Bytes, works_on: bool) {
     let Ok(incoming) = crossing.answer(body, AnswerHead::default, Reading::Usage, &WayBack::default()) else {
         return;
     };
@@ -145,5 +150,12 @@ fn end_whole(attempt: &mut Attempt, crossing: Crossing, body: Bytes) {
         body: incoming.body.len() as u64,
         prompt_sent: true,
     };
-    attempt.end(Ending::client_abort(0, produced));
+    let ending = Ending::client_abort(0, produced);
+    match stored_answers::work(works_on, &incoming.body) {
+        Some(id) => {
+            attempt.works_as(&id);
+            attempt.end_working(ending);
+        }
+        None => attempt.end(ending),
+    }
 }

@@ -18,6 +18,8 @@ pub struct Meter {
     begun: bool,
     done: bool,
     failure: Option<ProviderError>,
+    /// What the provider calls the answer; empty while it has not said so.
+    answer_id: String,
     /// Steps since [`Meter::begin_event`], and whether all of them were usage reports.
     steps: u32,
     only_usage: bool,
@@ -57,10 +59,8 @@ impl Meter {
                 self.done = true;
             }
             StreamEvent::End => self.done = true,
-            StreamEvent::Start { .. }
-            | StreamEvent::PartStart { .. }
-            | StreamEvent::PartEnd { .. }
-            | StreamEvent::Logprobs(_) => {}
+            StreamEvent::Start { id, .. } => id.as_ref().clone_into(&mut self.answer_id),
+            StreamEvent::PartStart { .. } | StreamEvent::PartEnd { .. } | StreamEvent::Logprobs(_) => {}
         }
     }
 
@@ -68,6 +68,12 @@ impl Meter {
     #[must_use]
     pub fn answers(&self) -> bool {
         self.begun && self.failure.is_none()
+    }
+
+    /// What the provider calls the answer; `None` while it has not said so.
+    #[must_use]
+    pub fn answer_id(&self) -> Option<&str> {
+        Some(&*self.answer_id).filter(|id| !id.is_empty())
     }
 
     /// Whether the stream has said its last word.

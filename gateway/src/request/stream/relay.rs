@@ -25,6 +25,7 @@ use tollgate_schemas::ids::RequestId;
 
 use super::drained::Drainable;
 use super::gathered::Gathered;
+use super::meter::Meter;
 use super::stages::Stages;
 use crate::books::attempt::Attempt;
 use crate::books::ending::Ending;
@@ -46,6 +47,8 @@ pub struct Relay {
     backend: Arc<Backend>,
     request_id: RequestId,
     completion: Option<CompletionRecorder>,
+    works_on: bool,
+    ended: Option<OnEnd>,
     last_bytes: Instant,
     /// When it begins at the latest.
     begins_at: Instant,
@@ -79,7 +82,14 @@ pub struct RelayOptions {
     pub patience: Duration,
     /// Where the answer is published when it is complete.
     pub completion: Option<CompletionRecorder>,
+    /// Whether the model goes on when the stream breaks off: it works in the background.
+    pub works_on: bool,
+    /// Told what was read, when the books are closed.
+    pub ended: Option<OnEnd>,
 }
+
+/// Told what was read of a stream.
+pub type OnEnd = Box<dyn FnOnce(&Meter)>;
 
 /// How a stream that had begun came to its end.
 enum End {
@@ -103,7 +113,7 @@ impl Relay {
     /// Starts to relay an answer.
     #[must_use]
     pub fn new(upstream: AnswerBody, attempt: Attempt, request_id: RequestId, options: RelayOptions) -> Self {
-        let RelayOptions { stages, client, backend, patience, completion } = options;
+        let RelayOptions { stages, client, backend, patience, completion, works_on, ended } = options;
         let now = Instant::now();
         let patience = patience.min(backend.total_timeout);
         Self {
@@ -113,6 +123,8 @@ impl Relay {
             attempt,
             request_id,
             completion,
+            works_on,
+            ended,
             last_bytes: now,
             begins_at: now + patience,
             cut_at: now + backend.total_timeout,
@@ -170,6 +182,9 @@ impl Relay {
         if let Some(refused) = self.refused() {
             return Err(refused);
         }
+        if let Some(id) = self.stages.meter().answer_id().filter(|_| self.works_on && !self.attempt.works()) {
+            self.attempt.works_as(id);
+        }
         if self.stages.meter().answers() {
             self.attempt.mark_answers();
         }
@@ -194,7 +209,15 @@ impl Relay {
             End::Abandoned => Ending::client_abort(status, meter.produced()),
         };
         // Whatever came of the stream, a client that had gone before went first.
-        self.attempt.end(if self.client_gone { ending.without_client() } else { ending });
+        let ending = if self.client_gone { ending.without_client() } else { ending };
+        if self.attempt.works() && !meter.produced().complete {
+            self.attempt.end_working(ending);
+        } else {
+            self.attempt.end(ending);
+        }
+        if let Some(ended) = self.ended.take() {
+            ended(meter);
+        }
     }
 
     /// The model has said its last word; the event is in the spool before the client can see it.

@@ -67,6 +67,8 @@ struct Inode {
     durable: Vec<u8>,
     /// Ranges of `data` that a failed sync dropped from the cache: they never become durable.
     dropped: Vec<(usize, usize)>,
+    /// What can never be read.
+    unreadable: Option<(usize, usize)>,
 }
 
 impl FakeFiles {
@@ -175,6 +177,14 @@ impl FakeFiles {
         }
     }
 
+    /// Makes every read of these bytes of a file fail with an input/output error for good, as a bad sector does.
+    pub fn lose_bytes(&self, path: &Path, from: usize, to: usize) {
+        let mut disk = self.disk.lock();
+        if let Some(&inode) = disk.names.get(path) {
+            disk.inodes[inode].unreadable = Some((from, to));
+        }
+    }
+
     fn with(disk: Disk) -> Self {
         Self { disk: Arc::new(Mutex::new(disk)) }
     }
@@ -202,7 +212,7 @@ impl Inode {
                 data[from..end].fill(0);
             }
         }
-        Self { durable: data.clone(), data, dropped: Vec::new() }
+        Self { durable: data.clone(), data, dropped: Vec::new(), unreadable: self.unreadable }
     }
 }
 
@@ -329,6 +339,10 @@ impl FileHandle for FakeHandle {
         let data = &disk.inodes[self.inode].data;
         let start = usize::try_from(offset).map_err(io::Error::other)?.min(data.len());
         let count = buffer.len().min(data.len() - start);
+        let meets = |(from, to): (usize, usize)| start < to && start + count > from;
+        if disk.inodes[self.inode].unreadable.is_some_and(meets) {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
         buffer[..count].copy_from_slice(&data[start..start + count]);
         Ok(count)
     }

@@ -38,6 +38,7 @@ pub struct SegmentReader {
     buffer: Vec<u8>,
     buffer_at: u64,
     torn_header: bool,
+    tries_exactly: bool,
 }
 
 impl SegmentReader {
@@ -61,6 +62,7 @@ impl SegmentReader {
             buffer: Vec::new(),
             buffer_at: HEADER_BYTES,
             torn_header: false,
+            tries_exactly: false,
         };
         let mut found = [0; HEADER_BYTES as usize];
         let got = read_full(&*reader.file, &mut found, 0)?;
@@ -69,6 +71,25 @@ impl SegmentReader {
             reader.offset = 0;
         }
         Ok(reader)
+    }
+
+    /// The same reader that asks for one record alone where it could not read ahead: what stands behind a record may be
+    /// all that cannot be read.
+    #[must_use]
+    pub fn trying_exactly(mut self) -> Self {
+        self.tries_exactly = true;
+        self
+    }
+
+    /// Passes over the record at the position without reading it, if its length can be read and it ends at or before
+    /// `limit`. Answers the bytes of its frame.
+    pub fn pass_over(&mut self, limit: u64) -> Option<u64> {
+        let mut head = [0; FRAME_HEADER];
+        let got = read_full(&*self.file, &mut head, self.offset).ok().filter(|_| !self.torn_header)?;
+        let total = (FRAME_HEADER + payload_length(&head[..got])?) as u64;
+        let end = self.offset.checked_add(total).filter(|end| *end <= limit)?;
+        self.offset = end;
+        Some(total)
     }
 
     /// Goes on at `offset`, which must be the start of a frame or the end of the segment.
@@ -127,7 +148,12 @@ impl SegmentReader {
             // The memory of the last chunk is used again: a busy spool is read many times a second.
             let mut chunk = std::mem::take(&mut self.buffer);
             chunk.resize(want.max(CHUNK).min(allowed).min(present), 0);
-            let got = read_full(&*self.file, &mut chunk, self.offset)?;
+            let mut read = read_full(&*self.file, &mut chunk, self.offset);
+            if read.is_err() && self.tries_exactly && chunk.len() > want {
+                chunk.truncate(want);
+                read = read_full(&*self.file, &mut chunk, self.offset);
+            }
+            let got = read?;
             chunk.truncate(got);
             self.buffer = chunk;
             self.buffer_at = self.offset;

@@ -25,7 +25,7 @@ pub(in super::super) fn whole(said: &Said, root: &Node<'_>, model: &str) -> Valu
 }
 
 /// The response as events that number themselves.
-pub(in super::super) fn stream(response: &Value, said: &Said) -> Vec<Bytes> {
+pub(in super::super) fn stream(response: &Value) -> Vec<Bytes> {
     let mut writer = Writer::default();
     let mut begun = response.clone();
     begun["status"] = json!("in_progress");
@@ -37,7 +37,8 @@ pub(in super::super) fn stream(response: &Value, said: &Said) -> Vec<Bytes> {
     for (index, item) in response["output"].as_array().into_iter().flatten().enumerate() {
         writer.item(index, item);
     }
-    let last = if said.end == End::Length { "response.incomplete" } else { "response.completed" };
+    let cut = response["status"] == json!("incomplete");
+    let last = if cut { "response.incomplete" } else { "response.completed" };
     writer.event(last, json!({ "response": response }));
     writer.events
 }

@@ -1,6 +1,7 @@
 //! Responses that the Responses API keeps.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -14,6 +15,8 @@ const KEPT: usize = 256;
 #[derive(Debug, Default)]
 pub(in crate::sim) struct Store {
     kept: Mutex<VecDeque<Kept>>,
+    /// How often work in the background is looked at before it has ended.
+    looks: AtomicU32,
 }
 
 /// A response and what led to it.
@@ -50,6 +53,17 @@ impl Store {
         let before = all.len();
         all.retain(|kept| kept.id != id);
         all.len() < before
+    }
+
+    /// Work in the background ends when it has been looked at so often; with the largest count it never does.
+    pub(in crate::sim) fn work_for(&self, looks: u32) {
+        self.looks.store(looks, Ordering::Relaxed);
+    }
+
+    /// Looks at work; says whether it has ended.
+    pub(in super::super) fn look(&self) -> bool {
+        let fewer = |looks: u32| if looks == u32::MAX { Some(looks) } else { looks.checked_sub(1) };
+        self.looks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_err()
     }
 
     /// Sets the status of a response.
