@@ -56,6 +56,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("config", &["base", "credentials", "eventlog", "expressions", "families", "formats", "schemas", "settings"]),
     ("crossing", &["config", "families", "formats", "schemas", "tokens"]),
     ("admission", &["base"]),
+    ("codings", &["base"]),
     ("limits", &["base", "expressions", "schemas"]),
     ("ledger", &["base", "eventlog", "schemas"]),
     ("identity", &["base", "config", "expressions", "limits", "schemas"]),
@@ -64,6 +65,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
         &[
             "admission",
             "base",
+            "codings",
             "config",
             "credentials",
             "crossing",
@@ -98,6 +100,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "admission",
             "backends",
             "base",
+            "codings",
             "config",
             "credentials",
             "crossing",

@@ -35,6 +35,7 @@ pub(super) const CRATES: [(&str, &str); 23] = [
     ("gateway", "tollgate_gateway"),
     ("gateway/admission", "tollgate_admission"),
     ("gateway/backends", "tollgate_backends"),
+    ("gateway/codings", "tollgate_codings"),
     ("gateway/config", "tollgate_config"),
     ("gateway/credentials", "tollgate_credentials"),
     ("gateway/crossing", "tollgate_crossing"),
