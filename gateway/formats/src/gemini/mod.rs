@@ -10,6 +10,7 @@
 //! on the model. Cache marks have no place: Google caches prompts by itself.
 
 pub mod answer;
+pub mod count_tokens;
 pub mod embeddings;
 pub mod error;
 mod logprobs;
