@@ -53,7 +53,10 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("formats", &["base", "families", "schemas"]),
     ("credentials", &["base", "settings"]),
     ("expressions", &["base"]),
-    ("config", &["base", "credentials", "eventlog", "expressions", "families", "formats", "schemas", "settings"]),
+    (
+        "config",
+        &["base", "credentials", "eventlog", "expressions", "families", "formats", "schemas", "settings"],
+    ),
     ("crossing", &["config", "families", "formats", "schemas", "tokens"]),
     ("admission", &["base"]),
     ("codings", &["base"]),

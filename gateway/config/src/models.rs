@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use tollgate_families::TraitsOverrides;
 use tollgate_settings::units::Tokens;
 
-use super::{CacheConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, TimeoutOverrides};
+use super::{
+    CacheConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, RetryConfig, TimeoutOverrides,
+};
 
 /// A model as clients see it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ pub struct ModelConfig {
     /// How far a request goes to find a target that answers.
     #[serde(default)]
     pub failover: FailoverConfig,
+    /// Further calls of the same target before the next one; those of the target's backend when absent.
+    #[serde(default)]
+    pub retries: Option<RetryConfig>,
     /// Timeouts that replace those of the backends.
     #[serde(default)]
     pub timeouts: TimeoutOverrides,

@@ -70,7 +70,8 @@ impl Crossing {
         self.wire.is_native_to(self.client)
     }
 
-    /// The request for the backend. `view` was read from `body`; `extra` is changed where bytes pass.
+    /// The request for the backend. `view` was read from `body`; `extra` is changed where bytes pass. `betas` are those
+    /// of Anthropic's API that the client asks for.
     ///
     /// # Errors
     /// When the backend's format cannot carry it.
@@ -81,6 +82,7 @@ impl Crossing {
         target: TargetModel<'_>,
         policy: OnUnmappable,
         extra: SmallVec<[Change; 1]>,
+        betas: &[&str],
     ) -> Result<Outgoing, FormatError> {
         if self.is_native() {
             let mut changes: SmallVec<[Change; 3]> = SmallVec::new();
@@ -98,6 +100,7 @@ impl Crossing {
             return Ok(Outgoing { embeddings: Some(embeddings), ..outgoing });
         }
         let mut request = self.client.decode(body)?;
+        request.betas = betas.iter().map(|beta| Cow::Borrowed(*beta)).collect();
         let fitted = adapt(&mut request, target, self.wire.place());
         let encoded = self.wire.encode(&request, target, &mut unmapped)?;
         let given = |names: ToolNames| (!names.is_empty()).then(|| Arc::new(names));

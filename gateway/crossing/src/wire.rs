@@ -8,8 +8,8 @@ use tollgate_formats::adapt::Place;
 use tollgate_formats::exchange::StreamDecoder;
 use tollgate_formats::openai_media::MediaKind;
 use tollgate_formats::{
-    Answer, FormatError, ProviderError, Request, TargetModel, Unmapped, Usage, anthropic, bedrock, gemini, openai_chat,
-    openai_responses,
+    Answer, FormatError, ProviderError, Request, TargetModel, Unmapped, Usage, anthropic, bedrock, gemini,
+    openai_chat, openai_responses,
 };
 
 use super::client::ClientFormat;
@@ -177,6 +177,28 @@ impl Wire {
         }
     }
 
+    /// The request for a count of tokens, from the request whose prompt is to be counted; `None` if it has no such API.
+    #[must_use]
+    pub fn count_request(self, body: &[u8], model: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Messages => anthropic::count_tokens::request(body).ok(),
+            Self::Converse => bedrock::count_tokens::request(body).ok(),
+            Self::Generate => gemini::count_tokens::request(body, model).ok(),
+            _ => None,
+        }
+    }
+
+    /// Reads a count of tokens; `None` if it is none.
+    #[must_use]
+    pub fn decode_count(self, body: &[u8]) -> Option<u64> {
+        match self {
+            Self::Messages => anthropic::count_tokens::decode(body).ok(),
+            Self::Converse => bedrock::count_tokens::decode(body).ok(),
+            Self::Generate => gemini::count_tokens::decode(body).ok(),
+            _ => None,
+        }
+    }
+
     /// Reads a streamed answer.
     #[must_use]
     pub fn decoder(self) -> Decoder {
@@ -209,6 +231,8 @@ pub struct Endpoints {
     completions: Option<Uri>,
     responses: Option<Uri>,
     embeddings: Option<Uri>,
+    /// Where tokens of a prompt are counted.
+    count: Option<Uri>,
     /// In the order of [`MediaKind::ALL`]; empty where the backend has none.
     media: Box<[Uri]>,
 }
@@ -233,6 +257,7 @@ impl Endpoints {
                 completions: Some(at(format!("{prefix}/completions{query}"))?),
                 responses: Some(at(format!("{prefix}/responses{query}"))?),
                 embeddings: Some(at(format!("{prefix}/embeddings{query}"))?),
+                count: None,
                 media: media(|path| at(format!("{prefix}{path}{query}")))?,
             })
         };
@@ -241,14 +266,17 @@ impl Endpoints {
             BackendFormat::AzureOpenAi => azure(base, backend.api_version.as_deref(), model),
             BackendFormat::Anthropic => {
                 let messages = at("/v1/messages".to_owned())?;
-                Ok(Self::two(messages.clone(), messages, None))
+                let count = at(anthropic::count_tokens::PATH.to_owned())?;
+                Ok(Self::two(messages.clone(), messages, None, Some(count)))
             }
             BackendFormat::Bedrock => {
                 let embeddings = at(bedrock::embeddings::path(model))?;
+                let count = bedrock::count_tokens::path(model).map(at).transpose()?;
                 Ok(Self::two(
                     at(bedrock::path(model, false))?,
                     at(bedrock::path(model, true))?,
                     Some(embeddings),
+                    count,
                 ))
             }
             BackendFormat::Gemini => {
@@ -257,13 +285,20 @@ impl Endpoints {
                     at(gemini::path(model, false))?,
                     at(gemini::path(model, true))?,
                     Some(embeddings),
+                    Some(at(gemini::count_tokens::path(model))?),
                 ))
             }
         }
     }
 
-    fn two(chat: Uri, stream: Uri, embeddings: Option<Uri>) -> Self {
-        Self { chat, stream, completions: None, responses: None, embeddings, media: Box::default() }
+    fn two(chat: Uri, stream: Uri, embeddings: Option<Uri>, count: Option<Uri>) -> Self {
+        Self { chat, stream, completions: None, responses: None, embeddings, count, media: Box::default() }
+    }
+
+    /// Where the tokens of a prompt are counted; `None` if the backend does not count those of this model.
+    #[must_use]
+    pub const fn count(&self) -> Option<&Uri> {
+        self.count.as_ref()
     }
 
     /// Where a request goes; `None` if the backend has no such API.
@@ -297,6 +332,7 @@ fn azure(base: &str, api_version: Option<&str>, model: &str) -> Result<Endpoints
         completions: Some(at("/completions")?),
         responses: Some(format!("{base}/openai/v1/responses").parse()?),
         embeddings: Some(at("/embeddings")?),
+        count: None,
         media: media(at)?,
     })
 }

@@ -63,6 +63,7 @@ pub fn compile(config: &Config, runtime: &Runtime) -> Result<Snapshot, Mistakes>
         models,
         apis,
         server: config.server,
+        cors: config.cors.clone(),
         content: config.content_events,
         cache: parts.cache,
         probes,
@@ -122,6 +123,7 @@ fn build_model(
     let known = model.targets.iter().zip(parts.endpoints).zip(parts.traits);
     for (((target, endpoints), traits), deployment) in known.zip(deployments) {
         let Some(backend) = backends.get(&*target.backend) else { continue };
+        let of_backend = config.backends.get(&target.backend).and_then(|settings| settings.retries);
         routes.push(AliasTarget {
             deployment: deployment.clone(),
             priority: target.priority,
@@ -137,6 +139,7 @@ fn build_model(
             endpoints,
             traits,
             variant: target.variant.clone(),
+            retries: model.retries.or(of_backend).filter(|retries| retries.count > 0),
         });
     }
     let state = kept.alias(alias);

@@ -2,12 +2,14 @@
 
 pub mod client_headers;
 pub mod connection;
+pub mod cors;
 pub mod count_tokens;
 pub mod family;
 pub mod front_door;
 pub mod held_body;
 pub mod model_calls;
 pub mod models;
+mod pages;
 pub mod passthrough;
 pub mod render;
 pub mod responses;

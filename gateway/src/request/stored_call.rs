@@ -136,7 +136,7 @@ async fn fetched(
     let mut held = worker.gateway.memory.hold(&call.caller.payer.subscription);
     let sent = attempt.sent().clone();
     let whole = async {
-        let mut headers = headers::for_backend(call.http.headers, &context.trace);
+        let mut headers = headers::for_backend(call.http.headers, &context.trace, backend.format, true);
         let (client, owner) = (call.http.headers, &call.caller.payer.subscription);
         let keys = &worker.gateway.idempotency_keys;
         idempotency::insert(keys, &mut headers, client, owner, &at.backend, &at.model);

@@ -71,7 +71,8 @@ fn read_all(body: &[u8]) {
     let _ = error::decode(500, body);
     for policy in [OnUnmappable::Reject, OnUnmappable::Drop] {
         if let Ok(request) = request::decode(body) {
-            let _ = request::encode(&request, target("claude", ApiFormat::Anthropic), &mut Unmapped::new(policy));
+            let _ =
+                request::encode(&request, target("claude", ApiFormat::Anthropic), &mut Unmapped::new(policy));
         }
     }
     if let Ok(read) = answer::decode(body) {

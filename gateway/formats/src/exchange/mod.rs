@@ -18,8 +18,8 @@ pub use answer::{Answer, AnswerHead, Stop};
 pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
 pub(crate) use phase::Phase;
 pub use request::{
-    CUSTOM_INPUT, CUSTOM_PARAMETERS, CustomTool, Extra, OutputForm, Reasoning, Request, Sampling,
-    SystemText, Tool, ToolChoice,
+    CUSTOM_INPUT, CUSTOM_PARAMETERS, CustomTool, Extra, OutputForm, Reasoning, Request, Sampling, SystemText,
+    Tool, ToolChoice,
 };
 pub use stream::{Delta, PartStart, StreamDecoder, StreamEncoder, StreamEvent};
 pub use tollgate_families::Effort;

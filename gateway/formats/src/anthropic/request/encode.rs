@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 
 use super::blocks::Blocks;
 use super::turns::{Message, messages};
+use crate::adapt::{Place, TargetModel};
 use crate::anthropic::wire::CacheControlOut;
 use crate::claude::{self, Plan, Thinking};
-use crate::adapt::{Place, TargetModel};
 use crate::error::FormatError;
 use crate::exchange::{OutputForm, Request, SystemText, Text, Tool, ToolChoice};
 use crate::json;
@@ -17,11 +17,8 @@ use crate::unmapped::Unmapped;
 const MAX_TOOL_NAME_BYTES: usize = 128;
 
 /// What this API takes, whatever the model.
-pub const PLACE: Place = Place {
-    takes_unmarked_proofs: true,
-    has_system_turns: true,
-    most_name_letters: 128,
-};
+pub const PLACE: Place =
+    Place { takes_unmarked_proofs: true, has_system_turns: true, most_name_letters: 128 };
 
 /// Writes a request for `model`. Thoughts of other models are left out in any case: no provider wants them back.
 ///

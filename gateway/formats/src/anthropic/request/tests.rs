@@ -15,7 +15,10 @@ use crate::unmapped::{OnUnmappable, Unmapped};
 
 fn written(request: &Request<'_>) -> Value {
     let mut unmapped = Unmapped::new(OnUnmappable::Reject);
-    serde_json::from_slice(&encode(request, target("claude-sonnet-4-5", ApiFormat::Anthropic), &mut unmapped).unwrap()).unwrap()
+    serde_json::from_slice(
+        &encode(request, target("claude-sonnet-4-5", ApiFormat::Anthropic), &mut unmapped).unwrap(),
+    )
+    .unwrap()
 }
 
 fn refused(request: &Request<'_>) -> String {
@@ -287,7 +290,8 @@ fn newer_models_think_adaptively() {
     let mut request = hello();
     request.reasoning =
         Some(Reasoning { effort: Some(Effort::Max), show: Some(true), ..Reasoning::default() });
-    let body = encode(&request, target("claude-opus-4-7", ApiFormat::Anthropic), &mut Unmapped::default()).unwrap();
+    let body =
+        encode(&request, target("claude-opus-4-7", ApiFormat::Anthropic), &mut Unmapped::default()).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["thinking"], json!({"type": "adaptive", "display": "summarized"}));
     assert_eq!(body["output_config"], json!({"effort": "max"}));

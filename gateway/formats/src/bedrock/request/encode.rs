@@ -7,19 +7,16 @@ use super::additional::{Additional, AdditionalFields, additional};
 use super::blocks::{Block, BlockWriter};
 use super::messages::{Message, messages};
 use super::tools::{ToolConfig, tool_config};
-use crate::bedrock::family::Family;
 use crate::adapt::{Place, TargetModel};
+use crate::bedrock::family::Family;
 use crate::error::FormatError;
 use crate::exchange::{OutputForm, Request, SystemText, Text};
 use crate::json;
 use crate::unmapped::Unmapped;
 
 /// What this API takes, whatever the model.
-pub const PLACE: Place = Place {
-    takes_unmarked_proofs: false,
-    has_system_turns: false,
-    most_name_letters: 64,
-};
+pub const PLACE: Place =
+    Place { takes_unmarked_proofs: false, has_system_turns: false, most_name_letters: 64 };
 
 /// Writes a request for `model`, which is not part of it but decides what goes into
 /// `additionalModelRequestFields`. Thoughts that Bedrock has not signed are left out in any case.

@@ -179,7 +179,8 @@ fn temperatures_end_at_one() {
     request.sampling.temperature = Some(1.5);
     assert!(refused(&request, NOVA).contains("`temperature`"));
     let mut unmapped = Unmapped::new(OnUnmappable::Drop);
-    let body = String::from_utf8(encode(&request, target(NOVA, ApiFormat::Bedrock), &mut unmapped).unwrap()).unwrap();
+    let body = String::from_utf8(encode(&request, target(NOVA, ApiFormat::Bedrock), &mut unmapped).unwrap())
+        .unwrap();
     assert!(body.contains(r#""temperature":1.0"#), "{body}");
     assert_eq!(unmapped.dropped(), ["temperature"]);
 }

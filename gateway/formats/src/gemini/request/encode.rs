@@ -12,11 +12,8 @@ use crate::json;
 use crate::unmapped::Unmapped;
 
 /// What this API takes, whatever the model.
-pub const PLACE: Place = Place {
-    takes_unmarked_proofs: false,
-    has_system_turns: false,
-    most_name_letters: 128,
-};
+pub const PLACE: Place =
+    Place { takes_unmarked_proofs: false, has_system_turns: false, most_name_letters: 128 };
 
 /// Writes a request for `model`, which is not part of it but decides how thinking is asked for. Thoughts of
 /// other providers are left out in any case, and so are cache marks: Google caches by itself.

@@ -28,11 +28,8 @@ const TAKEN_OVER: &[&str] = &[
 pub(in super::super) const TIERS: &[&str] = &["auto", "default", "flex", "scale", "priority"];
 
 /// What this API takes, whatever the model.
-pub const PLACE: Place = Place {
-    takes_unmarked_proofs: false,
-    has_system_turns: true,
-    most_name_letters: 64,
-};
+pub const PLACE: Place =
+    Place { takes_unmarked_proofs: false, has_system_turns: true, most_name_letters: 64 };
 
 /// Writes a request for `model`. A stream is always asked for its usage.
 ///
