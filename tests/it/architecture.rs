@@ -43,7 +43,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates and the crates of the workspace that each may use outside its tests.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("base", &[]),
     ("schemas", &[]),
     ("settings", &["base", "schemas"]),

@@ -27,7 +27,7 @@ pub(super) struct Imports {
 }
 
 /// Crates whose imports are looked at: folder and name.
-pub(super) const CRATES: [(&str, &str); 23] = [
+pub(super) const CRATES: [(&str, &str); 24] = [
     ("schemas", "tollgate_schemas"),
     ("schemas/base", "tollgate_base"),
     ("schemas/settings", "tollgate_settings"),

@@ -295,10 +295,11 @@ async fn answered(
         let _ = call::decode(&mut response);
     }
     let held = worker.gateway.memory.hold(&attempt.event().payer.subscription);
+    let is_known = known.is_some();
     let reading = known.map(|known| known.reading).filter(|_| response.status().is_success());
     let observer = Observer::new(reading, response.headers(), &context.snapshot.server, held);
     let cut_at = begun + backend.total_timeout;
-    let parts = RelayedParts { attempt, observer, traffic: Some(traffic), upload, guard, cut_at };
+    let parts = RelayedParts { attempt, observer, is_known, traffic: Some(traffic), upload, guard, cut_at };
     Ok(answer(api, response, parts))
 }
 
@@ -360,7 +361,7 @@ pub fn relay_media(
     let observer = Observer::new(reading, response.headers(), &request.context.snapshot.server, held);
     let (head, body) = response.into_parts();
     let cut_at = Instant::now() + target.backend.total_timeout;
-    let parts = RelayedParts { attempt, observer, traffic: None, upload: None, guard, cut_at };
+    let parts = RelayedParts { attempt, observer, is_known: true, traffic: None, upload: None, guard, cut_at };
     let body = Box::new(Relayed::new(&head, body, &target.backend, parts));
     Answer::Relayed { headers: shown(&head.headers), status: head.status, body, facts: Some(facts) }
 }
