@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tollgate_codings::{DecodeError, UnsupportedCoding};
 use tollgate_credentials::CredentialError;
 use tollgate_crossing::path::PathFault;
 use tollgate_formats::FormatError;
@@ -124,6 +125,12 @@ pub enum GatewayError {
         /// The bound in bytes.
         limit: u64,
     },
+    /// The body is in a content coding that is not understood.
+    #[error("{0}")]
+    UnsupportedEncoding(#[from] UnsupportedCoding),
+    /// The body is not what its content coding says.
+    #[error("the request body cannot be decoded: {0}")]
+    InvalidEncoding(#[source] DecodeError),
     /// The body did not arrive.
     #[error("the request body came too slowly: it may be behind by {} s at most", idle.as_secs())]
     BodyTimeout {
@@ -262,6 +269,10 @@ impl GatewayError {
                 (400, "unsupported_operation", "invalid_request_error", Client)
             }
             Self::BodyTooLarge { .. } => (413, "body_too_large", "invalid_request_error", Client),
+            Self::UnsupportedEncoding(_) => {
+                (415, "unsupported_content_encoding", "invalid_request_error", Client)
+            }
+            Self::InvalidEncoding(_) => (400, "invalid_content_encoding", "invalid_request_error", Client),
             Self::BodyTimeout { .. } => (408, "body_timeout", "invalid_request_error", Client),
             Self::UnknownModel { .. } => (404, "model_not_found", "invalid_request_error", Client),
             Self::LimitReached { .. } => (429, "rate_limit_exceeded", "rate_limit_error", Client),
@@ -287,6 +298,12 @@ impl GatewayError {
     #[must_use]
     pub const fn is_without_attempt(&self) -> bool {
         matches!(self, Self::NoBackend { .. } | Self::RateLimited { attempted: false, .. })
+    }
+
+    /// Whether the same backend may serve the same request a moment later.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::BackendStatus { .. } | Self::BackendBusy { .. })
     }
 
     /// When to try again, where that is known.
@@ -339,6 +356,16 @@ impl From<LimitExceeded> for GatewayError {
                 Self::LimitReached { limit, remaining, retry_after }
             }
             LimitExceeded::TooLarge { rule: limit, needed } => Self::LargerThanLimit { limit, needed },
+        }
+    }
+}
+
+/// A body that cannot be decoded.
+impl From<DecodeError> for GatewayError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::TooLarge { most } => Self::BodyTooLarge { limit: most },
+            error => Self::InvalidEncoding(error),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tollgate_admission::snapshot::{AdmissionSnapshot, BackendLoad};
 use tollgate_admission::{Admission, MemoryBudget, OverloadSnapshot};
 use tollgate_backends::Backends;
@@ -128,4 +128,6 @@ pub struct Worker {
     pub caller: Rc<BackendClient>,
     /// Asks the cache service, where the configuration has one.
     pub cache: Rc<dyn CacheLookup>,
+    /// Whose turn it is to decode a compressed body: one at a time, so that the memory of decoders is bounded.
+    pub decoders: Semaphore,
 }

@@ -162,7 +162,10 @@ fn of_error(error: &CallError) -> Finding {
         CallError::Credentials(_) | CallError::NoMemory => Finding::Nothing,
         CallError::Connect(_) => Finding::Unwell("connect"),
         CallError::FirstByteTimeout | CallError::Stalled => Finding::Unwell("timeout"),
-        CallError::Broken(_) | CallError::TooLarge(_) => Finding::Unwell("broken"),
+        CallError::Broken(_)
+        | CallError::TooLarge(_)
+        | CallError::UnknownCoding(_)
+        | CallError::Undecodable(_) => Finding::Unwell("broken"),
     }
 }
 

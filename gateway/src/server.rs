@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
+use tokio::sync::Semaphore;
 use tollgate_backends::call::BackendClient;
 use tollgate_backends::tls;
 use tollgate_config::{Config, FsyncConfig, OnFullConfig};
@@ -22,7 +23,7 @@ use tollgate_settings::Mistakes;
 use self::descriptors::TooManyConnections;
 use self::listener::ListenOptions;
 use crate::admin;
-use crate::api::connection;
+use crate::api::{connection, cors};
 use crate::background::polls::Polls;
 use crate::gateway::{Gateway, Worker};
 use crate::pending::{Pending, PendingRules};
@@ -183,9 +184,10 @@ fn serve_model_api(
     let factory = move || {
         let caller = Rc::new(BackendClient::new(tls.clone()));
         let cache = Rc::new(HttpCache::new(Rc::clone(&caller)));
-        let worker = Worker { gateway: Arc::clone(&gateway), caller, cache };
+        let worker = Worker { gateway: Arc::clone(&gateway), caller, cache, decoders: Semaphore::new(1) };
         App::new()
             .app_data(web::Data::new(worker))
+            .wrap_fn(cors::shared)
             .wrap_fn(connection::observed)
             .configure(|app| routes::model_api(app, &base_path))
     };

@@ -24,10 +24,29 @@ const SILENCE: Duration = Duration::from_millis(200);
 /// # Errors
 /// When the log is still in use, cannot be read, or has a record that is not what it says.
 pub fn usage(path: &Path) -> Result<Records> {
+    let mut records = Records::default();
+    read(path, Topic::Usage, |record| take(&mut records, record))?;
+    Ok(records)
+}
+
+/// The data of all records of a topic in the log at `path`; blocks while it reads.
+///
+/// # Errors
+/// As [`usage`].
+pub fn events<T: serde::de::DeserializeOwned>(path: &Path, topic: Topic) -> Result<Vec<T>> {
+    let mut events = Vec::new();
+    read(path, topic, |record| {
+        events.push(parse(record.payload.as_deref().unwrap_or_default())?);
+        Ok(())
+    })?;
+    Ok(events)
+}
+
+fn read(path: &Path, topic: Topic, mut take: impl FnMut(&InRecord) -> Result<()>) -> Result<()> {
     let config = EmbeddedConfig { path: path.to_owned(), segment_bytes: 64 << 20 };
     let log = EmbeddedLog::open(&config)?;
-    let mut consumer = log.consumer(GROUP, &[Topic::Usage])?;
-    let (mut records, mut assigned) = (Records::default(), false);
+    let mut consumer = log.consumer(GROUP, &[topic])?;
+    let mut assigned = false;
     let end = Instant::now() + LIMIT;
     loop {
         ensure!(
@@ -38,11 +57,11 @@ pub fn usage(path: &Path) -> Result<Records> {
         match consumer.poll(SILENCE)? {
             Polled::Records(batch) => {
                 for record in batch {
-                    take(&mut records, &record)?;
+                    take(&record)?;
                 }
             }
             Polled::Assigned(_) => assigned = true,
-            Polled::Idle if assigned => return Ok(records),
+            Polled::Idle if assigned => return Ok(()),
             Polled::Idle | Polled::Revoked(_) => {}
         }
     }

@@ -47,7 +47,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates and the crates of the workspace that each may use outside its tests.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("base", &[]),
     ("schemas", &[]),
     ("settings", &["base", "schemas"]),
@@ -63,6 +63,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ),
     ("crossing", &["config", "families", "formats", "schemas", "tokens"]),
     ("admission", &["base"]),
+    ("codings", &["base"]),
     ("limits", &["base", "expressions", "schemas"]),
     ("ledger", &["base", "eventlog", "schemas"]),
     ("identity", &["base", "config", "expressions", "limits", "schemas"]),
@@ -71,6 +72,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
         &[
             "admission",
             "base",
+            "codings",
             "config",
             "credentials",
             "crossing",
@@ -105,6 +107,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "admission",
             "backends",
             "base",
+            "codings",
             "config",
             "credentials",
             "crossing",

@@ -4,15 +4,18 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod admin;
 mod architecture;
 mod background;
 mod bad_config;
 mod bad_input;
 mod cache;
+mod codings;
 mod chargeback;
 mod circuit;
 mod crash;
 mod drain;
+mod edge;
 mod harness;
 mod local_model;
 mod media;

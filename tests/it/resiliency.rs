@@ -217,7 +217,7 @@ async fn a_silent_stream_is_kept_open_by_comments() {
     let mut stream = client.stream(CHAT, &chat_stream("chat", "Hello")).await.unwrap();
     stream.next().await.unwrap().unwrap();
     let patience = tokio::time::Instant::now() + wait::EFFECT;
-    while !String::from_utf8_lossy(stream.raw()).contains("\n\n: keep-alive\n\n") {
+    while !String::from_utf8_lossy(stream.raw()).contains("\n\n: keep-alive\n: keep-alive\n") {
         assert!(tokio::time::Instant::now() < patience, "no comment came");
         // No further event will come: what is read meanwhile is what counts.
         let _ = tokio::time::timeout(Duration::from_millis(50), stream.next()).await;

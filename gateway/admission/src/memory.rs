@@ -98,6 +98,14 @@ impl Held {
         }
         grown
     }
+
+    /// Gives so many back, of those that are held.
+    pub fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.account.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// Adds to a sum as long as it stays within its bound.

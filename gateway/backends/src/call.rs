@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
+use tollgate_codings::UnsupportedCoding;
 
 pub use super::call_error::CallError;
 
 use super::backend::Backend;
-use super::connections::{AnswerBody, Connections};
+use super::connections::{AnswerBody, AnswerError, Connections};
 use super::sent::Sent;
 use super::tls::{BackendTls, OwnTls};
 use super::upload::{OutBody, Progress, Upload};
@@ -105,7 +106,7 @@ impl BackendClient {
         body: Bytes,
         sent: &Sent,
     ) -> Result<Response<AnswerBody>, CallError> {
-        // Answers are read on their way, so they must not be compressed.
+        // Answers are read on their way, and nobody pays for the bytes between: compressing them is work for nothing.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let head = head(backend, method, uri, headers, &body).await?;
         let request = Request::from_parts(head, OutBody::from(body));
@@ -231,10 +232,7 @@ async fn answered(
 ) -> Result<Response<AnswerBody>, CallError> {
     match tokio::time::timeout(first_byte, answer).await {
         Err(_) => Err(CallError::FirstByteTimeout),
-        Ok(Ok(response)) if response.status().is_success() && is_encoded(response.headers()) => {
-            Err(CallError::Broken("the answer is compressed, which nobody asked for".into()))
-        }
-        Ok(answer) => answer,
+        Ok(answer) => readable(answer?),
     }
 }
 
@@ -256,10 +254,26 @@ async fn answered_after(
     }
 }
 
-/// Whether a body is compressed. It could not be read on its way, and so neither be measured nor recognized as
-/// broken.
-fn is_encoded(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity")
+/// An answer that is compressed all the same is decoded on its way; an error may be told in whatever coding it likes.
+fn readable(mut response: Response<AnswerBody>) -> Result<Response<AnswerBody>, CallError> {
+    match decode(&mut response) {
+        Err(unknown) if response.status().is_success() => Err(CallError::UnknownCoding(unknown.coding)),
+        _ => Ok(response),
+    }
+}
+
+/// Makes an answer what it was before the backend compressed it, if it did. Parts of a body are left as they are.
+///
+/// # Errors
+/// When its coding is not understood; then nothing has changed.
+pub fn decode(response: &mut Response<AnswerBody>) -> Result<(), UnsupportedCoding> {
+    let codings = tollgate_codings::named(response.headers())?;
+    if !codings.is_empty() && response.status() != StatusCode::PARTIAL_CONTENT {
+        response.headers_mut().remove(CONTENT_ENCODING);
+        response.headers_mut().remove(CONTENT_LENGTH);
+        response.body_mut().decode(&codings);
+    }
+    Ok(())
 }
 
 /// A JSON post.
@@ -276,7 +290,7 @@ pub fn post_request(uri: Uri, headers: HeaderMap, body: Bytes) -> Request<Full<B
 ///
 /// # Errors
 /// [`CallError::TooLarge`] beyond `limit` bytes, [`CallError::Stalled`] after `idle` of silence,
-/// [`CallError::Broken`] when the connection ends early.
+/// [`CallError::Broken`] when the connection ends early, [`CallError::Undecodable`] when it is not what its coding says.
 pub async fn collect(body: AnswerBody, limit: usize, idle: Duration) -> Result<Bytes, CallError> {
     collect_while(body, limit, idle, |_| true).await
 }
@@ -301,7 +315,8 @@ pub async fn collect_while(
         let frame = match tokio::time::timeout(idle, body.frame()).await {
             Err(_) => return Err(CallError::Stalled),
             Ok(None) => break,
-            Ok(Some(Err(error))) => return Err(CallError::Broken(error.into())),
+            Ok(Some(Err(AnswerError::Broken(error)))) => return Err(CallError::Broken(error.into())),
+            Ok(Some(Err(AnswerError::Undecodable(error)))) => return Err(CallError::Undecodable(error)),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
@@ -339,19 +354,5 @@ fn connections(tls: rustls::ClientConfig, connect: Duration) -> Connections {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_compressed_counts_as_such() {
-        let encoded = |encoding: &'static str| {
-            is_encoded(&HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]))
-        };
-        assert!(encoded("gzip") && encoded("br"));
-        assert!(!encoded("identity") && !is_encoded(&HeaderMap::new()));
-    }
-}
-
-#[cfg(test)]
 #[path = "call_tests.rs"]
-mod credential_tests;
+mod tests;

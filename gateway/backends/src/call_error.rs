@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use tollgate_codings::DecodeError;
 use tollgate_credentials::CredentialError;
 
 /// Why a call brought no answer.
@@ -16,6 +17,12 @@ pub enum CallError {
     /// The connection broke before the answer began.
     #[error("the connection broke")]
     Broken(#[source] Box<dyn Error + Send + Sync>),
+    /// The answer is in a content coding that nobody asked for and that is not understood.
+    #[error("the answer is in the content coding `{0}`")]
+    UnknownCoding(String),
+    /// The answer is not what its content coding says.
+    #[error("the answer cannot be decoded")]
+    Undecodable(#[source] DecodeError),
     /// No answer began in time.
     #[error("no answer in time")]
     FirstByteTimeout,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tollgate_codings::{Coding, Encoding};
 use tollgate_config::BackendConfig;
 
 use super::*;
@@ -72,6 +73,62 @@ async fn post(backend: &Backend) -> Result<Response<AnswerBody>, CallError> {
 
 fn oauth2(addr: SocketAddr) -> String {
     format!("oauth2: {{ token_url: 'http://{addr}/token', client_id: c, client_secret: s }}")
+}
+
+/// A server that compresses its answer, whatever was asked for.
+async fn compressing(coding: &'static str, body: Bytes) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    actix_rt::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let body = body.clone();
+            let service = service_fn(move |_: Request<hyper::body::Incoming>| {
+                let answer = Response::builder().header(CONTENT_ENCODING, coding);
+                let answer = answer.body(Full::new(body.clone())).unwrap();
+                std::future::ready(Ok::<_, Infallible>(answer))
+            });
+            actix_rt::spawn(
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+            );
+        }
+    });
+    addr
+}
+
+fn compressed(coding: Coding, body: &[u8]) -> Bytes {
+    let mut encoding = Encoding::new(coding);
+    let head = encoding.push(body).unwrap();
+    [head, encoding.end().unwrap()].concat().into()
+}
+
+#[actix_rt::test]
+async fn an_answer_that_is_compressed_unasked_is_read_as_what_it_was() {
+    let text = "data: {}\n\n".repeat(5_000);
+    for coding in [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd] {
+        let addr = compressing(coding.as_str(), compressed(coding, text.as_bytes())).await;
+        let backend = backend(addr, "query: { name: key, value: s3cret }");
+        for _ in 0..2 {
+            let response = post(&backend).await.unwrap();
+            assert!(!response.headers().contains_key(CONTENT_ENCODING));
+            assert!(!response.headers().contains_key(CONTENT_LENGTH));
+            let body = collect(response.into_body(), 1 << 20, Duration::from_secs(5)).await.unwrap();
+            assert!(body == text, "{coding:?}");
+        }
+        let response = post(&backend).await.unwrap();
+        let bounded = collect(response.into_body(), 10_000, Duration::from_secs(5)).await;
+        assert!(matches!(bounded, Err(CallError::TooLarge(10_000))), "{coding:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn an_answer_that_cannot_be_decoded_says_why() {
+    let broken = compressing("gzip", Bytes::from_static(b"{\"choices\":[]}")).await;
+    let response = post(&backend(broken, "query: { name: key, value: s3cret }")).await.unwrap();
+    let read = collect(response.into_body(), 1 << 20, Duration::from_secs(5)).await;
+    assert!(matches!(read, Err(CallError::Undecodable(_))), "{read:?}");
+    let unknown = compressing("compress", Bytes::from_static(b"{}")).await;
+    let called = post(&backend(unknown, "query: { name: key, value: s3cret }")).await;
+    assert!(matches!(&called, Err(CallError::UnknownCoding(coding)) if coding == "compress"));
 }
 
 #[actix_rt::test]

@@ -3,12 +3,12 @@
 //! A connection goes along with the body of its answer and comes back when that has ended. What was used last is
 //! used next, so that those which are not needed grow old and are closed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,9 +20,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use tollgate_codings::{Coding, DecodeError, Decoding};
 use tower_service::Service;
 
 use super::call_error::CallError;
+use super::heard::Heard;
 use super::sent::Sent;
 use super::upload::OutBody;
 
@@ -35,7 +38,16 @@ const REAP_EVERY: Duration = Duration::from_secs(15);
 /// Bytes of an answer that wait for their reader, per connection.
 const READ_BUFFER: usize = 64 << 10;
 
-type Sender = SendRequest<OutBody>;
+/// A connection that stood idle and is closed this soon after a request went out on it was being closed already: the
+/// backend did not read the request. Whoever breaks off later may have worked on it.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+
+/// A connection.
+struct Line {
+    sender: SendRequest<OutBody>,
+    /// Bytes that came on it.
+    heard: Rc<Cell<u64>>,
+}
 
 /// The connections of one worker that are made in one way (TLS settings, time to connect).
 #[derive(Clone)]
@@ -62,19 +74,32 @@ struct Kept {
 #[derive(Default)]
 struct Idle {
     /// Ready for a request, the one that was used last at the end.
-    ready: Vec<(Sender, Instant)>,
+    ready: Vec<(Line, Instant)>,
     /// Whose answers are over for us, but which have still to finish with the backend.
-    finishing: Vec<(Sender, Instant)>,
+    finishing: Vec<(Line, Instant)>,
 }
 
 /// The body of an answer, and the connection that it comes on.
 pub struct AnswerBody {
     body: Incoming,
     lease: Option<Lease>,
+    /// Where it is compressed and nobody downstream may know.
+    decoding: Option<Box<Decoding>>,
+}
+
+/// Why an answer breaks off.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// Its connection broke.
+    #[error("the connection broke")]
+    Broken(#[from] hyper::Error),
+    /// It is compressed, and not as its head says.
+    #[error("its content cannot be decoded")]
+    Undecodable(#[from] DecodeError),
 }
 
 struct Lease {
-    sender: Sender,
+    line: Line,
     kept: Rc<Kept>,
 }
 
@@ -87,8 +112,9 @@ impl Connections {
     }
 
     /// Sends a request on an idle connection or a new one, and waits for the head of its answer. A request that an
-    /// idle connection did not begin to send, because the backend had just closed it, goes out on another one. `sent`
-    /// is marked once there is a connection to send it on.
+    /// idle connection did not begin to send, because the backend had just closed it, goes out on another one; so does,
+    /// once and on a new one, a request that it sent just then, if its body is whole. `sent` is marked once there is a
+    /// connection to send it on.
     ///
     /// # Errors
     /// [`CallError::Connect`] and [`CallError::Broken`].
@@ -101,32 +127,41 @@ impl Connections {
         let kept = self.0.origin(&uri)?;
         *request.uri_mut() = origin_form(&uri);
         request.headers_mut().entry(HOST).or_insert_with(|| kept.host.clone());
+        let mut may_reuse = true;
         loop {
-            let reused = kept.take(Instant::now());
+            let now = Instant::now();
+            let reused = if may_reuse { kept.take(now) } else { None };
             let is_reused = reused.is_some();
-            let mut sender = match reused {
-                Some(sender) => sender,
+            let mut line = match reused {
+                Some(line) => line,
                 None => Box::pin(self.connect(uri.clone())).await?,
             };
+            let (copy, heard) = (if is_reused { copy(&request) } else { None }, line.heard.get());
             sent.mark();
-            match sender.try_send_request(request).await {
+            let mut failed = match line.sender.try_send_request(request).await {
                 Ok(response) => {
-                    let lease = Lease { sender, kept };
-                    return Ok(response.map(|body| AnswerBody { body, lease: Some(lease) }));
+                    let lease = Lease { line, kept };
+                    return Ok(response.map(|body| AnswerBody { body, lease: Some(lease), decoding: None }));
                 }
-                Err(mut failed) => match failed.take_message() {
-                    Some(unsent) if is_reused => {
-                        sent.take_back();
-                        request = unsent;
-                    }
-                    _ => return Err(CallError::Broken(failed.into_error().into())),
-                },
-            }
+                Err(failed) => failed,
+            };
+            let closed_idle = line.heard.get() == heard && now.elapsed() < CLOSED_WITHIN;
+            request = match (failed.take_message(), copy) {
+                (Some(unsent), _) if is_reused => unsent,
+                (None, Some(copy)) if closed_idle => {
+                    may_reuse = false;
+                    copy
+                }
+                _ => return Err(CallError::Broken(failed.into_error().into())),
+            };
+            sent.take_back();
         }
     }
 
-    async fn connect(&self, uri: Uri) -> Result<Sender, CallError> {
+    async fn connect(&self, uri: Uri) -> Result<Line, CallError> {
         let stream = self.0.connector.clone().call(uri).await.map_err(CallError::Connect)?;
+        let heard = Rc::new(Cell::new(0));
+        let stream = TokioIo::new(Heard::new(TokioIo::new(stream), Rc::clone(&heard)));
         let made = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(stream).await;
         let (sender, connection) = made.map_err(|error| CallError::Connect(error.into()))?;
         // Among the tasks of its worker, so that it and the request it serves take turns without a detour over the
@@ -136,8 +171,18 @@ impl Connections {
                 tracing::debug!(%error, "a backend's connection broke");
             }
         });
-        Ok(sender)
+        Ok(Line { sender, heard })
     }
+}
+
+/// The same request again, where its body is whole.
+fn copy(request: &Request<OutBody>) -> Option<Request<OutBody>> {
+    let OutBody::Whole(body) = request.body() else { return None };
+    let mut copy = Request::new(OutBody::Whole(body.clone()));
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
 }
 
 impl Shared {
@@ -161,8 +206,8 @@ impl Shared {
         self.origins.borrow_mut().retain(|_, kept| {
             let mut idle = kept.idle.borrow_mut();
             let Idle { ready, finishing } = &mut *idle;
-            for senders in [&mut *ready, &mut *finishing] {
-                senders.retain(|(sender, since)| !sender.is_closed() && is_fresh(*since, now));
+            for lines in [&mut *ready, &mut *finishing] {
+                lines.retain(|(line, since)| !line.sender.is_closed() && is_fresh(*since, now));
             }
             !ready.is_empty() || !finishing.is_empty() || Rc::strong_count(kept) > 1
         });
@@ -171,30 +216,30 @@ impl Shared {
 
 impl Kept {
     /// A connection that can be used now.
-    fn take(&self, now: Instant) -> Option<Sender> {
+    fn take(&self, now: Instant) -> Option<Line> {
         let mut idle = self.idle.borrow_mut();
-        while let Some((sender, since)) = idle.ready.pop() {
-            if sender.is_ready() && is_fresh(since, now) {
-                return Some(sender);
+        while let Some((line, since)) = idle.ready.pop() {
+            if line.sender.is_ready() && is_fresh(since, now) {
+                return Some(line);
             }
         }
-        idle.finishing.retain(|(sender, _)| !sender.is_closed());
-        let finished = idle.finishing.iter().position(|(sender, _)| sender.is_ready())?;
+        idle.finishing.retain(|(line, _)| !line.sender.is_closed());
+        let finished = idle.finishing.iter().position(|(line, _)| line.sender.is_ready())?;
         Some(idle.finishing.swap_remove(finished).0)
     }
 
     /// Keeps a connection whose answer is over, unless there are enough.
-    fn give_back(&self, sender: Sender) {
+    fn give_back(&self, line: Line) {
         let mut idle = self.idle.borrow_mut();
-        if sender.is_closed() || idle.ready.len() + idle.finishing.len() >= MOST_IDLE {
+        if line.sender.is_closed() || idle.ready.len() + idle.finishing.len() >= MOST_IDLE {
             return;
         }
         let now = Instant::now();
-        if sender.is_ready() {
-            idle.ready.push((sender, now));
+        if line.sender.is_ready() {
+            idle.ready.push((line, now));
         } else {
-            idle.finishing.retain(|(sender, _)| !sender.is_closed());
-            idle.finishing.push((sender, now));
+            idle.finishing.retain(|(line, _)| !line.sender.is_closed());
+            idle.finishing.push((line, now));
         }
     }
 }
@@ -229,35 +274,65 @@ fn host(authority: &Authority, is_https: bool) -> Option<HeaderValue> {
 }
 
 impl AnswerBody {
+    /// From now on it is what it was before the backend compressed it.
+    pub(super) fn decode(&mut self, codings: &[Coding]) {
+        // Whoever reads it has bounds of its own.
+        self.decoding = Some(Box::new(Decoding::new(codings, u64::MAX)));
+    }
+
     /// The connection is of no more use here.
     fn release(&mut self) {
-        if let Some(Lease { sender, kept }) = self.lease.take() {
-            kept.give_back(sender);
+        if let Some(Lease { line, kept }) = self.lease.take() {
+            kept.give_back(line);
         }
+    }
+
+    /// The next part of what has come so far, decoded; `None` if more must come first.
+    fn decoded(&mut self) -> Result<Option<Bytes>, DecodeError> {
+        let Some(decoding) = &mut self.decoding else { return Ok(None) };
+        while let Some(piece) = decoding.piece()? {
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
     }
 }
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = AnswerError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(polled, Poll::Ready(None)) {
-            self.release();
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        loop {
+            if let Some(piece) = self.decoded()? {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            let polled = ready!(Pin::new(&mut self.body).poll_frame(cx)?);
+            if polled.is_none() {
+                self.release();
+                if let Some(mut decoding) = self.decoding.take() {
+                    decoding.end()?;
+                }
+            }
+            let (Some(frame), Some(decoding)) = (&polled, &mut self.decoding) else {
+                return Poll::Ready(polled.map(Ok));
+            };
+            if let Some(data) = frame.data_ref() {
+                decoding.push(data.clone());
+            }
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.decoding.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        if self.decoding.is_some() { SizeHint::default() } else { self.body.size_hint() }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Connections as a backend sees them.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 
 use http_body_util::{BodyExt, Full};
@@ -10,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::tls::client_config;
+use crate::upload::Upload;
 
 /// What a backend has seen.
 #[derive(Default)]
@@ -21,7 +21,8 @@ struct Seen {
 }
 
 /// A backend that answers `/whole` with two bytes, `/half` with the first of many, and `/last` as the former
-/// before it closes the connection without having said so.
+/// before it closes the connection without having said so. `/reset` is answered on a new connection only; one that has
+/// answered before is closed without a byte; `/cut` the same after some.
 async fn backend() -> (SocketAddr, Rc<Seen>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let (addr, seen) = (listener.local_addr().unwrap(), Rc::new(Seen::default()));
@@ -41,6 +42,7 @@ async fn backend() -> (SocketAddr, Rc<Seen>) {
 
 async fn serve(mut stream: TcpStream, seen: &Seen) {
     let mut head = Vec::new();
+    let mut answered = 0;
     while let Ok(byte) = stream.read_u8().await {
         head.push(byte);
         if !head.ends_with(b"\r\n\r\n") {
@@ -49,7 +51,16 @@ async fn serve(mut stream: TcpStream, seen: &Seen) {
         let text = String::from_utf8(std::mem::take(&mut head)).unwrap();
         let is = |path: &str| text.starts_with(&format!("GET {path}"));
         let (half, last) = (is("/half"), is("/last"));
+        let (reset, cut) = (is("/reset") && answered > 0, is("/cut") && answered > 0);
         seen.heads.borrow_mut().push(text);
+        if reset {
+            return;
+        }
+        if cut {
+            stream.write_all(b"HTTP/1.1 200").await.unwrap();
+            return;
+        }
+        answered += 1;
         let answer = if half { "Content-Length: 9000000\r\n\r\nx" } else { "Content-Length: 2\r\n\r\nok" };
         stream.write_all(format!("HTTP/1.1 200 OK\r\n{answer}").as_bytes()).await.unwrap();
         if last {
@@ -112,6 +123,41 @@ async fn a_request_survives_a_backend_that_closes_idle_connections() {
         assert_eq!(read(get(&connections, addr, "/last").await).await, "ok");
     }
     assert_eq!(seen.heads.borrow().len(), 50);
+}
+
+fn request(addr: SocketAddr, path: &str, body: OutBody) -> Request<OutBody> {
+    Request::get(format!("http://{addr}{path}")).body(body).unwrap()
+}
+
+#[actix_rt::test]
+async fn a_request_that_met_a_connection_being_closed_goes_out_once_more_on_a_new_one() {
+    let ((addr, seen), connections) = (backend().await, connections());
+    read(get(&connections, addr, "/whole").await).await;
+    assert_eq!(read(get(&connections, addr, "/reset").await).await, "ok");
+    assert_eq!((seen.connections.get(), seen.heads.borrow().len()), (2, 3));
+}
+
+#[actix_rt::test]
+async fn a_request_is_not_sent_again_when_something_of_an_answer_came() {
+    let ((addr, seen), connections) = (backend().await, connections());
+    read(get(&connections, addr, "/whole").await).await;
+    let sent = Sent::default();
+    let whole = OutBody::Whole(Full::new(Bytes::new()));
+    let broken = connections.clone().send(request(addr, "/cut", whole), sent.clone()).await;
+    assert!(matches!(broken, Err(CallError::Broken(_))), "{broken:?}");
+    assert!(sent.is_sent());
+    assert_eq!(seen.heads.borrow().len(), 2);
+}
+
+#[actix_rt::test]
+async fn a_body_that_is_still_coming_is_not_sent_again() {
+    let ((addr, seen), connections) = (backend().await, connections());
+    read(get(&connections, addr, "/whole").await).await;
+    let (_sender, upload) = Upload::new();
+    let streamed = OutBody::Stream(upload);
+    let broken = connections.clone().send(request(addr, "/reset", streamed), Sent::default()).await;
+    assert!(matches!(broken, Err(CallError::Broken(_))), "{broken:?}");
+    assert_eq!(seen.heads.borrow().len(), 2);
 }
 
 #[actix_rt::test]

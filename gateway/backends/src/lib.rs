@@ -26,6 +26,7 @@ mod deployment_id;
 pub mod drains;
 mod ewma;
 mod gate;
+mod heard;
 pub mod hedge_budget;
 mod latencies;
 mod metrics;
@@ -43,7 +44,7 @@ pub mod upload;
 mod window;
 
 pub use capacity::{CapacityRules, CapacitySnapshot};
-pub use connections::AnswerBody;
+pub use connections::{AnswerBody, AnswerError};
 pub use deployment::ManualAction;
 pub use deployment::{Deployment, InFlight, NotAdmitted};
 pub use deployment_id::DeploymentId;

@@ -8,7 +8,9 @@ use tollgate_formats::BackendFormat;
 use tollgate_settings::units::Time;
 
 use super::tls::BackendTlsConfig;
-use super::{CapacityConfig, CircuitConfig, CredentialsConfig, DeploymentConfig, ProbeConfig, seconds};
+use super::{
+    CapacityConfig, CircuitConfig, CredentialsConfig, DeploymentConfig, ProbeConfig, RetryConfig, seconds,
+};
 
 /// An endpoint that serves models.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,6 +61,9 @@ pub struct BackendConfig {
     /// How long each step may take.
     #[serde(default)]
     pub timeouts: TimeoutsConfig,
+    /// Further calls of one of its models before the next target, for aliases that say nothing; none when absent.
+    #[serde(default)]
+    pub retries: Option<RetryConfig>,
     /// When the circuit breaker opens.
     #[serde(default)]
     pub circuit: CircuitConfig,

@@ -18,6 +18,7 @@ pub mod apis;
 pub mod backends;
 pub mod cache;
 pub mod circuits;
+pub mod cors;
 pub mod credentials;
 pub mod events;
 pub mod families;
@@ -47,14 +48,15 @@ pub use apis::ApiConfig;
 pub use backends::{BackendConfig, ConversationApi, TimeoutsConfig};
 pub use cache::{CacheConfig, CacheScope, CacheServiceConfig, ExactCacheConfig, SemanticCacheConfig};
 pub use circuits::{CapacityConfig, CircuitConfig, DeploymentConfig, ProbeConfig, ReplicasConfig};
+pub use cors::CorsConfig;
 pub use credentials::CredentialsConfig;
 pub use events::{ContentConfig, FsyncConfig, OnFullConfig, SpoolConfig};
 pub use models::{AliasCaps, AliasDefaults, ModelConfig, OnUnmappableConfig, TargetConfig};
 pub use overload::OverloadConfig;
 pub use products::{CounterScope, LimitConfig, ProductConfig};
 pub use resiliency::{
-    AffinityConfig, DrainConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, Strategy,
-    TimeoutOverrides,
+    AffinityConfig, DrainConfig, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, RetryConfig,
+    Strategy, TimeoutOverrides,
 };
 pub use responses::{BackgroundConfig, ResponsesConfig};
 pub use server::ServerConfig;
@@ -122,6 +124,9 @@ pub struct Config {
     /// Bounds on what clients may send and how long anything may take.
     #[serde(default)]
     pub server: ServerConfig,
+    /// Which pages of other origins may call the model API from a browser; none when absent.
+    #[serde(default)]
+    pub cors: CorsConfig,
     /// What replicas of the gateway tell each other.
     #[serde(default)]
     pub replicas: ReplicasConfig,

@@ -7,7 +7,7 @@ use tollgate_families::TraitsOverrides;
 use tollgate_settings::units::Tokens;
 
 use super::{
-    CacheConfig, ConversationApi, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig,
+    CacheConfig, ConversationApi, FailoverConfig, HedgeConfig, OnDisconnectConfig, PoolConfig, RetryConfig,
     TimeoutOverrides,
 };
 
@@ -33,6 +33,9 @@ pub struct ModelConfig {
     /// How far a request goes to find a target that answers.
     #[serde(default)]
     pub failover: FailoverConfig,
+    /// Further calls of the same target before the next one; those of the target's backend when absent.
+    #[serde(default)]
+    pub retries: Option<RetryConfig>,
     /// Timeouts that replace those of the backends.
     #[serde(default)]
     pub timeouts: TimeoutOverrides,

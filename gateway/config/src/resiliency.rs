@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tollgate_settings::units::{Bytes, Time, UnitError};
@@ -61,7 +62,7 @@ pub struct AffinityConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FailoverConfig {
-    /// Most targets that are called for one request, 1 to 20; 1 switches failover off. A hedge is not counted.
+    /// Most calls for one request, 1 to 20, retries included; 1 switches failover off. A hedge is not counted.
     pub max_attempts: u8,
     /// How long after its arrival a request may begin another attempt; no attempt waits for its first byte
     /// beyond that.
@@ -71,6 +72,26 @@ pub struct FailoverConfig {
 impl Default for FailoverConfig {
     fn default() -> Self {
         Self { max_attempts: 5, deadline: seconds(300) }
+    }
+}
+
+/// Further calls of a target that could not serve a request (429, 5xx, no connection) before anything of an answer
+/// came. Each is an attempt of its own; none is hedged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryConfig {
+    /// Most further calls of one target, 0 to 10, before the next target is tried.
+    pub count: u8,
+    /// Wait before the first of them; twice as long before each one after it. Up to half of a wait is left to chance.
+    pub backoff: Time,
+    /// Longest wait. A target that asks for a longer one by `Retry-After` is not called again; a shorter one is kept.
+    pub max_backoff: Time,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self { count: 1, backoff: Time(Duration::from_millis(250)), max_backoff: seconds(5) }
     }
 }
 

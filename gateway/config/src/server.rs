@@ -36,9 +36,14 @@ pub struct ServerConfig {
     /// Whether answers say which backend and model gave them (`x-tollgate-backend`, `x-tollgate-model`). The
     /// number of attempts (`x-tollgate-attempts`) is always told.
     pub backend_headers: bool,
+    /// Whether answers repeat what the backend says of its rate limits: `x-upstream-` and the provider's own name.
+    pub upstream_rate_headers: bool,
     /// Longest silence of a stream towards its client before a comment is sent that keeps proxies from
     /// closing the connection; 0s sends none.
     pub keep_alive_comments: Time,
+    /// Whole answers of more bytes than this are compressed for clients that accept it (gzip, br, zstd), never streams;
+    /// none is when absent.
+    pub compress_above: Option<Bytes>,
     /// Completion tokens reserved for a request that does not say how many it wants.
     pub default_completion_tokens: Tokens,
 }
@@ -57,7 +62,9 @@ impl Default for ServerConfig {
             max_connections: None,
             drain: seconds(60),
             backend_headers: true,
+            upstream_rate_headers: false,
             keep_alive_comments: seconds(15),
+            compress_above: None,
             default_completion_tokens: Tokens(1_024),
         }
     }

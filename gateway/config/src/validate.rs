@@ -23,12 +23,18 @@ pub fn validate(config: &Config) -> Result<(), Mistakes> {
     let mut mistakes = Mistakes::default();
     check_server(config, &mut mistakes);
     super::validate_aliases::check_overload(config, &mut mistakes);
+    super::cors::check(&config.cors, &mut mistakes);
     mistakes.add_section("events", config.events.mistakes());
     if !config.allow_plain_secrets {
         mistakes.append(tollgate_settings::plain_secrets(config));
     }
     for (name, backend) in &config.backends {
         check_backend(name, backend, &mut mistakes);
+        super::validate_resiliency::check_retries(
+            &format!("backends.{name}"),
+            backend.retries,
+            &mut mistakes,
+        );
         super::validate_formats::check(name, backend, &mut mistakes);
         super::validate_circuits::check(config, name, backend, &mut mistakes);
     }

@@ -2,11 +2,28 @@
 
 use tollgate_settings::Mistakes;
 
-use super::{AffinityConfig, Config, ModelConfig, OnDisconnectConfig};
+use super::{AffinityConfig, Config, ModelConfig, OnDisconnectConfig, RetryConfig};
 use crate::resiliency::HedgeAfter;
 
 /// Most attempts of one request.
 const MAX_ATTEMPTS: u8 = 20;
+
+/// Most further calls of one target.
+const MAX_RETRIES: u8 = 10;
+
+/// Checks what is said of further calls, below `path`.
+pub(super) fn check_retries(path: &str, retries: Option<RetryConfig>, mistakes: &mut Mistakes) {
+    let Some(RetryConfig { count, backoff, max_backoff }) = retries else { return };
+    if count > MAX_RETRIES {
+        mistakes.add(format!("{path}.retries.count"), format!("must be up to {MAX_RETRIES}"));
+    }
+    if backoff.0.is_zero() {
+        mistakes.add(format!("{path}.retries.backoff"), "must be above 0");
+    }
+    if max_backoff.0 < backoff.0 {
+        mistakes.add(format!("{path}.retries.max_backoff"), "must not be shorter than `backoff`");
+    }
+}
 
 /// Checks pool, failover, hedging and what happens when a client goes.
 pub(super) fn check(config: &Config, alias: &str, model: &ModelConfig, mistakes: &mut Mistakes) {
@@ -20,6 +37,7 @@ pub(super) fn check(config: &Config, alias: &str, model: &ModelConfig, mistakes:
     if !(1..=MAX_ATTEMPTS).contains(&model.failover.max_attempts) {
         mistakes.add(format!("{path}.failover.max_attempts"), format!("must be from 1 to {MAX_ATTEMPTS}"));
     }
+    check_retries(&path, model.retries, mistakes);
     let overrides = model.timeouts;
     let times = [
         ("failover.deadline", Some(model.failover.deadline)),
@@ -105,6 +123,9 @@ mod tests {
             "pool: { affinity: { body: /metadata/session } }",
             "pool: { affinity: { expression: \"tenant + request.headers['x-user']\" } }",
             "failover: { max_attempts: 1, deadline: 10s }, timeouts: { first_byte: 5s }",
+            "retries: {}, hedge: {}",
+            "retries: { count: 3, backoff: 100ms, max_backoff: 2s }",
+            "retries: { count: 0 }",
             "on_disconnect: cancel, hedge: {}",
             "on_disconnect: { drain: {} }, hedge: { after: p95, max_percent: 10 }",
             "on_disconnect: { drain: { max: 5s } }, hedge: { after: 300ms }",
@@ -125,6 +146,9 @@ mod tests {
             ("failover: { max_attempts: 0 }", "failover.max_attempts"),
             ("failover: { deadline: 0s }", "failover.deadline"),
             ("timeouts: { idle: 0s }", "timeouts.idle"),
+            ("retries: { count: 11 }", "retries.count"),
+            ("retries: { backoff: 0s }", "retries.backoff"),
+            ("retries: { backoff: 6s }", "retries.max_backoff"),
             ("hedge: { max_percent: 0 }", "hedge.max_percent"),
             ("hedge: { after: 0s }", "hedge.after"),
             ("on_disconnect: { drain: { max: 0s } }", "on_disconnect.drain"),

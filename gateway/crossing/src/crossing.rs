@@ -76,7 +76,8 @@ impl Crossing {
         self.is_native() && self.wire == Wire::Responses
     }
 
-    /// The request for the backend. `view` was read from `body`; `extra` is changed where bytes pass.
+    /// The request for the backend. `view` was read from `body`; `extra` is changed where bytes pass. `betas` are those
+    /// of Anthropic's API that the client asks for.
     ///
     /// # Errors
     /// When the backend's format cannot carry it.
@@ -87,6 +88,7 @@ impl Crossing {
         target: TargetModel<'_>,
         policy: OnUnmappable,
         extra: SmallVec<[Change; 1]>,
+        betas: &[&str],
     ) -> Result<Outgoing, FormatError> {
         if self.is_native() {
             let mut changes: SmallVec<[Change; 3]> = SmallVec::new();
@@ -107,7 +109,7 @@ impl Crossing {
         }
         let body = self.client.prepare(body);
         let mut request = self.client.decode(&body)?;
-        std::mem::take(&mut request.hints).into_iter().for_each(|hint| unmapped.hint(hint.into_owned()));
+        request.betas = betas.iter().map(|beta| Cow::Borrowed(*beta)).collect();
         let fitted = adapt(&mut request, target, self.wire.place());
         request.hints.iter().for_each(|name| unmapped.hint(name.clone().into_owned()));
         let encoded = self.wire.encode(&request, target, &mut unmapped)?;

@@ -188,6 +188,28 @@ impl Wire {
         }
     }
 
+    /// The request for a count of tokens, from the request whose prompt is to be counted; `None` if it has no such API.
+    #[must_use]
+    pub fn count_request(self, body: &[u8], model: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Messages => anthropic::count_tokens::request(body).ok(),
+            Self::Converse => bedrock::count_tokens::request(body).ok(),
+            Self::Generate => gemini::count_tokens::request(body, model).ok(),
+            _ => None,
+        }
+    }
+
+    /// Reads a count of tokens; `None` if it is none.
+    #[must_use]
+    pub fn decode_count(self, body: &[u8]) -> Option<u64> {
+        match self {
+            Self::Messages => anthropic::count_tokens::decode(body).ok(),
+            Self::Converse => bedrock::count_tokens::decode(body).ok(),
+            Self::Generate => gemini::count_tokens::decode(body).ok(),
+            _ => None,
+        }
+    }
+
     /// Reads a streamed answer.
     #[must_use]
     pub fn decoder(self) -> Decoder {
@@ -222,6 +244,8 @@ pub struct Endpoints {
     embeddings: Option<Uri>,
     /// Of one content alone, where that is another API (Gemini).
     embedding: Option<Uri>,
+    /// Where tokens of a prompt are counted.
+    count: Option<Uri>,
     /// In the order of [`MediaKind::ALL`]; empty where the backend has none.
     media: Box<[Uri]>,
 }
@@ -247,6 +271,7 @@ impl Endpoints {
                 responses: Some(at(format!("{prefix}/responses{query}"))?),
                 embeddings: Some(at(format!("{prefix}/embeddings{query}"))?),
                 embedding: None,
+                count: None,
                 media: media(|path| at(format!("{prefix}{path}{query}")))?,
             })
         };
@@ -255,28 +280,38 @@ impl Endpoints {
             BackendFormat::AzureOpenAi => azure(base, backend.api_version.as_deref(), model),
             BackendFormat::Anthropic => {
                 let messages = at("/v1/messages".to_owned())?;
-                Ok(Self::two(messages.clone(), messages, None))
+                let count = at(anthropic::count_tokens::PATH.to_owned())?;
+                Ok(Self::two(messages.clone(), messages, None, Some(count)))
             }
             BackendFormat::Bedrock => {
                 let embeddings = at(bedrock::embeddings::path(model))?;
+                let count = bedrock::count_tokens::path(model).map(at).transpose()?;
                 Ok(Self::two(
                     at(bedrock::path(model, false))?,
                     at(bedrock::path(model, true))?,
                     Some(embeddings),
+                    count,
                 ))
             }
             BackendFormat::Gemini => {
                 let (whole, stream) = (at(gemini::path(model, false))?, at(gemini::path(model, true))?);
                 let embeddings = at(gemini::embeddings::path(model))?;
                 let embedding = Some(at(gemini::embeddings::path_of_one(model))?);
-                Ok(Self { embedding, ..Self::two(whole, stream, Some(embeddings)) })
+                let count = Some(at(gemini::count_tokens::path(model))?);
+                Ok(Self { embedding, ..Self::two(whole, stream, Some(embeddings), count) })
             }
         }
     }
 
-    fn two(chat: Uri, stream: Uri, embeddings: Option<Uri>) -> Self {
-        let media = Box::default();
-        Self { chat, stream, completions: None, responses: None, embeddings, embedding: None, media }
+    fn two(chat: Uri, stream: Uri, embeddings: Option<Uri>, count: Option<Uri>) -> Self {
+        let (completions, responses, embedding, media) = (None, None, None, Box::default());
+        Self { chat, stream, completions, responses, embeddings, embedding, count, media }
+    }
+
+    /// Where the tokens of a prompt are counted; `None` if the backend does not count those of this model.
+    #[must_use]
+    pub const fn count(&self) -> Option<&Uri> {
+        self.count.as_ref()
     }
 
     /// Where a request goes; `None` if the backend has no such API.
@@ -312,6 +347,7 @@ fn azure(base: &str, api_version: Option<&str>, model: &str) -> Result<Endpoints
         responses: Some(format!("{base}/openai/v1/responses").parse()?),
         embeddings: Some(at("/embeddings")?),
         embedding: None,
+        count: None,
         media: media(at)?,
     })
 }

@@ -43,4 +43,16 @@ impl BackendFormat {
             _ => &[],
         }
     }
+
+    /// Headers of a client that mean something to such a backend and to no other.
+    #[must_use]
+    pub const fn client_headers(self) -> &'static [&'static str] {
+        match self {
+            Self::OpenAi | Self::AzureOpenAi => &["openai-beta"],
+            Self::Anthropic => &["anthropic-beta", "anthropic-version"],
+            Self::Gemini => &["x-goog-api-client"],
+            // What it knows of Anthropic's betas stands in the body.
+            Self::Bedrock => &[],
+        }
+    }
 }

@@ -64,6 +64,7 @@ pub fn compile(config: &Config, runtime: &Runtime) -> Result<Snapshot, Mistakes>
         models,
         apis,
         server: config.server,
+        cors: config.cors.clone(),
         content: config.content_events,
         cache: parts.cache,
         probes,
@@ -143,6 +144,7 @@ fn build_model(
             traits,
             conversations: Conversations::of(settings, target),
             variant: target.variant.clone(),
+            retries: model.retries.or(settings.retries).filter(|retries| retries.count > 0),
         });
     }
     let state = kept.alias(alias);

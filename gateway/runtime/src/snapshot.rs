@@ -11,7 +11,9 @@ use tollgate_backends::Deployment;
 use tollgate_backends::backend::Backend;
 use tollgate_backends::routing::alias::Alias;
 use tollgate_base::names::near_names;
-use tollgate_config::{AliasCaps, AliasDefaults, CacheConfig, ContentConfig, ProbeConfig, ServerConfig};
+use tollgate_config::{
+    AliasCaps, AliasDefaults, CacheConfig, ContentConfig, CorsConfig, ProbeConfig, RetryConfig, ServerConfig,
+};
 use tollgate_crossing::{Conversations, Endpoints};
 use tollgate_families::Traits;
 use tollgate_formats::OnUnmappable;
@@ -37,6 +39,8 @@ pub struct Snapshot {
     pub apis: Box<[Arc<Api>]>,
     /// Bounds and timeouts towards clients.
     pub server: ServerConfig,
+    /// Which pages of other origins may call from a browser.
+    pub cors: CorsConfig,
     /// Which content is published.
     pub content: ContentConfig,
     /// How the cache service is used; `None` without one.
@@ -140,6 +144,8 @@ pub struct Target {
     pub conversations: Conversations,
     /// Name of the variant in a weighted trial.
     pub variant: Option<Arc<str>>,
+    /// Further calls when it cannot serve a request; `None` if the next target is tried at once.
+    pub retries: Option<RetryConfig>,
 }
 
 impl Snapshot {

@@ -1,4 +1,4 @@
-//! `POST …/messages/count_tokens`: how many tokens a prompt has, counted by the gateway.
+//! `POST …/messages/count_tokens`: how many tokens a prompt has.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use tollgate_crossing::ClientFormat;
@@ -7,7 +7,7 @@ use super::front_door;
 use crate::gateway::Worker;
 use crate::request::call::CallKind;
 
-/// Serves one request. No backend is called, so nothing is charged.
+/// Serves one request. No model is used, so nothing is charged.
 pub async fn post(request: HttpRequest, payload: web::Payload, worker: web::Data<Worker>) -> HttpResponse {
     let format = ClientFormat::Messages;
     let kind = CallKind::TokenCount { format, alias_in_path: None };

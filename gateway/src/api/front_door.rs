@@ -19,6 +19,7 @@ use tollgate_schemas::ids::RequestId;
 use tracing::Instrument as _;
 
 use super::client_headers::ClientHeaders;
+use super::render::Compression;
 use super::{connection, family, render};
 use crate::error::GatewayError;
 use crate::gateway::Worker;
@@ -60,7 +61,10 @@ pub async fn serve_in(
     let code = result.as_ref().err().map(|error| error.class().code);
     worker.gateway.metrics.request_ended(code);
     let response = match (result, backend_format) {
-        (Ok(answer), _) => render::answer(answer, context.id),
+        (Ok(answer), _) => {
+            let compression = Compression::of(&ClientHeaders(request.headers()), &context.snapshot.server);
+            render::answer(answer, context.id, compression)
+        }
         (Err(error), Some(format)) => {
             log_refusal(&error, context);
             family::error(&error, format, context.id)
@@ -155,8 +159,9 @@ async fn enter(
         BodyMode::None => RequestBody::Whole(bytes::Bytes::new()),
         BodyMode::Streamed => RequestBody::Incoming(incoming(payload)),
         BodyMode::Whole => {
-            let server = &context.snapshot.server;
-            RequestBody::Whole(body::read(http.headers, incoming(payload), server, &mut held).await?)
+            let (incoming, server) = (incoming(payload), &context.snapshot.server);
+            let body = body::read_decoded(http.headers, incoming, server, &mut held, &worker.decoders);
+            RequestBody::Whole(body.await?)
         }
     };
     Ok((body, queue_key, RequestGuard { _permit: permit, _span: context.span.clone(), held, answer: None }))

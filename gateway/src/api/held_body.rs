@@ -8,6 +8,7 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 use futures_core::Stream as _;
 use tollgate_backends::AnswerBody;
+use tollgate_codings::{Coding, Encoding};
 
 use crate::request::guard::RequestGuard;
 use crate::request::passthrough::relayed::{Length, Relayed};
@@ -20,14 +21,16 @@ const PIECE_BYTES: usize = 64 << 10;
 /// on memory also bounds answers that nobody reads.
 pub struct HeldBody {
     rest: Bytes,
+    /// Compresses it as the server takes it over.
+    encoding: Option<Encoding>,
     _guard: RequestGuard,
 }
 
 impl HeldBody {
-    /// A body and what it holds.
+    /// A body and what it holds; compressed where `coding` says how.
     #[must_use]
-    pub fn new(body: Bytes, guard: RequestGuard) -> Self {
-        Self { rest: body, _guard: guard }
+    pub fn new(body: Bytes, coding: Option<Coding>, guard: RequestGuard) -> Self {
+        Self { rest: body, encoding: coding.map(Encoding::new), _guard: guard }
     }
 }
 
@@ -35,15 +38,30 @@ impl MessageBody for HeldBody {
     type Error = io::Error;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.rest.len() as u64)
+        match self.encoding {
+            Some(_) => BodySize::Stream,
+            None => BodySize::Sized(self.rest.len() as u64),
+        }
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let bytes = self.rest.len().min(PIECE_BYTES);
+        let piece = self.rest.split_to(bytes);
+        let Some(encoding) = &mut self.encoding else {
+            return Poll::Ready((!piece.is_empty()).then_some(Ok(piece)));
+        };
+        if piece.is_empty() {
+            let rest = encoding.end()?;
+            self.encoding = None;
+            return Poll::Ready((!rest.is_empty()).then_some(Ok(rest)));
         }
-        let piece = self.rest.len().min(PIECE_BYTES);
-        Poll::Ready(Some(Ok(self.rest.split_to(piece))))
+        let coded = encoding.push(&piece)?;
+        if coded.is_empty() {
+            // Others have their turn before the next piece.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Ok(coded)))
     }
 }
 
@@ -70,8 +88,10 @@ impl MessageBody for RelayedBody {
 mod tests {
     use std::time::Duration;
 
+    use actix_web::body::to_bytes;
     use futures_util::future::poll_fn;
     use tollgate_admission::{Admission, AdmissionRules, MemoryBudget};
+    use tollgate_codings::Decoding;
     use tracing::Span;
 
     use super::*;
@@ -88,7 +108,7 @@ mod tests {
             held: memory.hold(&"s".into()),
             answer: Some(answer),
         };
-        let mut body = HeldBody::new(vec![b'x'; 100 << 10].into(), guard);
+        let mut body = HeldBody::new(vec![b'x'; 100 << 10].into(), None, guard);
         let holds = || (admission.running(), memory.used_bytes());
         let first = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await.unwrap().unwrap();
         assert_eq!((first.len(), holds()), (PIECE_BYTES, (1, 100 << 10)));
@@ -97,5 +117,32 @@ mod tests {
         assert!(poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await.is_none());
         drop(body);
         assert_eq!(holds(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_compressed_answer_is_the_same_answer_and_holds_the_same() {
+        let rules = AdmissionRules { max_running: 1, max_waiting: 0, max_wait: Duration::ZERO };
+        let (admission, memory) = (Admission::new(rules), MemoryBudget::new(1 << 20));
+        let text: Vec<u8> = (0..40_000_u32).flat_map(|n| format!("{n} ").into_bytes()).collect();
+        for coding in [Coding::Gzip, Coding::Brotli, Coding::Zstd] {
+            let guard = RequestGuard {
+                _permit: admission.try_enter().unwrap(),
+                _span: Span::none(),
+                held: memory.hold(&"s".into()),
+                answer: None,
+            };
+            let body = HeldBody::new(text.clone().into(), Some(coding), guard);
+            assert_eq!((body.size(), admission.running()), (BodySize::Stream, 1));
+            let coded = to_bytes(body).await.unwrap();
+            assert!(coded.len() < text.len() / 2, "{coding:?}: {}", coded.len());
+            let mut decoding = Decoding::new(&[coding], 1 << 20);
+            decoding.push(coded);
+            let mut whole = Vec::new();
+            while let Some(piece) = decoding.piece().unwrap() {
+                whole.extend_from_slice(&piece);
+            }
+            assert!(whole == text, "{coding:?}");
+            assert_eq!(admission.running(), 0);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod client_headers;
 pub mod connection;
+pub mod cors;
 pub mod count_tokens;
 pub mod family;
 pub mod front_door;
@@ -10,6 +11,7 @@ pub mod held_body;
 mod listed;
 pub mod model_calls;
 pub mod models;
+mod pages;
 pub mod passthrough;
 pub mod render;
 pub mod responses;

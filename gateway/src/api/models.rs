@@ -10,6 +10,7 @@ use tollgate_admission::{Permit, QueueKey};
 use tollgate_crossing::ClientFormat;
 use tollgate_identity::Caller;
 
+use super::pages::{Page, page};
 use super::{front_door, render};
 use crate::error::GatewayError;
 use crate::gateway::Worker;
@@ -84,9 +85,10 @@ pub async fn list(request: HttpRequest, worker: web::Data<Worker>) -> HttpRespon
     let mut names: Vec<&str> = models.filter(|name| context.snapshot.lists(name)).collect();
     names.sort_unstable();
     if context.format == ClientFormat::Messages {
-        let (first_id, last_id) = (names.first().copied(), names.last().copied());
-        let data = names.iter().map(|name| anthropic_entry(name)).collect();
-        return HttpResponse::Ok().json(AnthropicList { data, has_more: false, first_id, last_id });
+        return match page(&names, request.query_string()) {
+            Ok(page) => HttpResponse::Ok().json(anthropic_list(&page)),
+            Err(error) => render::error(&error, context.format, context.id),
+        };
     }
     if context.format.has_key_in_query() {
         return HttpResponse::Ok().json(google_page(&names, request.query_string()));
@@ -182,6 +184,12 @@ fn google_entry(alias: &str) -> GoogleEntry<'_> {
 fn entry(id: &str) -> Entry<'_> {
     // An alias has no date of creation; OpenAI's field is mandatory.
     Entry { id, object: "model", created: 0, owned_by: "tollgate" }
+}
+
+fn anthropic_list<'a>(page: &Page<'a>) -> AnthropicList<'a> {
+    let (first_id, last_id) = (page.names.first().copied(), page.names.last().copied());
+    let data = page.names.iter().map(|name| anthropic_entry(name)).collect();
+    AnthropicList { data, has_more: page.has_more, first_id, last_id }
 }
 
 fn anthropic_entry(id: &str) -> AnthropicEntry<'_> {

@@ -3,9 +3,13 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    SET_COOKIE, VARY,
 };
 use tollgate_backends::AnswerBody;
+use tollgate_base::headers::Headers;
+use tollgate_codings::Coding;
+use tollgate_config::ServerConfig;
 use tollgate_crossing::ClientFormat;
 use tollgate_schemas::ids::RequestId;
 
@@ -15,6 +19,8 @@ use crate::request::answer::{Answer, Facts};
 use crate::request::error_body;
 use crate::request::passthrough::relayed::Relayed;
 
+/// In what answers may be compressed; what costs least for its gain comes first.
+const OFFERED_CODINGS: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OWN_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-request-id");
 const CACHE: HeaderName = HeaderName::from_static("x-tollgate-cache");
@@ -25,19 +31,46 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-tokens");
 const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped-parameters");
 const VARIANT: HeaderName = HeaderName::from_static("x-tollgate-variant");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+const COUNTED_BY: HeaderName = HeaderName::from_static("x-tollgate-token-count");
 const BACKEND: HeaderName = HeaderName::from_static("x-tollgate-backend");
 const MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
 /// Tells proxies in front not to collect a stream before they pass it on.
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// Whether answers are compressed for a client.
+#[derive(Debug, Clone, Copy)]
+pub struct Compression {
+    /// Only what has more bytes.
+    above: u64,
+    /// What the client likes best; `None` if it takes nothing compressed.
+    coding: Option<Coding>,
+}
+
+impl Compression {
+    /// For a client with these headers; `None` where it is switched off.
+    #[must_use]
+    pub fn of(client: &dyn Headers, server: &ServerConfig) -> Option<Self> {
+        let above = server.compress_above?.0;
+        Some(Self { above, coding: Coding::preferred(client, &OFFERED_CODINGS) })
+    }
+}
+
 /// An answer of the pipeline as a response.
 #[must_use]
-pub fn answer(answer: Answer, id: RequestId) -> HttpResponse {
+pub fn answer(answer: Answer, id: RequestId, compression: Option<Compression>) -> HttpResponse {
     match answer {
         Answer::Whole { status, body, facts, guard } => {
             let mut response = HttpResponse::build(status_of(status.as_u16()));
             response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-            let mut response = response.body(HeldBody::new(body, guard));
+            let large = compression.filter(|wanted| body.len() as u64 > wanted.above);
+            let coding = large.and_then(|wanted| wanted.coding);
+            if compression.is_some() {
+                response.insert_header((VARY, HeaderValue::from_static("accept-encoding")));
+            }
+            if let Some(coding) = coding {
+                response.insert_header((CONTENT_ENCODING, HeaderValue::from_static(coding.as_str())));
+            }
+            let mut response = response.body(HeldBody::new(body, coding, guard));
             add_facts(&mut response, &facts, id);
             response
         }
@@ -96,6 +129,11 @@ pub fn error(error: &GatewayError, client: ClientFormat, id: RequestId) -> HttpR
     {
         facts.limit = Some(limit.balance(*remaining, *retry_after));
     }
+    if matches!(error, GatewayError::UnsupportedEncoding(_)) {
+        // RFC 9110 §15.5.16: what would have been understood.
+        let accepted = HeaderValue::from_static(tollgate_codings::ACCEPTED);
+        response.headers_mut().insert(ACCEPT_ENCODING, accepted);
+    }
     add_facts(&mut response, &facts, id);
     response
 }
@@ -139,8 +177,17 @@ fn add_facts(response: &mut HttpResponse, facts: &Facts, id: RequestId) {
             put(DROPPED, served.dropped.join(", "));
         }
     }
+    if let Some(counted_by) = facts.counted_by {
+        put(COUNTED_BY, counted_by.as_str().to_owned());
+    }
     if let Some(wait) = facts.retry_after {
         put(RETRY_AFTER, seconds_up(wait).to_string());
+    }
+    for (name, value) in facts.served.iter().flat_map(|served| &served.rates) {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+            headers.append(name, value);
+        }
     }
     if let Some(cookie) = facts
         .served

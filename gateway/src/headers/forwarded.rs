@@ -28,11 +28,12 @@ const HOP_BY_HOP: [&str; 9] = [
 const PLACE: [&str; 4] = ["forwarded", "via", "x-real-ip", "true-client-ip"];
 const PLACE_PREFIX: &str = "x-forwarded-";
 /// What clients say to the provider about accounts and signatures of their own: the gateway's are used.
-const ACCOUNT: [&str; 6] = [
+const ACCOUNT: [&str; 7] = [
     // Is made anew for each subscription and target: the account is one for all.
     "idempotency-key",
     "openai-organization",
     "openai-project",
+    "x-goog-user-project",
     "x-amz-date",
     "x-amz-security-token",
     "x-amz-content-sha256",
@@ -147,6 +148,7 @@ mod tests {
             ("x-amz-security-token", "t"),
             ("openai-organization", "o"),
             ("idempotency-key", "order-1"),
+            ("x-goog-user-project", "theirs"),
         ];
         assert_eq!(passed(&kept_back), []);
     }

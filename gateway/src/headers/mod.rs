@@ -1,34 +1,80 @@
 //! Which headers pass between client, gateway and backend.
 //!
-//! Towards backends an allow-list: gateway keys, cookies, addresses and account selectors of the client
-//! never reach a provider. Towards clients only what the gateway says itself.
+//! Towards backends an allow-list: gateway keys, cookies, addresses and account selectors of the client never reach a
+//! provider, and a provider's own headers reach no other one. A client's `user-agent` reaches backends that speak the
+//! client's own API format, whose SDK it names; others see the gateway's. What SDKs tell about the client's machine
+//! (`x-stainless-…`) stays here. Towards clients only what the gateway says itself, and the backend's rate limits where
+//! that is switched on.
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_base::headers::{Headers, text};
+use tollgate_formats::BackendFormat;
 
 pub mod forwarded;
 pub mod trace_context;
 
 use crate::headers::trace_context::TraceContext;
 
-/// Headers of the client that backends see.
-const FORWARDED: [&str; 4] = ["user-agent", "openai-beta", "anthropic-beta", "anthropic-version"];
+/// How the gateway names itself to backends that do not speak the client's format.
+const OWN_USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const BETAS: &str = "anthropic-beta";
+/// Most betas of one request that are looked at.
+const MOST_BETAS: usize = 32;
+/// What headers about rate limits begin with, and what they begin with towards clients.
+const RATES: [&str; 3] = ["x-ratelimit-", "anthropic-ratelimit-", "ratelimit-"];
+const UPSTREAM: &str = "x-upstream-";
+/// Most such headers of one answer; providers have a dozen.
+const MOST_RATES: usize = 32;
 
-/// The client's headers as a backend sees them.
+/// The client's headers as a backend of this format sees them. `is_native` says whether it speaks the client's own.
 #[must_use]
-pub fn for_backend(client: &dyn Headers, trace: &TraceContext) -> HeaderMap {
+pub fn for_backend(
+    client: &dyn Headers,
+    trace: &TraceContext,
+    format: BackendFormat,
+    is_native: bool,
+) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
-    for name in FORWARDED {
-        if let Some(value) = client.first(name).and_then(|value| HeaderValue::from_bytes(value).ok()) {
+    let value = |name: &str| client.first(name).and_then(|value| HeaderValue::from_bytes(value).ok());
+    for name in format.client_headers() {
+        if let Some(value) = value(name) {
             headers.insert(HeaderName::from_static(name), value);
         }
+    }
+    let agent = if is_native { value(USER_AGENT.as_str()) } else { Some(OWN_USER_AGENT) };
+    if let Some(agent) = agent {
+        headers.insert(USER_AGENT, agent);
     }
     if let Ok(value) = HeaderValue::from_str(&trace.header()) {
         headers.insert(TRACEPARENT, value);
     }
     headers
+}
+
+/// The betas of Anthropic's API that the client asks for, for backends that take them in the body.
+#[must_use]
+pub fn anthropic_betas(client: &dyn Headers) -> Vec<&str> {
+    let mut betas: Vec<&str> = Vec::new();
+    let values = client.all(BETAS).into_iter().filter_map(text);
+    for beta in values.flat_map(|value| value.split(',')).map(str::trim).filter(|beta| !beta.is_empty()) {
+        if betas.len() < MOST_BETAS && !betas.contains(&beta) {
+            betas.push(beta);
+        }
+    }
+    betas
+}
+
+/// What a backend's answer says about its rate limits, by the names that clients are told.
+#[must_use]
+pub fn upstream_rates(answer: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let about_rates = |name: &HeaderName| RATES.iter().any(|start| name.as_str().starts_with(start));
+    let told = answer.iter().filter(|(name, _)| about_rates(name)).filter_map(|(name, value)| {
+        let name = HeaderName::try_from(format!("{UPSTREAM}{name}")).ok()?;
+        Some((name, value.clone()))
+    });
+    told.take(MOST_RATES).collect()
 }
 
 /// Whether the client wants a fresh answer (`Cache-Control: no-cache` or `no-store`, RFC 9111 §5.2.1).
@@ -75,9 +121,77 @@ mod tests {
             ("openai-organization", "org-other"),
             ("user-agent", "sdk/1"),
         ]);
-        let passed = for_backend(&headers, &TraceContext::from_header(None));
-        let names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
-        assert!(names.iter().all(|name| ["user-agent", "traceparent"].contains(name)), "{names:?}");
+        for format in FORMATS {
+            let passed = for_backend(&headers, &TraceContext::from_header(None), format, true);
+            let names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
+            assert!(names.iter().all(|name| ["user-agent", "traceparent"].contains(name)), "{names:?}");
+        }
+    }
+
+    const FORMATS: [BackendFormat; 5] = [
+        BackendFormat::OpenAi,
+        BackendFormat::AzureOpenAi,
+        BackendFormat::Anthropic,
+        BackendFormat::Bedrock,
+        BackendFormat::Gemini,
+    ];
+
+    #[test]
+    fn headers_of_a_provider_reach_that_provider_alone() {
+        let headers = client(&[
+            ("anthropic-version", "2023-06-01"),
+            ("anthropic-beta", "context-1m-2025-08-07"),
+            ("openai-beta", "responses=v1"),
+            ("x-goog-api-client", "gl-python/3.12"),
+            ("x-goog-user-project", "theirs"),
+            ("x-stainless-os", "Linux"),
+            ("user-agent", "claude-cli/2.1"),
+        ]);
+        for (format, is_native, expected) in [
+            (BackendFormat::Anthropic, true, &["anthropic-beta", "anthropic-version"][..]),
+            (BackendFormat::OpenAi, false, &["openai-beta"]),
+            (BackendFormat::AzureOpenAi, false, &["openai-beta"]),
+            (BackendFormat::Gemini, false, &["x-goog-api-client"]),
+            (BackendFormat::Bedrock, false, &[]),
+        ] {
+            let mut passed = for_backend(&headers, &TraceContext::from_header(None), format, is_native);
+            passed.remove(TRACEPARENT);
+            let agent = passed.remove(USER_AGENT).unwrap();
+            assert_eq!(agent == "claude-cli/2.1", is_native, "{format:?}");
+            assert!(is_native || agent.to_str().unwrap().starts_with("tollgate/"));
+            let mut names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(names, expected, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn betas_are_a_list_without_repetition() {
+        let headers = client(&[("anthropic-beta", "a-1, b-2,,a-1"), ("anthropic-beta", "c-3")]);
+        assert_eq!(anthropic_betas(&headers), ["a-1", "b-2", "c-3"]);
+        assert!(anthropic_betas(&HeaderMap::new()).is_empty());
+    }
+
+    #[test]
+    fn rates_of_a_backend_are_told_by_names_of_their_own() {
+        let answer = client(&[
+            ("x-ratelimit-remaining-requests", "59"),
+            ("anthropic-ratelimit-tokens-limit", "80000"),
+            ("x-request-id", "req_1"),
+            ("set-cookie", "a=1"),
+        ]);
+        let mut told: Vec<String> = upstream_rates(&answer)
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
+            .collect();
+        told.sort_unstable();
+        assert_eq!(
+            told,
+            [
+                "x-upstream-anthropic-ratelimit-tokens-limit=80000",
+                "x-upstream-x-ratelimit-remaining-requests=59"
+            ]
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tollgate_backends::AnswerBody;
 use tollgate_limits::Balance;
 
@@ -63,6 +63,28 @@ pub struct Facts {
     pub served: Option<Served>,
     /// When to try again.
     pub retry_after: Option<Duration>,
+    /// Who counted, where tokens were to be counted.
+    pub counted_by: Option<CountedBy>,
+}
+
+/// Who counted the tokens of a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountedBy {
+    /// The provider that serves the model.
+    Provider,
+    /// The gateway: the provider's own count may be another one.
+    Estimate,
+}
+
+impl CountedBy {
+    /// Its name in a header.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Estimate => "estimate",
+        }
+    }
 }
 
 /// How an answer came about.
@@ -78,6 +100,8 @@ pub struct Served {
     pub variant: Option<Arc<str>>,
     /// Parameters that the backend's format has no place for.
     pub dropped: Vec<Cow<'static, str>>,
+    /// What the backend says of its rate limits, where clients are told, by the names that they are told.
+    pub rates: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A backend's refusal of a request; trying elsewhere would not help.

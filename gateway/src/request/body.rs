@@ -6,15 +6,22 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_util::StreamExt;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tollgate_admission::{Held, Pace, PaceRules};
 use tollgate_base::headers::Headers;
+use tollgate_codings::Decoding;
 use tollgate_config::ServerConfig;
 
 use crate::error::GatewayError;
 
 /// Memory set aside before a byte has come, whatever the client announces.
 const FIRST_ALLOCATION: usize = 64 << 10;
+
+/// Bytes of a compressed body that a decoder is given at a time.
+const CODED_SLICE: usize = 64 << 10;
+/// Pieces that a body is decoded into before other tasks have their turn: about a millisecond.
+const PIECES_AT_A_TIME: u32 = 16;
 
 /// A body that is still coming; an error is why it broke off.
 pub type IncomingBody = Pin<Box<dyn Stream<Item = Result<Bytes, String>>>>;
@@ -83,6 +90,53 @@ pub async fn read(
     Ok(whole.map(BytesMut::freeze).or(first).unwrap_or_default())
 }
 
+/// The whole body of a request as it was before its client compressed it. The memory of what it becomes is counted in
+/// `held`. `turns` belong to one worker: decoders need memory of their own, which nobody counts.
+///
+/// # Errors
+/// [`GatewayError::UnsupportedEncoding`] before anything is read, [`GatewayError::InvalidEncoding`], and what [`read`]
+/// says, also of what it becomes.
+pub async fn read_decoded(
+    headers: &dyn Headers,
+    incoming: IncomingBody,
+    config: &ServerConfig,
+    held: &mut Held,
+    turns: &Semaphore,
+) -> Result<Bytes, GatewayError> {
+    let codings = tollgate_codings::named(headers)?;
+    let body = read(headers, incoming, config, held).await?;
+    if codings.is_empty() {
+        return Ok(body);
+    }
+    let (coded_bytes, decoding) = (body.len() as u64, Decoding::new(&codings, config.max_body.0));
+    // Never closed, so that the turn comes.
+    let _turn = turns.acquire().await.ok();
+    let decoded = Box::pin(decoded(body, decoding, held)).await;
+    held.shrink(coded_bytes);
+    decoded
+}
+
+/// What a body becomes. Other tasks of the worker have their turns meanwhile.
+async fn decoded(body: Bytes, mut decoding: Decoding, held: &mut Held) -> Result<Bytes, GatewayError> {
+    let mut whole = BytesMut::new();
+    let mut pieces = 0_u32;
+    for at in (0..body.len()).step_by(CODED_SLICE) {
+        decoding.push(body.slice(at..body.len().min(at + CODED_SLICE)));
+        while let Some(piece) = decoding.piece()? {
+            if !held.grow(piece.len() as u64) {
+                return Err(GatewayError::Overloaded { retry_after: Duration::from_secs(1) });
+            }
+            whole.extend_from_slice(&piece);
+            pieces = pieces.wrapping_add(1);
+            if pieces.is_multiple_of(PIECES_AT_A_TIME) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    decoding.end()?;
+    Ok(whole.freeze())
+}
+
 /// How slow the client of a body may be.
 #[must_use]
 pub fn pace(config: &ServerConfig) -> Pace {
@@ -119,6 +173,8 @@ mod tests {
     use futures_util::stream;
     use http::HeaderMap;
     use tollgate_admission::MemoryBudget;
+    use tollgate_codings::{Coding, Encoding};
+    use tollgate_settings::units;
 
     use super::*;
 
@@ -143,6 +199,74 @@ mod tests {
         let (read, after) = sent(1, 100, 1).await;
         assert!(matches!(read, Err(GatewayError::BodyTimeout { .. })));
         assert_eq!(after.as_secs(), 30);
+    }
+
+    /// A compressed body as it is read within 1 MiB, and what is held for it then.
+    async fn received(coding: &'static str, body: Vec<u8>) -> (Result<Bytes, GatewayError>, u64) {
+        let memory = MemoryBudget::new(4 << 20);
+        let mut held = memory.hold(&"s".into());
+        let headers =
+            HeaderMap::from_iter([(http::header::CONTENT_ENCODING, http::HeaderValue::from_static(coding))]);
+        let parts: Vec<_> = body.chunks(1000).map(|part| Ok(Bytes::copy_from_slice(part))).collect();
+        let config = ServerConfig { max_body: units::Bytes(1 << 20), ..ServerConfig::default() };
+        let turns = Semaphore::new(1);
+        let read = read_decoded(&headers, Box::pin(stream::iter(parts)), &config, &mut held, &turns).await;
+        assert_eq!(turns.available_permits(), 1);
+        (read, memory.used_bytes())
+    }
+
+    fn coded(coding: Coding, body: &[u8]) -> Vec<u8> {
+        let mut encoding = Encoding::new(coding);
+        let head = encoding.push(body).unwrap();
+        [head, encoding.end().unwrap()].concat()
+    }
+
+    const CODINGS: [(&str, Coding); 4] = [
+        ("gzip", Coding::Gzip),
+        ("deflate", Coding::Deflate),
+        ("br", Coding::Brotli),
+        ("zstd", Coding::Zstd),
+    ];
+
+    #[tokio::test]
+    async fn a_compressed_body_is_read_as_what_it_was_and_held_as_what_it_became() {
+        let text = r#"{"model":"m","messages":[]}"#.repeat(20_000);
+        for (name, coding) in CODINGS {
+            let small = coded(coding, text.as_bytes());
+            assert!(small.len() < text.len() / 10);
+            let (read, held) = received(name, small).await;
+            assert!(read.is_ok_and(|body| body == text), "{name}");
+            assert_eq!(held, text.len() as u64, "{name}");
+        }
+        let twice = coded(Coding::Zstd, &coded(Coding::Gzip, text.as_bytes()));
+        assert!(received("gzip, zstd", twice).await.0.is_ok_and(|body| body == text));
+        assert!(received("identity", text.clone().into()).await.0.is_ok_and(|body| body == text));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_becomes_too_large_is_refused_as_too_large() {
+        for (name, coding) in CODINGS {
+            let (read, held) = received(name, coded(coding, &vec![b' '; 8 << 20])).await;
+            assert!(matches!(read, Err(GatewayError::BodyTooLarge { limit: 1_048_576 })), "{name}: {read:?}");
+            assert!(held <= 1 << 20, "{name}: {held}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_decoded_is_told_apart_from_what_nobody_decodes() {
+        for (name, coding) in CODINGS {
+            let cut = coded(coding, b"{\"model\":\"m\"}");
+            let (read, _) = received(name, cut[..cut.len() - 3].to_vec()).await;
+            let error = read.unwrap_err();
+            assert_eq!((error.class().status, error.class().code), (400, "invalid_content_encoding"));
+        }
+        let (read, held) = received("compress", b"anything".to_vec()).await;
+        let error = read.unwrap_err();
+        assert_eq!((error.class().status, error.class().code), (415, "unsupported_content_encoding"));
+        assert!(
+            error.to_string().contains("`compress`") && error.to_string().contains("gzip, deflate, br, zstd")
+        );
+        assert_eq!(held, 0, "nothing was read");
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,10 +8,10 @@
 //! | prompt event | yes | JSON bodies | – | – | – |
 //! | cache | chat | – | – | – | – |
 //! | limits | prompt and completion | estimate | – | estimate | – |
-//! | backends | search with failover | same | none is called | the API's one | the one that has it |
-//! | row in the ledger | per attempt | per attempt | where refused | per attempt | per attempt |
+//! | backends | search with failover | same | the first, if it counts | the API's one | the one that has it |
+//! | row in the ledger | per attempt | per attempt | per attempt, or where refused | per attempt | per attempt |
 //!
-//! A token count is made by the gateway itself, so it has no attempt; it has a row only where it is refused.
+//! A token count that is made by the gateway itself has no attempt; it has a row only where it is refused.
 
 use std::sync::Arc;
 

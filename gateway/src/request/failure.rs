@@ -61,6 +61,15 @@ pub fn call_failure(backend: &Backend, error: CallError) -> (FailureKind, Gatewa
             tracing::debug!(backend = %name, error = %source, "broken connection");
             (FailureKind::Stream, GatewayError::BrokenAnswer { backend: name, message })
         }
+        CallError::UnknownCoding(coding) => {
+            let message =
+                format!("it is in the content coding `{coding}`, although it was asked for as it is");
+            (FailureKind::Protocol, GatewayError::BrokenAnswer { backend: name, message })
+        }
+        CallError::Undecodable(error) => {
+            let message = format!("{error}, although its head says so");
+            (FailureKind::Protocol, GatewayError::BrokenAnswer { backend: name, message })
+        }
         // As if the backend had refused them: it cannot be called, so its circuit opens and others are asked.
         CallError::Credentials(source) => (
             FailureKind::Status(401),

@@ -25,6 +25,7 @@ pub fn insert(
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use tollgate_formats::BackendFormat;
 
     use super::*;
     use crate::headers::for_backend;
@@ -38,8 +39,11 @@ mod tests {
     fn sent(passed_through: bool, subscription: &str, backend: &str) -> Option<HeaderValue> {
         let keys = IdempotencyKeys::new(b"secret").unwrap();
         let (client, trace) = (client("order-1"), TraceContext::from_header(None));
-        let mut headers =
-            if passed_through { to_backend(&client, b"", &trace) } else { for_backend(&client, &trace) };
+        let mut headers = if passed_through {
+            to_backend(&client, b"", &trace)
+        } else {
+            for_backend(&client, &trace, BackendFormat::OpenAi, true)
+        };
         assert!(!headers.contains_key(NAME), "no key passes as it came");
         insert(&keys, &mut headers, &client, subscription, backend, "m");
         headers.remove(NAME)

@@ -24,6 +24,7 @@ mod model_request;
 mod open_answer;
 pub mod passthrough;
 pub mod pipeline;
+mod provider_count;
 mod search;
 mod several;
 mod stored_answers;

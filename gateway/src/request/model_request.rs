@@ -1,8 +1,10 @@
 //! A request for a model's answer, as its attempts need it.
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use tollgate_admission::QueueKey;
+use tollgate_backends::backend::Backend;
 use tollgate_base::time::now_ms;
 use tollgate_crossing::WayBack;
 use tollgate_expressions::RequestFacts;
@@ -12,6 +14,7 @@ use tollgate_runtime::snapshot::Model;
 
 use super::context::RequestContext;
 use crate::books::event::EventContext;
+use crate::headers;
 use crate::stored::response_ids::StoredAt;
 
 /// A request for a model's answer.
@@ -25,8 +28,8 @@ pub struct ModelRequest<'a> {
     pub body: &'a Bytes,
     /// The body as read.
     pub view: &'a View<'a>,
-    /// Headers of the client that are passed on.
-    pub headers: HeaderMap,
+    /// Type of its body, where that is not JSON.
+    pub content_type: Option<HeaderValue>,
     /// What expressions may know of it.
     pub facts: RequestFacts<'a>,
     /// The stored answer that it continues, if it does.
@@ -38,6 +41,24 @@ pub struct ModelRequest<'a> {
 }
 
 impl ModelRequest<'_> {
+    /// Its headers for a backend. `is_native` says whether that speaks the client's own format.
+    #[must_use]
+    pub fn headers(&self, backend: &Backend, is_native: bool) -> HeaderMap {
+        let client = self.facts.headers;
+        let mut headers = headers::for_backend(client, &self.context.trace, backend.format, is_native);
+        if let Some(kind) = &self.content_type {
+            headers.insert(CONTENT_TYPE, kind.clone());
+        }
+        headers
+    }
+
+    /// The betas of Anthropic's API that the client asks for: formats without such a header have a place for those they
+    /// know in their bodies.
+    #[must_use]
+    pub fn betas(&self) -> Vec<&str> {
+        headers::anthropic_betas(self.facts.headers)
+    }
+
     /// What the client sees of an answer in another format than the backend's.
     #[must_use]
     pub fn shown(&self, way_back: &WayBack) -> AnswerHead {

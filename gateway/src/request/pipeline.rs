@@ -10,7 +10,6 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use tollgate_admission::QueueKey;
 use tollgate_crossing::ClientFormat;
 use tollgate_expressions::RequestFacts;
@@ -258,12 +257,7 @@ impl<'a> Exchange<'a> {
         queue_key: &'b QueueKey,
         completion: u64,
     ) -> ModelRequest<'b> {
-        let mut headers = headers::for_backend(self.http.headers, &self.context.trace);
-        if self.context.format.is_media()
-            && let Ok(kind) = self.content_type.parse()
-        {
-            headers.insert(CONTENT_TYPE, kind);
-        }
+        let content_type = self.context.format.is_media().then(|| self.content_type.parse().ok()).flatten();
         let payer = &self.caller.payer;
         let facts = RequestFacts {
             headers: self.http.headers,
@@ -279,7 +273,7 @@ impl<'a> Exchange<'a> {
             model: self.model,
             body,
             view,
-            headers,
+            content_type,
             facts,
             continues,
             queue_key,

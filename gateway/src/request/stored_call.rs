@@ -186,7 +186,7 @@ impl Fetch<'_> {
 
     async fn called(&self, call: &Call<'_>, sent: Sent, uri: &Uri, method: Method) -> CallResult {
         let Self { worker, context, backend, at, .. } = *self;
-        let mut headers = headers::for_backend(call.http.headers, &context.trace);
+        let mut headers = headers::for_backend(call.http.headers, &context.trace, backend.format, true);
         let (client, owner) = (call.http.headers, &call.caller.payer.subscription);
         let keys = &worker.gateway.idempotency_keys;
         idempotency::insert(keys, &mut headers, client, owner, &at.backend, &at.model);

@@ -1,13 +1,15 @@
-//! How many tokens a prompt has, counted by the gateway: no backend is called, so there is no attempt and no row.
+//! How many tokens a prompt has: asked of the backend that would answer it, where that counts, else counted by the
+//! gateway, and the answer says which.
 
 use bytes::Bytes;
 use http::StatusCode;
 use tollgate_crossing::prompt;
 use tollgate_formats::view::bounded_model;
 
-use super::answer::{Answer, Facts};
+use super::answer::{Answer, CountedBy, Facts};
 use super::call::Call;
 use super::context::RequestContext;
+use super::provider_count::{self, Prompt};
 use crate::books;
 use crate::books::event::EventContext;
 use crate::error::GatewayError;
@@ -25,23 +27,26 @@ pub async fn serve(
     alias_in_path: Option<&str>,
 ) -> Result<Answer, GatewayError> {
     let body = call.body.whole();
-    let tokens = match count(context, &call, &body, alias_in_path).await {
-        Ok(tokens) => tokens,
+    let (tokens, counted_by) = match count(worker, context, &call, events, &body, alias_in_path).await {
+        Ok(counted) => counted,
         Err(error) => {
             books::refused(&worker.gateway, events, &error);
             return Err(error);
         }
     };
+    let facts = Facts { counted_by: Some(counted_by), ..Facts::default() };
     let body = context.format.encode_token_count(tokens).into();
-    Ok(Answer::Whole { status: StatusCode::OK, body, facts: Facts::default(), guard: call.guard })
+    Ok(Answer::Whole { status: StatusCode::OK, body, facts, guard: call.guard })
 }
 
 async fn count(
+    worker: &Worker,
     context: &RequestContext,
     call: &Call<'_>,
+    events: EventContext<'_>,
     body: &Bytes,
     alias_in_path: Option<&str>,
-) -> Result<u64, GatewayError> {
+) -> Result<(u64, CountedBy), GatewayError> {
     let body = &context.format.counted_request(body)?;
     let view = context.format.view(body)?;
     let alias = match alias_in_path {
@@ -55,5 +60,11 @@ async fn count(
     let tokenizer_model = model.targets.first().map_or("", |target| &*target.model);
     // What cannot be read is told before it is counted.
     context.format.decode(body)?;
-    Ok(prompt::count_anywhere(context.format, tokenizer_model, body).await.tokens)
+    let events = EventContext { model_requested: &alias, ..events };
+    let prompt = Prompt { model: &model, body, view: &view, headers: call.http.headers };
+    if let Some(tokens) = Box::pin(provider_count::count(worker, context, events, &prompt)).await {
+        return Ok((tokens, CountedBy::Provider));
+    }
+    let estimate = prompt::count_anywhere(context.format, tokenizer_model, body).await;
+    Ok((estimate.tokens, CountedBy::Estimate))
 }

@@ -27,7 +27,7 @@ pub(super) struct Imports {
 }
 
 /// Crates whose imports are looked at: folder and name.
-pub(super) const CRATES: [(&str, &str); 23] = [
+pub(super) const CRATES: [(&str, &str); 24] = [
     ("schemas", "tollgate_schemas"),
     ("schemas/base", "tollgate_base"),
     ("schemas/settings", "tollgate_settings"),
@@ -35,6 +35,7 @@ pub(super) const CRATES: [(&str, &str); 23] = [
     ("gateway", "tollgate_gateway"),
     ("gateway/admission", "tollgate_admission"),
     ("gateway/backends", "tollgate_backends"),
+    ("gateway/codings", "tollgate_codings"),
     ("gateway/config", "tollgate_config"),
     ("gateway/credentials", "tollgate_credentials"),
     ("gateway/crossing", "tollgate_crossing"),

@@ -123,6 +123,7 @@ async fn tokens_are_counted_without_asking_anybody() {
     let count = async |text: &str| {
         let reply = anthropic(&bed).post("/v1/messages/count_tokens", &message(text)).await.unwrap();
         assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(reply.header("x-tollgate-token-count"), "estimate");
         reply.json()["input_tokens"].as_u64().unwrap()
     };
     let (short, long) = (count("Hello").await, count(&"Hello there. ".repeat(100)).await);

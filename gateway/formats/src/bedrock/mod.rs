@@ -10,6 +10,7 @@
 //! some models know stands in `additionalModelRequestFields`.
 
 pub mod answer;
+pub mod count_tokens;
 pub mod embeddings;
 pub mod error;
 pub mod event_stream;

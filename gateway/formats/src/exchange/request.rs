@@ -37,6 +37,9 @@ pub struct Request<'a> {
     pub service_tier: Option<Text<'a>>,
     /// Labels of the caller, a JSON object of texts.
     pub metadata: Option<&'a RawValue>,
+    /// Betas of Anthropic's API that the client asked for by a header. A format that has another place for them puts those
+    /// there that it knows; the rest is left out.
+    pub betas: Vec<Text<'a>>,
     /// Whether tools were given as OpenAI's old `functions`: the client reads calls only as `function_call`.
     pub legacy_functions: bool,
     /// What the client calls its tools where `tools` has another name for them.

@@ -11,6 +11,7 @@
 
 pub mod answer;
 pub mod client;
+pub mod count_tokens;
 pub mod embeddings;
 pub mod error;
 mod logprobs;

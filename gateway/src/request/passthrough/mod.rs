@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use tollgate_admission::{Permit, QueueKey};
-use tollgate_backends::call::{CallError, CallResult};
+use tollgate_backends::call::{self, CallError, CallResult};
 use tollgate_backends::sent::Sent;
 use tollgate_backends::upload::{Upload, UploadSender};
 use tollgate_backends::{AnswerBody, InFlight};
@@ -158,8 +158,15 @@ async fn opened(
 ) -> Result<Opened, GatewayError> {
     let begun = Instant::now();
     let Call { caller, http, body, queue_key, mut guard, .. } = call;
+    let body = match planned.known {
+        Some(_) => readable(worker, context, http, body, &mut planned.headers, &mut guard).await?,
+        None => body,
+    };
     // Bytes of what is not known to have tokens charge no token limit.
-    let announced = body::announced_length(http.headers).unwrap_or(0);
+    let announced = match &body {
+        RequestBody::Whole(body) => body.len() as u64,
+        RequestBody::Incoming(_) => body::announced_length(http.headers).unwrap_or(0),
+    };
     let tokens = match planned.known {
         Some(_) => estimated_tokens(usize::try_from(announced).unwrap_or(usize::MAX)),
         None => 0,
@@ -196,6 +203,25 @@ async fn admitted(api: &Api, queue_key: &QueueKey) -> Result<(InFlight, Option<P
     })?;
     let permit = super::place_at(&api.backend, queue_key).await?;
     Ok((in_flight, permit))
+}
+
+/// The body of an operation that is read along: decoded, where its client compressed it. What is not read passes in
+/// whatever coding it has.
+async fn readable(
+    worker: &Worker,
+    context: &RequestContext,
+    http: HttpFacts<'_>,
+    body: RequestBody,
+    headers: &mut HeaderMap,
+    guard: &mut RequestGuard,
+) -> Result<RequestBody, GatewayError> {
+    let RequestBody::Incoming(incoming) = body else { return Ok(body) };
+    if headers.remove(CONTENT_ENCODING).is_none() {
+        return Ok(RequestBody::Incoming(incoming));
+    }
+    let (server, decoders) = (&context.snapshot.server, &worker.decoders);
+    let whole = body::read_decoded(http.headers, incoming, server, &mut guard.held, decoders);
+    Ok(RequestBody::Whole(Box::pin(whole).await?))
 }
 
 /// The body: whole where it must be signed or there is none, else as it comes.
@@ -260,15 +286,20 @@ async fn answered(
         Ok(ended) => ended,
         Err(_) => (Err(CallError::FirstByteTimeout), None),
     };
-    let response = match result {
+    let mut response = match result {
         Ok(response) => response,
         Err(error) => return Err(failed(api, attempt, error, upload.as_ref())),
     };
+    if known.is_some() {
+        // The client is told what it asked the gateway for; what cannot be decoded passes, and is not read.
+        let _ = call::decode(&mut response);
+    }
     let held = worker.gateway.memory.hold(&attempt.event().payer.subscription);
+    let is_known = known.is_some();
     let reading = known.map(|known| known.reading).filter(|_| response.status().is_success());
     let observer = Observer::new(reading, response.headers(), &context.snapshot.server, held);
     let cut_at = begun + backend.total_timeout;
-    let parts = RelayedParts { attempt, observer, traffic: Some(traffic), upload, guard, cut_at };
+    let parts = RelayedParts { attempt, observer, is_known, traffic: Some(traffic), upload, guard, cut_at };
     Ok(answer(api, response, parts))
 }
 
@@ -330,7 +361,7 @@ pub fn relay_media(
     let observer = Observer::new(reading, response.headers(), &request.context.snapshot.server, held);
     let (head, body) = response.into_parts();
     let cut_at = Instant::now() + target.backend.total_timeout;
-    let parts = RelayedParts { attempt, observer, traffic: None, upload: None, guard, cut_at };
+    let parts = RelayedParts { attempt, observer, is_known: true, traffic: None, upload: None, guard, cut_at };
     let body = Box::new(Relayed::new(&head, body, &target.backend, parts));
     Answer::Relayed { headers: shown(&head.headers), status: head.status, body, facts: Some(facts) }
 }

@@ -62,6 +62,8 @@ pub struct Relayed<B> {
 #[derive(Debug, Clone, Copy)]
 struct HeadClass {
     status: StatusCode,
+    /// Whether it sends a known operation elsewhere: no model has read its prompt.
+    redirects: bool,
     class: AttemptClass,
     retry_after: Option<Duration>,
 }
@@ -71,6 +73,8 @@ pub struct RelayedParts {
     pub attempt: Attempt,
     /// Reads it along.
     pub observer: Observer,
+    /// Whether the operation is one whose answer says what was used.
+    pub is_known: bool,
     /// Counts its bytes, where they count.
     pub traffic: Option<Arc<Traffic>>,
     /// The request's body, where it may still be coming.
@@ -84,30 +88,35 @@ pub struct RelayedParts {
 impl HeadClass {
     /// Of an answer's head. The caller chose the path, so that 401 and 403 say nothing about the backend.
     #[must_use]
-    pub fn of(head: &http::response::Parts) -> Self {
+    pub fn of(head: &http::response::Parts, is_known: bool) -> Self {
         let status = head.status.as_u16();
+        let redirects = is_known && head.status.is_redirection();
         let class = match status {
             401 | 403 => AttemptClass::Neutral,
             failed if outcome::is_failure(failed) => AttemptClass::Failure(FailureKind::Status(failed)),
             400.. => AttemptClass::Neutral,
             _ => AttemptClass::Success,
         };
-        Self { status: head.status, class, retry_after: retry_after::from_headers(&head.headers, now_ms()) }
+        Self { status: head.status, redirects, class, retry_after: retry_after::from_headers(&head.headers, now_ms()) }
     }
 
     /// The ending of an attempt whose answer came to its end.
     fn ending(self, observer: &Observer) -> Ending<'_> {
         let status = self.status.as_u16();
+        let produced = self.produced(observer);
         if observer.has_failed() {
-            let produced = observer.produced();
             return Ending::failed(FailureKind::Stream, status, "backend_stream_error", produced);
         }
         let ending = match self.class {
-            _ if status < 400 => Ending::ok(status, observer.produced()),
+            _ if status < 400 => Ending::ok(status, produced),
             AttemptClass::Failure(kind) => Ending::failed(kind, status, "backend_error", Produced::default()),
             class => Ending::backend_refused(status, class, Produced::default()),
         };
         Ending { class: self.class, retry_after: self.retry_after, ..ending }
+    }
+
+    fn produced(self, observer: &Observer) -> Produced<'_> {
+        if self.redirects { Produced::default() } else { observer.produced() }
     }
 }
 
@@ -118,7 +127,7 @@ where
     /// Begins to relay an answer with this head.
     #[must_use]
     pub fn new(head: &http::response::Parts, upstream: B, backend: &Backend, relayed: RelayedParts) -> Self {
-        let RelayedParts { mut attempt, observer, traffic, upload, guard, cut_at } = relayed;
+        let RelayedParts { mut attempt, observer, is_known, traffic, upload, guard, cut_at } = relayed;
         if observer.is_stream() {
             attempt.set_stream();
         }
@@ -126,7 +135,7 @@ where
         let first = (now + backend.idle_timeout).min(cut_at);
         let mut passed = Self {
             size: size_of(head, upstream.is_end_stream()),
-            head: HeadClass::of(head),
+            head: HeadClass::of(head, is_known),
             upstream,
             attempt,
             observer,
@@ -178,7 +187,7 @@ where
         self.ended = true;
         if !std::mem::replace(&mut self.settled, true) {
             self.name_model();
-            let (status, produced) = (self.head.status.as_u16(), self.observer.produced());
+            let (status, produced) = (self.head.status.as_u16(), self.head.produced(&self.observer));
             // A client that broke off its own request is no failure of the backend's.
             let by_client = self.upload.as_ref().and_then(Pump::failure);
             self.attempt.end(match by_client {
@@ -286,7 +295,7 @@ impl<B> Drop for Relayed<B> {
         if !self.settled {
             self.name_model();
             let status = self.head.status.as_u16();
-            self.attempt.end(Ending::client_abort(status, self.observer.produced()));
+            self.attempt.end(Ending::client_abort(status, self.head.produced(&self.observer)));
         }
     }
 }

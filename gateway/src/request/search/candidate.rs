@@ -77,6 +77,7 @@ impl<'a> Candidate<'a> {
             TargetModel { name: &target.model, origin: &target.origin, traits: &target.traits },
             request.model.on_unmappable,
             extra,
+            &request.betas(),
         )?;
         shared_account::check(wire, backend.tenant.as_deref(), &request.events.payer.tenant, &body)?;
         let several = embeddings.map(|embeddings| Rc::new(Several::new(embeddings)));

@@ -2,9 +2,10 @@
 //! something of an answer for the client (`first_byte`).
 //!
 //! The number of attempts and the time for them are bounded (`failover` of the alias). A target that has
-//! failed is not tried again, and one whose circuit opens meanwhile is passed over: health is looked at right
+//! failed is not tried again later, and one whose circuit opens meanwhile is passed over: health is looked at right
 //! before each attempt. Targets whose committed capacity the request does not fit are passed over too and come
-//! again at the end. Where the alias asks for it, a slow call is joined by a second one (`hedge`).
+//! again at the end. Where the alias asks for it, a slow call is joined by a second one (`hedge`), and a target that
+//! could not serve the request is called again after a pause (`retries`).
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tollgate_backends::sent::Sent;
 use tollgate_base::errors::chain;
 use tollgate_crossing::prompt::expect_counts;
 use tollgate_limits::Balance;
+use tollgate_runtime::resiliency::Hedging;
 use tollgate_runtime::snapshot::{Model, Target};
 
 use self::candidate::{Callee, Candidate};
@@ -39,6 +41,7 @@ use crate::books::event;
 use crate::books::measure::Basis;
 use crate::error::GatewayError;
 use crate::gateway::Worker;
+use crate::headers;
 use tollgate_limits::Reservation;
 
 mod candidate;
@@ -46,6 +49,7 @@ mod failures;
 mod hedging;
 mod open_call;
 mod race;
+mod retries;
 mod verdict;
 
 /// What a search for an answer ends with: a backend answered.
@@ -127,14 +131,12 @@ struct Search<'a> {
     tried: u8,
     /// Calls that were made.
     calls: u8,
-    failures: Failures,
+    failures: Failures<'a>,
 }
 
 impl<'a> Search<'a> {
     async fn run(&mut self) -> Result<Reply<'a>, GatewayError> {
-        let failover = &self.model.resiliency.failover;
-        while self.tried < failover.max_attempts && !self.time_left().is_zero() && !self.failures.are_final()
-        {
+        while self.may_go_on() {
             let candidate = match self.next_candidate() {
                 Some(candidate) => candidate,
                 None => match Box::pin(self.wait_for_room()).await {
@@ -142,26 +144,46 @@ impl<'a> Search<'a> {
                     None => break,
                 },
             };
-            self.tried += 1;
-            let reserved = std::mem::take(&mut self.reserved);
-            let (target, attempt) = self.open(candidate, reserved)?;
-            let works_on = self.request.view.background;
-            // Two calls would begin the work twice, and only one of them would be found again.
-            let reply = match self.model.resiliency.hedging.as_ref().filter(|_| !works_on) {
-                Some(hedging) => Box::pin(self.hedged(hedging, target, attempt)).await,
-                None if works_on || self.model.resiliency.drains.is_some() => {
-                    Box::pin(self.drained(target, attempt)).await
-                }
-                None => {
-                    let answered = self.post(&target, attempt.sent()).await;
-                    self.judged(target, attempt, answered).await
-                }
-            };
-            if let Some(reply) = reply {
+            if let Some(reply) = self.attempt(candidate, self.model.resiliency.hedging.as_ref()).await? {
+                return Ok(reply);
+            }
+            if self.failures.repeatable.is_some()
+                && let Some(reply) = Box::pin(self.retried()).await?
+            {
                 return Ok(reply);
             }
         }
         Err(self.exhausted())
+    }
+
+    /// Whether another call may be made.
+    fn may_go_on(&self) -> bool {
+        self.tried < self.model.resiliency.failover.max_attempts
+            && !self.time_left().is_zero()
+            && !self.failures.are_final()
+    }
+
+    /// One call, and a second one to another target where it is hedged.
+    async fn attempt(
+        &mut self,
+        candidate: Candidate<'a>,
+        hedging: Option<&Hedging>,
+    ) -> Result<Option<Reply<'a>>, GatewayError> {
+        self.tried += 1;
+        let reserved = std::mem::take(&mut self.reserved);
+        let (target, attempt) = self.open(candidate, reserved)?;
+        let works_on = self.request.view.background;
+        // Two calls would begin the work twice, and only one of them would be found again.
+        Ok(match hedging.filter(|_| !works_on) {
+            Some(hedging) => Box::pin(self.hedged(hedging, target, attempt)).await,
+            None if works_on || self.model.resiliency.drains.is_some() => {
+                Box::pin(self.drained(target, attempt)).await
+            }
+            None => {
+                let answered = self.post(&target, attempt.sent()).await;
+                self.judged(target, attempt, answered).await
+            }
+        })
     }
 
     /// The next target that admits the request and can carry it; those without room come again when all others
@@ -276,7 +298,8 @@ impl<'a> Search<'a> {
     fn post(&self, callee: &Callee<'_>, sent: &Sent) -> impl Future<Output = CallResult> + use<> {
         let (caller, backend) = (Rc::clone(&self.worker.caller), Arc::clone(&callee.target.backend));
         let (uri, body) = (callee.uri.clone(), callee.body.clone());
-        let (mut headers, left) = (self.request.headers.clone(), self.time_left());
+        let left = self.time_left();
+        let mut headers = self.request.headers(&backend, callee.crossing.is_native());
         let (several, sent) = (callee.several.clone(), sent.clone());
         // Several calls with one key would be told what the first of them was.
         if several.is_none() {
@@ -314,13 +337,19 @@ impl<'a> Search<'a> {
     ) -> Option<Reply<'a>> {
         let Callee { target, crossing, dropped, way_back, several, .. } = callee;
         let names = || (Arc::clone(&target.backend.name), Arc::clone(&target.model));
-        let told = self.request.context.snapshot.server.backend_headers;
+        let server = &self.request.context.snapshot.server;
+        let told = server.backend_headers;
+        let rates = match &answered {
+            Ok(response) if server.upstream_rate_headers => headers::upstream_rates(response.headers()),
+            _ => Vec::new(),
+        };
         let served = Served {
             attempts: self.calls,
             target: told.then(names),
             set_cookie: None,
             variant: target.variant.clone(),
             dropped,
+            rates,
         };
         let spent = several.as_ref().and_then(|several| several.usage());
         match judge(target, crossing, self.request.context.id, attempt, answered, spent).await {
@@ -338,11 +367,11 @@ impl<'a> Search<'a> {
     }
 
     /// Notes a failure; there is no reply.
-    fn unanswered(&mut self, target: &Target, unanswered: Unanswered) -> Option<Reply<'a>> {
+    fn unanswered(&mut self, target: &'a Target, unanswered: Unanswered) -> Option<Reply<'a>> {
         let Unanswered { failure, reserved } = unanswered;
         tracing::warn!(request_id = %self.request.context.id, backend = %target.backend.name,
             code = failure.class().code, error = %chain(&failure), "attempt failed");
-        self.failures.note(failure);
+        self.failures.note(failure, target);
         if !reserved.is_empty() {
             self.reserved = reserved;
         }

@@ -117,7 +117,7 @@ mod tests {
     }
 
     fn times(received: &[(u64, String)]) -> Vec<(u64, bool)> {
-        received.iter().map(|(at, text)| (*at, text == ": keep-alive\n\n")).collect()
+        received.iter().map(|(at, text)| (*at, text == ": keep-alive\n")).collect()
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What is sent in a silence.
-pub const COMMENT: &[u8] = b": keep-alive\n\n";
+/// What is sent in a silence. Without a blank line: some clients take one for the end of an event that has no data.
+pub const COMMENT: &[u8] = b": keep-alive\n";
 
 /// Knows when a stream has been silent for too long.
 pub struct KeepAlive {

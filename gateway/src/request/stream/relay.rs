@@ -6,6 +6,7 @@
 //! attempt like any other; afterwards one error event in the client's API format ends it: a stream is never cut
 //! silently.
 
+use std::fmt;
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use http::StatusCode;
 use http_body::{Body as _, Frame};
 use tokio::time::Sleep;
 use tollgate_backends::backend::Backend;
-use tollgate_backends::{AnswerBody, FailureKind};
+use tollgate_backends::{AnswerBody, AnswerError, FailureKind};
 use tollgate_crossing::ClientFormat;
 use tollgate_formats::FormatError;
 use tollgate_schemas::ids::RequestId;
@@ -237,7 +238,7 @@ impl Relay {
     }
 
     /// The next part of the backend's body, its end or its failure.
-    fn on_frame(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) -> Result<(), Broken> {
+    fn on_frame(&mut self, frame: Option<Result<Frame<Bytes>, AnswerError>>) -> Result<(), Broken> {
         let bytes = match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => self.on_data(data)?,
@@ -245,7 +246,10 @@ impl Relay {
             },
             Some(Err(error)) if self.state == State::Relaying => {
                 tracing::debug!(backend = %self.backend.name, error = %error, "stream failed");
-                return Err(self.broken(FailureKind::Stream, &FormatError::CutShort));
+                return Err(match error {
+                    AnswerError::Broken(_) => self.broken(FailureKind::Stream, &FormatError::CutShort),
+                    AnswerError::Undecodable(error) => self.broken(FailureKind::Protocol, &error),
+                });
             }
             Some(Err(_)) => {
                 self.state = State::Ended;
@@ -288,7 +292,7 @@ impl Relay {
         Some(Broken { kind, error: failure, retry_after: error.retry_after })
     }
 
-    fn broken(&self, kind: FailureKind, error: &FormatError) -> Broken {
+    fn broken(&self, kind: FailureKind, error: &dyn fmt::Display) -> Broken {
         let backend = Arc::clone(&self.backend.name);
         let error = GatewayError::BrokenAnswer { backend, message: error.to_string() };
         Broken { kind, error, retry_after: None }
