@@ -118,7 +118,7 @@ async fn work_that_is_cancelled_costs_its_prompt_and_is_not_asked_for_again() {
     let client = bed.gateway.client("research");
     let path = begun(&client).await;
     let reply = client.send(Method::POST, &format!("{path}/cancel"), Default::default()).await.unwrap();
-    assert_eq!(reply.json()["status"], "cancelled", "{}", reply.text());
+    assert_eq!(reply.json()["status"], "cancelled", "{} {}", reply.status, reply.text());
     settled(&bed, "cancelled").await;
     let row = row(&mut bed).await;
     assert_eq!((row.version, row.outcome, row.output_tokens()), (3, Outcome::ClientAbort, 0), "{row:#?}");

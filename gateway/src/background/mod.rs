@@ -33,7 +33,7 @@ pub mod polls;
 mod row;
 
 /// The one pair of formats that has such answers.
-const NATIVE: Crossing = Crossing { client: ClientFormat::Responses, wire: Wire::Responses };
+pub const NATIVE: Crossing = Crossing { client: ClientFormat::Responses, wire: Wire::Responses };
 
 /// Settles an answer that its backend calls by this id, if this is its end and it is not settled yet.
 pub fn seen(gateway: &Arc<Gateway>, backend: &str, response: &str, body: &Bytes) {

@@ -190,6 +190,9 @@ impl Attempt {
 
     fn close(&mut self, ending: Ending<'_>, goes_on: bool) -> Option<(Reservation, Consumed)> {
         let Open { ticket, in_flight, reserved, permit: _permit } = self.open.take()?;
+        if goes_on {
+            self.basis.release_uncountable(&self.event.call.model);
+        }
         let measured = measure(&self.basis, &self.event.call.model, ending.produced);
         let consumed = measured.consumed();
         self.note_disbelief(measured.disbelieved);

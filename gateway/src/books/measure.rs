@@ -8,7 +8,7 @@ use tollgate_formats::{Reported, Usage};
 use tollgate_limits::Consumed;
 use tollgate_schemas::tokens::{TokenClass, UsageLine, input_tokens, output_tokens};
 use tollgate_schemas::usage::UsageSource;
-use tollgate_tokens::{Budget, Count, count_text_within};
+use tollgate_tokens::{Budget, Count, Family, count_text_within};
 
 use super::traffic::Traffic;
 
@@ -174,6 +174,14 @@ impl Basis {
         passed.saturating_add(text)
     }
 
+    /// Forgets a prompt that cannot be counted yet: to load the tables of its encoding takes long, and a row that is
+    /// replaced is not worth it.
+    pub fn release_uncountable(&mut self, model: &str) {
+        if !Family::of(model).encoding().is_loaded() {
+            self.release();
+        }
+    }
+
     /// Forgets the prompt once the provider has reported it.
     pub fn release(&mut self) {
         if let Self::Tokens(prompt) = self {
@@ -276,7 +284,11 @@ fn unreported(basis: &Basis, model: &str, produced: Produced<'_>) -> Measure {
 impl Produced<'_> {
     /// Tokens of the text that was generated.
     fn count(&self, model: &str) -> Count {
-        let kept = count_text_within(model, self.text, Budget::inline());
+        // To count nothing is no reason to load the tables of an encoding.
+        let kept = match self.text {
+            "" => Count::ZERO,
+            text => count_text_within(model, text, Budget::inline()),
+        };
         match self.text_beyond {
             0 => kept,
             beyond => Count { tokens: kept.tokens.saturating_add(tokens_of(beyond)), exact: false },

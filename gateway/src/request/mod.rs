@@ -29,7 +29,6 @@ mod search;
 mod several;
 mod stored_answers;
 mod stored_call;
-mod stored_stream;
 pub mod stream;
 mod token_count;
 mod whole;

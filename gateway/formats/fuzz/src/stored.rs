@@ -4,3 +4,6 @@
 pub mod derived_key;
 #[path = "../../../src/stored/response_ids.rs"]
 pub mod response_ids;
+
+// What those files need.
+use {thiserror as _, zeroize as _};

@@ -19,7 +19,7 @@ use super::answer::{Answer, Facts};
 use super::call::Call;
 use super::context::RequestContext;
 use super::failure::call_failure;
-use super::{DEFAULT_RETRY_AFTER, idempotency, stored_answers, stored_stream};
+use super::{DEFAULT_RETRY_AFTER, idempotency, stored_answers};
 use crate::background::{self, polls};
 use crate::books;
 use crate::books::attempt::Attempt;
@@ -33,6 +33,8 @@ use crate::pending::table::Finding;
 use crate::stored::response_ids::StoredAt;
 use crate::stored::shown_ids::{self, ShownIds};
 use tollgate_limits::Reservation;
+
+mod streamed;
 
 /// Serves one call.
 ///
@@ -131,13 +133,13 @@ async fn open(
 }
 
 /// One call about one answer.
-pub(super) struct Fetch<'a> {
-    pub(super) worker: &'a Worker,
-    pub(super) context: &'a RequestContext,
-    pub(super) backend: &'a Arc<Backend>,
-    pub(super) at: &'a StoredAt,
+struct Fetch<'a> {
+    worker: &'a Worker,
+    context: &'a RequestContext,
+    backend: &'a Arc<Backend>,
+    at: &'a StoredAt,
     /// The id that its owner asked for.
-    pub(super) id: &'a str,
+    id: &'a str,
 }
 
 impl Fetch<'_> {
@@ -155,8 +157,8 @@ impl Fetch<'_> {
         let called = Box::pin(self.called(&call, attempt.sent().clone(), uri, method));
         let called = tokio::time::timeout_at(deadline, called).await;
         let response = match called.unwrap_or(Err(CallError::Stalled)) {
-            Ok(response) if stored_stream::is_stream(&response) => {
-                return stored_stream::relayed(self, call, attempt, response).await;
+            Ok(response) if streamed::is_stream(&response) => {
+                return streamed::relayed(self, call, attempt, response).await;
             }
             Ok(response) => response,
             Err(error) => return Err(self.failed(&mut attempt, error)),

@@ -8,27 +8,24 @@ use std::time::Duration;
 
 use http::Response;
 use tollgate_backends::AnswerBody;
-use tollgate_crossing::{ClientFormat, Crossing, WayBack, Wire};
+use tollgate_crossing::WayBack;
 use tollgate_formats::exchange::AnswerHead;
 use tollgate_formats::openai_responses::work::Stage;
 
-use super::answer::{Answer, Facts};
-use super::call::Call;
-use super::stored_call::Fetch;
-use super::stream::ClientStream;
-use super::stream::relay::{OnEnd, Relay, RelayOptions};
-use super::stream::stages::{StageOptions, Stages};
-use crate::background;
+use super::Fetch;
+use crate::background::{self, NATIVE};
 use crate::books::attempt::Attempt;
 use crate::error::GatewayError;
 use crate::headers;
+use crate::request::answer::{Answer, Facts};
+use crate::request::call::Call;
+use crate::request::stream::ClientStream;
+use crate::request::stream::relay::{OnEnd, Relay, RelayOptions};
+use crate::request::stream::stages::{StageOptions, Stages};
 use crate::stored::shown_ids::ShownIds;
 
-/// The one pair of formats that has such answers.
-const NATIVE: Crossing = Crossing { client: ClientFormat::Responses, wire: Wire::Responses };
-
 /// Whether a backend streams what it was asked for.
-pub fn is_stream(response: &Response<AnswerBody>) -> bool {
+pub(super) fn is_stream(response: &Response<AnswerBody>) -> bool {
     response.status().is_success() && headers::has_type(response.headers(), NATIVE.wire.stream_type())
 }
 
@@ -36,7 +33,7 @@ pub fn is_stream(response: &Response<AnswerBody>) -> bool {
 ///
 /// # Errors
 /// When it breaks before that.
-pub async fn relayed(
+pub(super) async fn relayed(
     fetch: &Fetch<'_>,
     call: Call<'_>,
     mut attempt: Attempt,
