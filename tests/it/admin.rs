@@ -38,7 +38,7 @@ async fn the_pages_tell_what_the_gateway_does() {
     assert_eq!(overload["requests"]["running"], 0, "{overload}");
     let written = || async {
         let ledger = page(&bed, "/admin/ledger").await;
-        (ledger["open_intents"] == 0 && ledger["refusing"] == false).then_some(())
+        (ledger["open_intents"] == 0 && ledger["published"].as_u64() > Some(0)).then_some(())
     };
     wait::until("the call is written down", wait::EFFECT, written).await.unwrap();
     let absent = bed.gateway.admin().get("/admin/circuits").await.unwrap();
@@ -57,7 +57,10 @@ async fn circuits_are_opened_and_closed_by_hand_over_http() {
     assert_eq!(closed.json().as_array().map(Vec::len), Some(2), "{}", closed.text());
     text_of(&client.post(CHAT, &chat("chat", "Hi")).await.unwrap());
     let unknown = admin.post("/admin/backends/nobody/open", &json!({})).await.unwrap();
-    assert_eq!((unknown.status.as_u16(), &unknown.json()["error"]["code"]), (404, &json!("backend_not_found")));
+    assert_eq!(
+        (unknown.status.as_u16(), &unknown.json()["error"]["code"]),
+        (404, &json!("backend_not_found"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,23 +86,27 @@ async fn the_api_is_below_a_base_path_of_the_operators() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_and_refusals_tell_the_tightest_limit() {
-    let bed = bed(Options::default(), |config| config.limit("gold", 2_000)).await;
+    let bed = bed(Options::default(), |config| config.limit("gold", 200)).await;
     let client = bed.gateway.client("checkout");
     let mut small = chat("chat", "Hi");
     small["max_tokens"] = json!(100);
     let reply = client.post(CHAT, &small).await.unwrap();
-    assert_eq!(reply.header("x-ratelimit-limit-tokens"), "2000");
+    assert_eq!(reply.header("x-ratelimit-limit-tokens"), "200");
     let remaining: u64 = reply.header("x-ratelimit-remaining-tokens").parse().unwrap();
-    assert!((1..2_000).contains(&remaining), "{remaining}");
+    assert!((1..200).contains(&remaining), "{remaining}");
     assert!(reply.header("x-ratelimit-reset-tokens").ends_with("ms"), "{:?}", reply.headers);
-    small["max_tokens"] = json!(1_950);
+    small["max_tokens"] = json!(180);
     let refusal = client.post(CHAT, &small).await.unwrap();
     refused(&refusal, 429, "rate_limit_exceeded");
-    assert_eq!(refusal.header("x-ratelimit-limit-tokens"), "2000");
-    assert!(refusal.header("x-ratelimit-remaining-tokens").parse::<u64>().unwrap() < 2_000);
+    assert_eq!(refusal.header("x-ratelimit-limit-tokens"), "200");
+    assert!(refusal.header("x-ratelimit-remaining-tokens").parse::<u64>().unwrap() < 200);
     let unlimited = usual().await;
     let reply = unlimited.gateway.client("checkout").post(CHAT, &chat("chat", "Hi")).await.unwrap();
-    assert!(!reply.headers.keys().any(|name| name.as_str().starts_with("x-ratelimit-")), "{:?}", reply.headers);
+    assert!(
+        !reply.headers.keys().any(|name| name.as_str().starts_with("x-ratelimit-")),
+        "{:?}",
+        reply.headers
+    );
 }
 
 /// What stands in the content topics of a gateway after one whole answer and one stream.
@@ -109,11 +116,13 @@ async fn published(content: Value) -> (Vec<PromptEvent>, Vec<CompletionEvent>, V
     let whole = text_of(&client.post(CHAT, &chat("chat", "What is whole?")).await.unwrap());
     let mut stream = client.stream(CHAT, &chat_stream("chat", "What flows?")).await.unwrap();
     let chunks = crate::support::chunks(&stream.rest().await.unwrap());
-    let delta = |chunk: &Value| chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned();
+    let delta =
+        |chunk: &Value| chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned();
     let streamed: String = chunks.iter().map(delta).collect();
     bed.gateway.stop().await.unwrap();
     let path = bed.folder.path().join("gateway/log");
-    let read = move || (log::events(&path, Topic::Prompt).unwrap(), log::events(&path, Topic::Completion).unwrap());
+    let read =
+        move || (log::events(&path, Topic::Prompt).unwrap(), log::events(&path, Topic::Completion).unwrap());
     let (prompts, completions) = tokio::task::spawn_blocking(read).await.unwrap();
     (prompts, completions, vec![whole, streamed])
 }
@@ -183,7 +192,8 @@ async fn what_goes_over_committed_capacity_as_the_last_resort_is_charged_to_it()
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_waited_for_room_is_charged_to_committed_capacity() {
     let narrow = |config| committed(config).set("backends.sim.max_running", json!(1));
-    let bed = bed(Options::default(), |config| narrow(config).set("overload", json!({ "max_wait": "60s" }))).await;
+    let bed =
+        bed(Options::default(), |config| narrow(config).set("overload", json!({ "max_wait": "60s" }))).await;
     bed.sim.state().set_fault("sim-small", Faults { latency_ms: 600_000, ..Faults::default() });
     let call = || {
         let client = bed.gateway.client("checkout");
@@ -194,7 +204,7 @@ async fn what_has_waited_for_room_is_charged_to_committed_capacity() {
     let second = call();
     let waits = || async {
         let overload = page(&bed, "/admin/overload").await;
-        (overload["backends"][0]["requests"]["waiting"] == 1).then_some(())
+        (overload["backends"][0]["waiting"] == 1).then_some(())
     };
     wait::until("the second call waits", wait::EFFECT, waits).await.unwrap();
     first.abort();

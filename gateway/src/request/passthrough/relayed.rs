@@ -97,7 +97,12 @@ impl HeadClass {
             400.. => AttemptClass::Neutral,
             _ => AttemptClass::Success,
         };
-        Self { status: head.status, redirects, class, retry_after: retry_after::from_headers(&head.headers, now_ms()) }
+        Self {
+            status: head.status,
+            redirects,
+            class,
+            retry_after: retry_after::from_headers(&head.headers, now_ms()),
+        }
     }
 
     /// The ending of an attempt whose answer came to its end.
@@ -313,3 +318,7 @@ fn size_of(head: &http::response::Parts, is_empty: bool) -> Length {
         None => Length::Unknown,
     }
 }
+
+#[cfg(test)]
+#[path = "relayed_tests.rs"]
+mod tests;
