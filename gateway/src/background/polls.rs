@@ -169,6 +169,7 @@ fn report(mut in_flight: InFlight, said: &Result<Said, CallError>) {
         Err(CallError::FirstByteTimeout) => (FailureKind::Timeout, None),
         Err(CallError::Stalled) => (FailureKind::Stalled, None),
         Err(CallError::Broken(_)) => (FailureKind::Stream, None),
+        Err(CallError::UnknownCoding(_) | CallError::Undecodable(_)) => (FailureKind::Protocol, None),
     };
     in_flight.report(AttemptOutcome {
         class: AttemptClass::Failure(kind),

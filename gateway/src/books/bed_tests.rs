@@ -17,6 +17,7 @@ use super::attempt::Attempt;
 use super::event::{self, Callee, EventContext};
 use super::measure::Basis;
 use crate::gateway::Gateway;
+use crate::pending::{Pending, PendingRules};
 use crate::stored::Bound;
 
 const CONFIG: &str = "backends: { b: { format: openai, url: 'http://127.0.0.1:9/v1' } }\n\
@@ -44,7 +45,10 @@ impl Bed {
         };
         let (ledger, _) = Ledger::open(options).unwrap();
         let bound = Bound::new(b"a secret of some length").unwrap();
-        Self { gateway: Arc::new(Gateway::new(snapshot, runtime, ledger, bound)), _folder: folder }
+        let rules = PendingRules { max: 1, deadline: Duration::from_secs(60) };
+        let pending = Pending::open(folder.path().join("pending"), rules).unwrap();
+        let gateway = Gateway::new(snapshot, runtime, ledger, pending, bound);
+        Self { gateway: Arc::new(gateway), _folder: folder }
     }
 
     /// The backend, whose calls may take so long.
