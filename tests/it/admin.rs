@@ -38,7 +38,7 @@ async fn the_pages_tell_what_the_gateway_does() {
     assert_eq!(overload["requests"]["running"], 0, "{overload}");
     let written = || async {
         let ledger = page(&bed, "/admin/ledger").await;
-        (ledger["open_intents"] == 0 && ledger["refusing"] == false).then_some(())
+        (ledger["open_intents"] == 0 && ledger["published"].as_u64() > Some(0)).then_some(())
     };
     wait::until("the call is written down", wait::EFFECT, written).await.unwrap();
     let absent = bed.gateway.admin().get("/admin/circuits").await.unwrap();
@@ -86,20 +86,24 @@ async fn the_api_is_below_a_base_path_of_the_operators() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_and_refusals_tell_the_tightest_limit() {
-    let bed = bed(Options::default(), |config| config.limit("gold", 2_000)).await;
+    let bed = bed(Options::default(), |config| config.limit("gold", 200)).await;
     let client = bed.gateway.client("checkout");
     let mut small = chat("chat", "Hi");
     small["max_tokens"] = json!(100);
     let reply = client.post(CHAT, &small).await.unwrap();
-    assert_eq!(reply.header("x-ratelimit-limit-tokens"), "2000");
+    assert_eq!(reply.header("x-ratelimit-limit-tokens"), "200");
     let remaining: u64 = reply.header("x-ratelimit-remaining-tokens").parse().unwrap();
-    assert!((1..2_000).contains(&remaining), "{remaining}");
+    assert!((1..200).contains(&remaining), "{remaining}");
     assert!(reply.header("x-ratelimit-reset-tokens").ends_with("ms"), "{:?}", reply.headers);
-    small["max_tokens"] = json!(1_950);
-    let refusal = client.post(CHAT, &small).await.unwrap();
+    let refusal = loop {
+        let reply = client.post(CHAT, &small).await.unwrap();
+        if reply.status != 200 {
+            break reply;
+        }
+    };
     refused(&refusal, 429, "rate_limit_exceeded");
-    assert_eq!(refusal.header("x-ratelimit-limit-tokens"), "2000");
-    assert!(refusal.header("x-ratelimit-remaining-tokens").parse::<u64>().unwrap() < 2_000);
+    assert_eq!(refusal.header("x-ratelimit-limit-tokens"), "200");
+    assert!(refusal.header("x-ratelimit-remaining-tokens").parse::<u64>().unwrap() < 200);
     let unlimited = usual().await;
     let reply = unlimited.gateway.client("checkout").post(CHAT, &chat("chat", "Hi")).await.unwrap();
     assert!(
@@ -204,7 +208,7 @@ async fn what_has_waited_for_room_is_charged_to_committed_capacity() {
     let second = call();
     let waits = || async {
         let overload = page(&bed, "/admin/overload").await;
-        (overload["backends"][0]["requests"]["waiting"] == 1).then_some(())
+        (overload["backends"][0]["waiting"] == 1).then_some(())
     };
     wait::until("the second call waits", wait::EFFECT, waits).await.unwrap();
     first.abort();

@@ -51,7 +51,8 @@ async fn what_cannot_be_decoded_is_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_what_passes_only_what_is_read_is_decoded() {
-    let usage = json!({ "object": "chat.completion", "model": "gpt-x", "choices": [],
+    let usage = json!({ "object": "chat.completion", "model": "gpt-x",
+        "choices": [{ "index": 0, "message": { "role": "assistant", "content": "hi" }, "finish_reason": "stop" }],
         "usage": { "prompt_tokens": 21, "completion_tokens": 5, "total_tokens": 26 } });
     let body = gzip(usage.to_string().as_bytes());
     let script = move |_: &_| {

@@ -1,3 +1,5 @@
+//! Bodies of every coding, whole, cut and hostile.
+
 use proptest::prelude::*;
 
 use super::*;

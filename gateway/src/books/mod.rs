@@ -13,6 +13,8 @@ use crate::error::{GatewayError, Side};
 use crate::gateway::Gateway;
 
 pub mod attempt;
+#[cfg(test)]
+pub(crate) mod bed_tests;
 pub mod ending;
 pub mod event;
 pub mod measure;

@@ -104,7 +104,7 @@ fn planned<'a>(
 ) -> Option<Planned<'a>> {
     let (client, backend) = (context.format, &target.backend);
     let uri = target.endpoints.count()?;
-    let wire = Wire::of(backend.format, client, backend.serves_responses)?;
+    let wire = Wire::of(backend.format, client, target.conversations, prompt.view, &target.traits)?;
     let crossing = Crossing { client, wire };
     let betas = headers::anthropic_betas(prompt.headers);
     // What has no place there is not counted there.

@@ -318,3 +318,7 @@ fn size_of(head: &http::response::Parts, is_empty: bool) -> Length {
         None => Length::Unknown,
     }
 }
+
+#[cfg(test)]
+#[path = "relayed_tests.rs"]
+mod tests;

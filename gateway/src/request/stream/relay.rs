@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_core::Stream;
 use http::StatusCode;
-use http_body::{Body as _, Frame};
+use http_body::{Body, Frame};
 use tokio::time::Sleep;
 use tollgate_backends::backend::Backend;
 use tollgate_backends::{AnswerBody, AnswerError, FailureKind};
@@ -40,8 +40,8 @@ use crate::request::guard::RequestGuard;
 const STATUS_OK: u16 = 200;
 
 /// A stream on its way from a backend to a client.
-pub struct Relay {
-    upstream: AnswerBody,
+pub struct Relay<B = AnswerBody> {
+    upstream: B,
     stages: Stages,
     client: ClientFormat,
     attempt: Attempt,
@@ -110,10 +110,10 @@ struct Broken {
     retry_after: Option<Duration>,
 }
 
-impl Relay {
+impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin> Relay<B> {
     /// Starts to relay an answer.
     #[must_use]
-    pub fn new(upstream: AnswerBody, attempt: Attempt, request_id: RequestId, options: RelayOptions) -> Self {
+    pub fn new(upstream: B, attempt: Attempt, request_id: RequestId, options: RelayOptions) -> Self {
         let RelayOptions { stages, client, backend, patience, completion, works_on, ended } = options;
         let now = Instant::now();
         let patience = patience.min(backend.total_timeout);
@@ -196,29 +196,6 @@ impl Relay {
             self.settle_end();
         }
         Ok(relayed)
-    }
-
-    /// The one place where the books of a stream that has begun are closed.
-    fn close_books(&mut self, end: End) {
-        let (meter, status) = (self.stages.meter(), self.status());
-        let ending = match end {
-            End::Complete if meter.failure().is_some() => {
-                Ending::failed(FailureKind::Stream, status, "backend_stream_error", meter.produced())
-            }
-            End::Complete => Ending::ok(status, meter.produced()),
-            End::Broken(kind, code) => Ending::failed(kind, status, code, meter.produced()),
-            End::Abandoned => Ending::client_abort(status, meter.produced()),
-        };
-        // Whatever came of the stream, a client that had gone before went first.
-        let ending = if self.client_gone { ending.without_client() } else { ending };
-        if self.attempt.works() && !meter.produced().complete {
-            self.attempt.end_working(ending);
-        } else {
-            self.attempt.end(ending);
-        }
-        if let Some(ended) = self.ended.take() {
-            ended(meter);
-        }
     }
 
     /// The model has said its last word; the event is in the spool before the client can see it.
@@ -312,11 +289,6 @@ impl Relay {
         self.gathered.push(error_body::event(&error, self.client, self.request_id).into());
     }
 
-    /// What the client has seen of it.
-    fn status(&self) -> u16 {
-        if self.client_gone && !self.begun { 0 } else { STATUS_OK }
-    }
-
     /// When the stream has been silent or running for too long.
     fn overdue_at(&self) -> Instant {
         (self.last_bytes + self.backend.idle_timeout).min(self.cut_at)
@@ -335,7 +307,37 @@ impl Relay {
     }
 }
 
-impl Drainable for Relay {
+impl<B> Relay<B> {
+    /// The one place where the books of a stream that has begun are closed.
+    fn close_books(&mut self, end: End) {
+        let (meter, status) = (self.stages.meter(), self.status());
+        let ending = match end {
+            End::Complete if meter.failure().is_some() => {
+                Ending::failed(FailureKind::Stream, status, "backend_stream_error", meter.produced())
+            }
+            End::Complete => Ending::ok(status, meter.produced()),
+            End::Broken(kind, code) => Ending::failed(kind, status, code, meter.produced()),
+            End::Abandoned => Ending::client_abort(status, meter.produced()),
+        };
+        // Whatever came of the stream, a client that had gone before went first.
+        let ending = if self.client_gone { ending.without_client() } else { ending };
+        if self.attempt.works() && !meter.produced().complete {
+            self.attempt.end_working(ending);
+        } else {
+            self.attempt.end(ending);
+        }
+        if let Some(ended) = self.ended.take() {
+            ended(meter);
+        }
+    }
+
+    /// What the client has seen of it.
+    fn status(&self) -> u16 {
+        if self.client_gone && !self.begun { 0 } else { STATUS_OK }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin + 'static> Drainable for Relay<B> {
     fn client_gone(&mut self) {
         self.client_gone = true;
     }
@@ -345,7 +347,7 @@ impl Drainable for Relay {
     }
 }
 
-impl Stream for Relay {
+impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin> Stream for Relay<B> {
     type Item = Result<Bytes, std::io::Error>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -380,7 +382,7 @@ impl Stream for Relay {
     }
 }
 
-impl Drop for Relay {
+impl<B> Drop for Relay<B> {
     fn drop(&mut self) {
         if self.state == State::Relaying {
             // Before it has begun the client has seen nothing of it.
@@ -389,3 +391,7 @@ impl Drop for Relay {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;
