@@ -15,7 +15,7 @@ use tollgate_crossing::crossing::StreamCrossing;
 use tollgate_formats::FormatError;
 use tollgate_formats::bedrock::{self, event_stream};
 use tollgate_formats::exchange::{StreamDecoder, StreamEncoder, StreamEvent};
-use tollgate_formats::sse::{Action, Splitter};
+use tollgate_formats::sse::{Action, Event, Splitter};
 
 use super::meter::Meter;
 use crate::stored::shown_ids::ShownIds;
@@ -135,9 +135,23 @@ impl Stages {
     /// [`FormatError::CutShort`] when the model had not finished.
     pub fn finish(&mut self) -> Result<Bytes, FormatError> {
         let Self { decode, encode, meter } = self;
-        let (decoder, rest): (&mut dyn StreamDecoder, Bytes) = match decode {
-            Decode::Sse(splitter, decoder) => (decoder.as_mut(), splitter.take_rest()),
-            Decode::EventStream(_, decoder) => (decoder, Bytes::new()),
+        let (decoder, rest): (&mut dyn StreamDecoder, Bytes) = match (decode, &mut *encode) {
+            (Decode::Sse(splitter, decoder), Encode::Native { hide_usage, ids }) => {
+                let rest = splitter.end(|event| {
+                    let (action, read) = judged(event, decoder.as_mut(), meter, *hide_usage, ids.as_deref());
+                    read.ok().map(|()| action)
+                });
+                (decoder.as_mut(), rest)
+            }
+            (Decode::Sse(splitter, decoder), encode) => {
+                let mut step = |step: StreamEvent<'_>| encode.event(&step, meter);
+                let rest = splitter.end(|event| {
+                    let read = decoder.read(event.name, event.data, &mut step);
+                    read.ok().map(|()| Action::Keep)
+                });
+                (decoder.as_mut(), rest)
+            }
+            (Decode::EventStream(_, decoder), _) => (decoder, Bytes::new()),
         };
         decoder.finish(&mut |event| encode.event(&event, meter))?;
         Ok(match encode {
@@ -199,16 +213,27 @@ fn pass(
     ids: Option<&ShownIds>,
     data: Bytes,
 ) -> Result<Bytes, FormatError> {
-    let passed = splitter.push(data, |event| {
-        meter.begin_event();
-        // What cannot be read passes: the client may understand more than the gateway does.
-        let _ = decoder.read(event.name, event.data, &mut |step| meter.read(&step));
-        if hide_usage && meter.was_only_usage() {
-            return Action::Drop;
-        }
-        ids.and_then(|ids| ids.in_event(event.data)).map_or(Action::Keep, Action::Replace)
-    });
+    // What cannot be read passes: the client may understand more than the gateway does.
+    let passed = splitter.push(data, |event| judged(event, decoder, meter, hide_usage, ids).0);
     passed.map_err(|error| FormatError::invalid(error.to_string(), None))
+}
+
+/// What happens to an event that passes, and whether it could be read.
+fn judged(
+    event: Event<'_>,
+    decoder: &mut dyn StreamDecoder,
+    meter: &mut Meter,
+    hide_usage: bool,
+    ids: Option<&ShownIds>,
+) -> (Action, Result<(), FormatError>) {
+    meter.begin_event();
+    let read = decoder.read(event.name, event.data, &mut |step| meter.read(&step));
+    let action = if hide_usage && meter.was_only_usage() {
+        Action::Drop
+    } else {
+        ids.and_then(|ids| ids.in_event(event.data)).map_or(Action::Keep, Action::Replace)
+    };
+    (action, read)
 }
 
 #[cfg(test)]
