@@ -194,7 +194,7 @@ fn understood(
 struct Before {
     /// Its own beginning.
     first: Bytes,
-    /// Bytes of answers that go before it.
+    /// Bytes of answers that go before it; they have memory of their own.
     bytes: usize,
 }
 
@@ -210,7 +210,7 @@ async fn collected(
     let Before { first, bytes } = before;
     let before = first.len() + bytes;
     let mut came = before as u64;
-    if !held.grow(came) {
+    if !held.grow(first.len() as u64) {
         return Err((CallError::NoMemory, came));
     }
     let more = |bytes: usize| {

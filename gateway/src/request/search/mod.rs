@@ -312,12 +312,14 @@ impl<'a> Search<'a> {
             idempotency::insert(keys, &mut headers, client, owner, &backend.name, &callee.target.model);
         }
         let max_answer = self.request.max_answer();
+        let memory = || self.worker.gateway.memory.hold(&self.request.events.payer.subscription);
+        let several = several.map(|several| (several, memory()));
         async move {
-            if let Some(several) = several {
+            if let Some((several, held)) = several {
                 let (caller, backend, uri, headers) = (&*caller, &*backend, &uri, &headers);
                 let site = CallSite { caller, backend, uri, headers, sent: &sent, max_answer };
                 let bound = left.min(backend.total_timeout);
-                let before = Box::pin(several.call_before(&site));
+                let before = Box::pin(several.call_before(&site, held));
                 let called = tokio::time::timeout(bound, before).await;
                 if let Some(refusal) = called.unwrap_or(Err(CallError::FirstByteTimeout))? {
                     return Ok(refusal);

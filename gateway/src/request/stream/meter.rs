@@ -182,6 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn the_head_of_a_stream_is_no_word_of_the_model() {
+        let mut meter = Meter::default();
+        meter.read(&StreamEvent::Start { id: "a".into(), model: "m".into() });
+        meter.read(&StreamEvent::Usage(Usage { input: 2, ..Usage::default() }));
+        meter.read(&StreamEvent::PartStart { index: 0, part: PartStart::Text });
+        assert!(!meter.has_spoken() && meter.answers());
+        meter.read(&text("x"));
+        assert!(meter.has_spoken());
+    }
+
+    #[test]
     fn a_stream_that_failed_is_done_but_not_complete() {
         let mut meter = Meter::default();
         meter.read(&StreamEvent::Failed(ProviderError {

@@ -330,6 +330,31 @@ mod tests {
         (sent, got, counted)
     }
 
+    /// What a stream without its last line feed gives, by chunk and at its end.
+    fn unended(client: ClientFormat) -> (String, Option<u64>, Result<(), FormatError>) {
+        let way = Crossing { client, wire: Wire::Chat };
+        let crossing = way.stream(shown(), true, &WayBack::default());
+        let options =
+            StageOptions { crossing, filters: Vec::new(), max_event: 1 << 20, hide_usage: false, ids: None };
+        let mut stages = Stages::new(options);
+        let last = r#"data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
+        let sent = format!("data: {}\n\n{last}\n", CHUNKS[0]);
+        let mut got = stages.push(sent.into()).unwrap().to_vec();
+        let ended = stages.finish().map(|rest| got.extend_from_slice(&rest));
+        (String::from_utf8(got).unwrap(), stages.meter().produced().usage.map(|usage| usage.input), ended)
+    }
+
+    #[test]
+    fn a_last_event_without_its_blank_line_ends_the_stream_and_its_usage_counts() {
+        let (native, counted, ended) = unended(ClientFormat::Chat);
+        assert_eq!((counted, ended), (Some(7), Ok(())));
+        assert!(native.contains(r#""prompt_tokens":7"#) && native.ends_with("\n\n"), "{native}");
+        let (translated, counted, ended) = unended(ClientFormat::Messages);
+        assert_eq!((counted, ended), (Some(7), Ok(())));
+        assert!(translated.contains(r#""stop_reason":"end_turn""#), "{translated}");
+        assert!(translated.contains("message_stop"), "{translated}");
+    }
+
     #[test]
     fn a_native_stream_without_a_filter_passes_byte_for_byte() {
         let (sent, got, _) = streamed(Vec::new());
