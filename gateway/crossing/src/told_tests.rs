@@ -28,7 +28,10 @@ fn a_prompt_that_is_too_long_is_told_in_the_words_that_each_sides_clients_look_f
     assert_eq!(body["error"]["message"], "prompt is too long: 208310 tokens > 200000 maximum");
     let (_, status, body) = told(ClientFormat::Gemini { stream: false }, Wire::Chat, 400, OPENAI_LENGTH);
     let message = body["error"]["message"].as_str().unwrap();
-    assert!(message.starts_with("The input token count (9000) exceeds the maximum number of tokens allowed (8192)."));
+    assert!(
+        message
+            .starts_with("The input token count (9000) exceeds the maximum number of tokens allowed (8192).")
+    );
     assert_eq!((status, &body["error"]["status"]), (400, &"INVALID_ARGUMENT".into()));
     for client in [ClientFormat::Chat, ClientFormat::Responses, ClientFormat::Completions] {
         let (meaning, _, body) = told(client, Wire::Chat, 500, VLLM_LENGTH);

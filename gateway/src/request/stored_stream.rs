@@ -6,14 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Response;
 use tollgate_backends::AnswerBody;
 use tollgate_crossing::{ClientFormat, Crossing, WayBack, Wire};
 use tollgate_formats::exchange::AnswerHead;
 use tollgate_formats::openai_responses::work::Stage;
 
-use super::answer::{Answer, Facts};
+use super::answer::{Answer, Facts, Refusal};
 use super::call::Call;
+use super::failure::NoAnswer;
 use super::stored_call::Fetch;
 use super::stream::ClientStream;
 use super::stream::relay::{OnEnd, Relay, RelayOptions};
@@ -55,6 +57,7 @@ pub async fn relayed(
             hide_usage: false,
             ids: Some(ids),
         }),
+        first: Bytes::new(),
         client: context.format,
         backend: Arc::clone(backend),
         patience: if silence.is_zero() { Duration::MAX } else { silence },
@@ -65,8 +68,14 @@ pub async fn relayed(
     let relay = Relay::new(response.into_body(), attempt, context.id, options);
     let mut stream = Box::new(ClientStream::new(relay, None, silence));
     if let Some(relay) = stream.stream_mut() {
-        Box::pin(relay.begin()).await.map_err(|unanswered| unanswered.failure)?;
-        relay.keep(call.guard);
+        match Box::pin(relay.begin()).await {
+            Ok(()) => relay.keep(call.guard),
+            Err(NoAnswer::Failure(unanswered)) => return Err(unanswered.failure),
+            Err(NoAnswer::Refusal(Refusal { status, body, retry_after })) => {
+                let facts = Facts { retry_after, ..Facts::default() };
+                return Ok(Answer::Whole { status, body, facts, guard: call.guard });
+            }
+        }
     }
     Ok(Answer::Stream { stream, facts: Facts::default() })
 }
