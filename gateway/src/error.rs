@@ -11,6 +11,7 @@ use tollgate_codings::{DecodeError, UnsupportedCoding};
 use tollgate_credentials::CredentialError;
 use tollgate_crossing::path::PathFault;
 use tollgate_formats::FormatError;
+use tollgate_formats::meaning::{BackendError, Meaning};
 use tollgate_identity::IdentityError;
 use tollgate_ledger::LedgerError;
 use tollgate_limits::{LimitExceeded, LimitRule};
@@ -180,14 +181,12 @@ pub enum GatewayError {
         /// Earliest recovery.
         retry_after: Duration,
     },
-    /// All backends of the alias are at their providers' rate limits.
+    /// All backends of the alias are at their providers' rate limits; none was called.
     #[error("the backends of the model `{model}` take no more requests now; try again in {} s", seconds_up(*retry_after))]
     RateLimited {
         model: Arc<str>,
         /// Earliest recovery.
         retry_after: Duration,
-        /// Whether one of them was called by this request.
-        attempted: bool,
     },
     /// The backend cannot be reached.
     #[error("the backend `{backend}` cannot be reached")]
@@ -212,19 +211,12 @@ pub enum GatewayError {
         message: String,
     },
     /// The backend answered with an error of its own.
-    #[error("the backend `{backend}` answered with status {status}")]
-    BackendStatus {
-        /// Name of the backend.
-        backend: Arc<str>,
-        status: u16,
-    },
-    /// The backend takes no more requests now.
-    #[error("the backend `{backend}` takes no more requests now; try again in {} s", seconds_up(*retry_after))]
-    BackendBusy {
-        /// Name of the backend.
-        backend: Arc<str>,
-        /// When it wants to be asked again.
-        retry_after: Duration,
+    #[error("{}", said.error.message)]
+    Backend {
+        /// What it said, without secrets.
+        said: Box<BackendError>,
+        /// When it wants to be asked again, if it said so.
+        retry_after: Option<Duration>,
     },
     /// The backend refuses the gateway's credentials, or there are none to show.
     #[error("the gateway has no credentials that the backend `{backend}` accepts")]
@@ -246,7 +238,7 @@ pub enum GatewayError {
 impl GatewayError {
     /// The one mapping from error to status, code, type and side.
     #[must_use]
-    pub const fn class(&self) -> Class {
+    pub fn class(&self) -> Class {
         use Side::{Backend, Client, Gateway};
         let (status, code, kind, side) = match self {
             Self::MissingKey => (401, "missing_api_key", "invalid_request_error", Client),
@@ -283,8 +275,7 @@ impl GatewayError {
             Self::Unreachable { .. } => (502, "backend_unreachable", "server_error", Backend),
             Self::BackendTimeout { .. } => (504, "backend_timeout", "server_error", Backend),
             Self::BrokenAnswer { .. } => (502, "backend_broken_answer", "server_error", Backend),
-            Self::BackendStatus { .. } => (502, "backend_error", "server_error", Backend),
-            Self::BackendBusy { .. } => (429, "backend_rate_limited", "rate_limit_error", Backend),
+            Self::Backend { said, .. } => return class_of(said),
             Self::RateLimited { .. } => (429, "backend_rate_limited", "rate_limit_error", Backend),
             Self::BackendCredentials { .. } => (502, "backend_credentials", "server_error", Gateway),
             Self::Ledger(_) => (503, "ledger_unavailable", "server_error", Gateway),
@@ -297,13 +288,21 @@ impl GatewayError {
     /// row in the ledger yet.
     #[must_use]
     pub const fn is_without_attempt(&self) -> bool {
-        matches!(self, Self::NoBackend { .. } | Self::RateLimited { attempted: false, .. })
+        matches!(self, Self::NoBackend { .. } | Self::RateLimited { .. })
     }
 
-    /// Whether the same backend may serve the same request a moment later.
+    /// Whether the same backend may serve the same request a moment later. An account without money does not.
     #[must_use]
-    pub const fn passes(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::BackendStatus { .. } | Self::BackendBusy { .. })
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Backend { said, .. } => match said.meaning {
+                Meaning::Overloaded | Meaning::Failed => true,
+                Meaning::RateLimited => said.status != 413,
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     /// When to try again, where that is known.
@@ -313,8 +312,8 @@ impl GatewayError {
             Self::LimitReached { retry_after, .. }
             | Self::NoBackend { retry_after, .. }
             | Self::Overloaded { retry_after }
-            | Self::RateLimited { retry_after, .. }
-            | Self::BackendBusy { retry_after, .. } => Some(*retry_after),
+            | Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::Backend { retry_after, .. } => *retry_after,
             Self::TooMuchPending | Self::PendingUnwritable => Some(Duration::from_secs(10)),
             Self::Ledger(_) | Self::Stopping => Some(Duration::from_secs(1)),
             _ => None,
@@ -329,6 +328,7 @@ impl GatewayError {
             Self::UnsupportedParameter { param } => Some(param),
             Self::UnboundHandle { param } => Some(param),
             Self::UnknownModel { .. } => Some("model"),
+            Self::Backend { said, .. } => said.error.param.as_deref(),
             _ => None,
         }
     }
@@ -338,6 +338,29 @@ impl GatewayError {
     pub fn invalid_body(message: impl Into<String>, param: Option<&'static str>) -> Self {
         Self::InvalidBody { message: message.into(), param: param.map(Cow::Borrowed) }
     }
+}
+
+/// Of a backend's own error: its status as far as callers know it, and the gateway's stable code. The provider's code
+/// stands in the client's error.
+fn class_of(said: &BackendError) -> Class {
+    let (code, kind) = match said.meaning {
+        Meaning::RateLimited | Meaning::NoMoney => ("backend_rate_limited", "rate_limit_error"),
+        Meaning::Overloaded if said.status == 429 => ("backend_rate_limited", "rate_limit_error"),
+        Meaning::Request | Meaning::TooLong | Meaning::Filtered | Meaning::ModelUnknown => {
+            ("backend_error", "invalid_request_error")
+        }
+        Meaning::Overloaded | Meaning::Failed | Meaning::KeyRefused => ("backend_error", "server_error"),
+    };
+    let status = match (said.status, said.meaning) {
+        // AWS says 400 of a quota that is used up, Groq 413 of a request above one.
+        (status, Meaning::RateLimited | Meaning::NoMoney) if status != 413 => 429,
+        (status @ (429 | 500 | 502 | 503 | 504 | 529), _) => status,
+        (_, Meaning::Overloaded) => 503,
+        (408, Meaning::Failed) => 504,
+        (status @ 400..=499, meaning) if meaning != Meaning::Failed => status,
+        _ => 502,
+    };
+    Class { status, code, kind, side: Side::Backend }
 }
 
 impl From<IdentityError> for GatewayError {
@@ -382,7 +405,9 @@ impl From<FormatError> for GatewayError {
         match error {
             FormatError::Invalid { message, param } => Self::InvalidBody { message, param },
             FormatError::Unsupported { param } => Self::UnsupportedParameter { param },
-            FormatError::CutShort => Self::InvalidBody { message: error.to_string(), param: None },
+            FormatError::CutShort | FormatError::Provider(_) => {
+                Self::InvalidBody { message: error.to_string(), param: None }
+            }
         }
     }
 }

@@ -123,7 +123,7 @@ async fn faults_of_the_backend_are_said_to_be_its_own() {
     let mut bed = usual().await;
     let faults = Faults { status: Some(StatusFault::code(500)), ..Faults::default() };
     bed.sim.state().set_fault("sim-small", faults);
-    refused(&send(&bed, chat("chat", "Hello").to_string()).await, 502, "backend_error");
+    refused(&send(&bed, chat("chat", "Hello").to_string()).await, 500, "simulated_fault");
     bed.sim.state().set_fault("sim-small", Faults { malformed_json: true, ..Faults::default() });
     refused(&send(&bed, chat("chat", "Hello").to_string()).await, 502, "backend_broken_answer");
     bed.sim.state().set_fault("sim-small", Faults { reset_after_chunks: Some(1), ..Faults::default() });
@@ -135,7 +135,7 @@ async fn faults_of_the_backend_are_said_to_be_its_own() {
     };
     bed.sim.state().set_fault("sim-large", faults);
     let reply = send(&bed, chat("large", "Hello").to_string()).await;
-    refused(&reply, 429, "backend_rate_limited");
+    refused(&reply, 429, "rate_limit_exceeded");
     assert_eq!(reply.header("retry-after"), "3");
     bed.sim.state().clear_faults();
     lives_on(&mut bed).await;

@@ -6,6 +6,7 @@
 
 mod admin;
 mod architecture;
+mod backend_errors;
 mod background;
 mod bad_config;
 mod bad_input;

@@ -19,7 +19,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::outcome::FailureKind;
 
-pub use super::outcome::{is_failure, retryable};
+pub use super::outcome::is_failure;
 use super::window::{Tally, Window};
 use tollgate_base::clock::millis;
 
@@ -106,7 +106,7 @@ impl Default for CountedFailures {
             timeout: true,
             stalled: true,
             broken: true,
-            statuses: smallvec![401..=401, 403..=403, 408..=408, 429..=429, 499..=599],
+            statuses: smallvec![401..=403, 408..=408, 429..=429, 499..=599],
         }
     }
 }

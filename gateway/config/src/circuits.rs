@@ -109,7 +109,7 @@ pub struct CountConfig {
 
 impl Default for CountConfig {
     fn default() -> Self {
-        let statuses = [(401, 401), (403, 403), (408, 408), (429, 429), (499, 599)];
+        let statuses = [(401, 403), (408, 408), (429, 429), (499, 599)];
         Self {
             connect: true,
             timeout: true,

@@ -5,6 +5,11 @@ use tollgate_settings::units::{Bytes, Time, Tokens};
 
 use super::seconds;
 
+/// 2,048 inputs, each a vector of 3,072 numbers as text.
+const LARGEST_EMBEDDINGS: Bytes = Bytes(160 << 20);
+/// Texts are small; pictures, sounds and probabilities of tokens are not.
+const LARGEST_ANSWER: Bytes = Bytes(64 << 20);
+
 /// Bounds on what clients may send and how long anything may take.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -12,8 +17,9 @@ use super::seconds;
 pub struct ServerConfig {
     /// Largest request body.
     pub max_body: Bytes,
-    /// Largest answer that is not a stream.
-    pub max_answer: Bytes,
+    /// Largest answer that is not a stream. Left out, what the largest answer of each operation needs: 160 MiB for
+    /// embeddings (2,048 vectors of 3,072 numbers in text), 64 MiB for all others.
+    pub max_answer: Option<Bytes>,
     /// Largest single event of a stream: one that has not ended waits in memory. Some hold a whole answer or an
     /// image.
     pub max_event: Bytes,
@@ -52,7 +58,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             max_body: Bytes(16 << 20),
-            max_answer: Bytes(32 << 20),
+            max_answer: None,
             max_event: Bytes(8 << 20),
             header_timeout: seconds(10),
             body_timeout: seconds(30),
@@ -67,5 +73,28 @@ impl Default for ServerConfig {
             compress_above: None,
             default_completion_tokens: Tokens(1_024),
         }
+    }
+}
+
+impl ServerConfig {
+    /// Largest answer that is not a stream, of embeddings or of another operation.
+    #[must_use]
+    pub fn max_answer(&self, is_embeddings: bool) -> Bytes {
+        self.max_answer.unwrap_or(if is_embeddings { LARGEST_EMBEDDINGS } else { LARGEST_ANSWER })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_legal_embeddings_fit_unless_a_bound_is_set() {
+        let server = ServerConfig::default();
+        // A number takes up to 22 letters with its comma and white space.
+        assert!(server.max_answer(true).0 > 2_048 * 3_072 * 22);
+        assert!(server.max_answer(false).0 < server.max_answer(true).0);
+        let bounded = ServerConfig { max_answer: Some(Bytes(7)), ..server };
+        assert_eq!((bounded.max_answer(true).0, bounded.max_answer(false).0), (7, 7));
     }
 }

@@ -76,10 +76,13 @@ fn check_server(config: &Config, mistakes: &mut Mistakes) {
         mistakes.add("workers", "must be at least 1; leave it out for one per core");
     }
     let server = &config.server;
-    let sizes =
-        [("max_body", server.max_body), ("max_answer", server.max_answer), ("max_event", server.max_event)];
+    let sizes = [
+        ("max_body", Some(server.max_body)),
+        ("max_answer", server.max_answer),
+        ("max_event", Some(server.max_event)),
+    ];
     for (name, size) in sizes {
-        if size.0 == 0 {
+        if size.is_some_and(|size| size.0 == 0) {
             mistakes.add(format!("server.{name}"), "must be above 0");
         }
     }

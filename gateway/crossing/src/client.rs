@@ -94,6 +94,12 @@ impl ClientFormat {
         matches!(self, Self::Embeddings | Self::GeminiEmbeddings(_))
     }
 
+    /// Whether a stream begins with the tokens of its prompt.
+    #[must_use]
+    pub const fn tells_prompt_first(self) -> bool {
+        matches!(self, Self::Messages)
+    }
+
     /// Whether answers may be kept by the cache and given again.
     #[must_use]
     pub const fn is_cacheable(self) -> bool {

@@ -9,8 +9,7 @@ use smallvec::SmallVec;
 use tollgate_formats::adapt::adapt;
 use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder, ToolNames};
 use tollgate_formats::view::{Change, View};
-use tollgate_formats::{Answer, ClientError, FormatError, OnUnmappable, TargetModel, Unmapped, openai_media};
-use tollgate_schemas::ids::RequestId;
+use tollgate_formats::{Answer, FormatError, OnUnmappable, TargetModel, Unmapped, openai_media};
 
 use super::client::ClientFormat;
 use super::embeddings::{self, Embeddings};
@@ -127,8 +126,18 @@ impl Crossing {
     /// back by [`Embeddings::answer`].
     ///
     /// # Errors
-    /// When it is not what the backend's format says.
+    /// When it is not what the backend's format says; [`FormatError::Provider`] when it is an error of the provider's.
     pub fn answer(
+        self,
+        body: Bytes,
+        shown: impl FnOnce() -> AnswerHead,
+        reading: Reading,
+        way_back: &WayBack,
+    ) -> Result<Incoming, FormatError> {
+        self.read(body.clone(), shown, reading, way_back).map_err(|fault| self.wire.error_in(&body, fault))
+    }
+
+    fn read(
         self,
         body: Bytes,
         shown: impl FnOnce() -> AnswerHead,
@@ -158,27 +167,6 @@ impl Crossing {
             && !answer.parts.is_empty()
             && answer.parts.iter().all(|part| matches!(part, Part::Text { .. }));
         Ok(Incoming { body: translated.map_or(body, Bytes::from), usage, text, stop, plain })
-    }
-
-    /// A backend's refusal for the client: as it came where both speak the same format and it is JSON, else in
-    /// the client's form with what the backend said.
-    #[must_use]
-    pub fn refusal(self, head: &http::response::Parts, body: Bytes, request_id: RequestId) -> Bytes {
-        let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-        if self.is_native() && is_json() {
-            return body;
-        }
-        let error_type = head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
-        let error = self.wire.decode_error(head.status.as_u16(), error_type, &body);
-        let request_id = request_id.to_string();
-        let shown = ClientError {
-            kind: error.kind,
-            message: &error.message,
-            code: Some(error.code.as_deref().unwrap_or("backend_refused")),
-            param: error.param.as_deref(),
-            request_id: Some(&request_id),
-        };
-        self.client.encode_error(&shown).into()
     }
 
     /// The way of a streamed answer.

@@ -102,11 +102,12 @@ impl Embeddings {
     fn joined<'a>(&self, parts: impl IntoIterator<Item = &'a Part>) -> Result<Vectors, FormatError> {
         let mut all = Vectors::default();
         for part in parts {
-            all.append(match self.wire {
-                Wire::Invoke => bedrock::embeddings::decode(&part.body, &self.model, part.input_tokens)?,
-                Wire::Embeddings => openai_embeddings::backend::decode(&part.body)?,
-                _ => gemini::embeddings::decode(&part.body)?,
-            });
+            let read = match self.wire {
+                Wire::Invoke => bedrock::embeddings::decode(&part.body, &self.model, part.input_tokens),
+                Wire::Embeddings => openai_embeddings::backend::decode(&part.body),
+                _ => gemini::embeddings::decode(&part.body),
+            };
+            all.append(read.map_err(|fault| self.wire.error_in(&part.body, fault))?);
         }
         Ok(all)
     }

@@ -121,6 +121,12 @@ fn ends_with(path: &str, end: &str) -> bool {
 }
 
 impl Reading {
+    /// Whether its answers are vectors.
+    #[must_use]
+    pub const fn is_embeddings(self) -> bool {
+        matches!(self, Self::Wire(Wire::Embeddings | Wire::BatchEmbed))
+    }
+
     /// The kind of operation for events.
     #[must_use]
     pub const fn operation(self) -> Operation {

@@ -25,6 +25,9 @@ pub enum FormatError {
     /// The stream was cut before the model had finished.
     #[error("the stream ended before the model had finished")]
     CutShort,
+    /// The answer is an error of the provider, under a status that says success.
+    #[error("{}", .0.message)]
+    Provider(Box<ProviderError>),
 }
 
 impl FormatError {
@@ -94,6 +97,8 @@ pub struct ProviderError {
     pub kind: ProviderErrorKind,
     /// What it says.
     pub message: String,
+    /// The HTTP status that the error names itself: it can stand in an answer that says 200.
+    pub status: Option<u16>,
     /// The provider's own code, where it has one.
     pub code: Option<String>,
     /// The parameter at fault, where it names one.

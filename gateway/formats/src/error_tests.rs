@@ -93,7 +93,7 @@ fn no_error_of_a_malformed_answer_repeats_it() {
 
 #[test]
 fn no_error_of_malformed_vectors_repeats_them() {
-    check_answer(&json!({"usage": {"prompt_tokens": 1}}), openai_embeddings::answer::usage);
+    check_answer(&json!({"data": [], "usage": {"prompt_tokens": 1}}), openai_embeddings::answer::usage);
     let gemini = json!({"embeddings": [{"values": [1.0]}], "usageMetadata": {"promptTokenCount": 1}});
     check_answer(&gemini, gemini::embeddings::decode);
     let titan = json!({"embedding": [1.0], "inputTextTokenCount": 1});

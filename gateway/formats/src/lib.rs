@@ -23,6 +23,7 @@ pub mod handles;
 mod json;
 #[cfg(test)]
 mod layers_tests;
+pub mod meaning;
 mod media;
 mod openai;
 pub mod openai_chat;
@@ -30,6 +31,7 @@ pub mod openai_completions;
 pub mod openai_embeddings;
 pub mod openai_media;
 pub mod openai_responses;
+pub mod redact;
 pub mod sse;
 #[cfg(test)]
 mod testing;

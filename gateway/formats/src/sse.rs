@@ -81,11 +81,33 @@ impl Splitter {
         self.split_whole(joined, &mut judge)
     }
 
-    /// What is left when the stream ends without a blank line; the standard drops it, so do clients.
+    /// The stream ended: what is left, when its last event has no blank line behind it. Proxies lose that line, and the
+    /// standard has clients drop such an event; it is the one that says how the answer ended and what was used. So it
+    /// is shown to `judge`, and given back with its blank line if that could read it, else as it came.
     #[must_use]
-    pub fn take_rest(&mut self) -> Bytes {
+    pub fn end(&mut self, judge: impl FnOnce(Event<'_>) -> Option<Action>) -> Bytes {
         self.searched = 0;
-        std::mem::take(&mut self.partial).freeze()
+        let mut event = std::mem::take(&mut self.partial);
+        let came = event.len();
+        if came == 0 {
+            return Bytes::new();
+        }
+        if !matches!(event.last(), Some(b'\n' | b'\r')) {
+            event.extend_from_slice(b"\n");
+        }
+        event.extend_from_slice(b"\n");
+        let event = event.freeze();
+        let fields = Fields::of(&event, std::mem::take(&mut self.at_start));
+        match fields.event().and_then(judge) {
+            Some(Action::Keep) => event,
+            Some(Action::Drop) => Bytes::new(),
+            Some(Action::Replace(data)) => {
+                let mut out = BytesMut::new();
+                fields.write_with(&event, &data, &mut out);
+                out.freeze()
+            }
+            None => event.slice(..came),
+        }
     }
 
     fn split_whole(

@@ -18,7 +18,7 @@ fn run(chunks: &[&[u8]], drop: &str) -> Seen {
             .unwrap();
         relayed.extend_from_slice(&bytes);
     }
-    relayed.extend_from_slice(&splitter.take_rest());
+    relayed.extend_from_slice(&splitter.end(|_| None));
     (relayed, seen)
 }
 
@@ -147,4 +147,30 @@ proptest! {
             prop_assert_eq!(&run(&[head, tail], "x"), &whole, "cut at {}", cut);
         }
     }
+}
+
+#[test]
+fn a_last_event_without_its_blank_line_is_read_and_given_back_with_it() {
+    for (sent, given) in [
+        ("data: x", "data: x\n\n"),
+        ("data: x\n", "data: x\n\n"),
+        ("event: e\r\ndata: x\r\n", "event: e\r\ndata: x\r\n\n"),
+    ] {
+        let mut splitter = Splitter::new(1 << 16);
+        let before = splitter.push(sent.into(), |_| Action::Keep).unwrap();
+        let mut seen = String::new();
+        let rest = splitter.end(|event| {
+            seen.push_str(event.data);
+            Some(Action::Keep)
+        });
+        assert_eq!((&*before, &*rest, &*seen), (&b""[..], given.as_bytes(), "x"), "{sent:?}");
+    }
+}
+
+#[test]
+fn a_last_event_that_cannot_be_read_stays_as_it_came() {
+    let mut splitter = Splitter::new(1 << 16);
+    let _ = splitter.push("data: {\"half".into(), |_| Action::Keep).unwrap();
+    assert_eq!(splitter.end(|_| None), "data: {\"half");
+    assert_eq!(splitter.end(|_| Some(Action::Keep)), "");
 }

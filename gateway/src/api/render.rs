@@ -54,6 +54,7 @@ impl Compression {
         Some(Self { above, coding: Coding::preferred(client, &OFFERED_CODINGS) })
     }
 }
+const EVENTS: &str = "text/event-stream; charset=utf-8";
 
 /// An answer of the pipeline as a response.
 #[must_use]
@@ -61,7 +62,8 @@ pub fn answer(answer: Answer, id: RequestId, compression: Option<Compression>) -
     match answer {
         Answer::Whole { status, body, facts, guard } => {
             let mut response = HttpResponse::build(status_of(status.as_u16()));
-            response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+            let kind = if facts.is_stream { EVENTS } else { "application/json" };
+            response.insert_header((CONTENT_TYPE, HeaderValue::from_static(kind)));
             let large = compression.filter(|wanted| body.len() as u64 > wanted.above);
             let coding = large.and_then(|wanted| wanted.coding);
             if compression.is_some() {
@@ -84,8 +86,7 @@ pub fn answer(answer: Answer, id: RequestId, compression: Option<Compression>) -
         }
         Answer::Stream { stream, facts } => {
             let mut response = HttpResponse::Ok();
-            response
-                .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")));
+            response.insert_header((CONTENT_TYPE, HeaderValue::from_static(EVENTS)));
             response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")));
             response.insert_header((NO_BUFFERING, HeaderValue::from_static("no")));
             let mut response = response.streaming(stream);
@@ -118,8 +119,7 @@ fn add_own_id(response: &mut HttpResponse, id: RequestId) {
 /// An error as a response.
 #[must_use]
 pub fn error(error: &GatewayError, client: ClientFormat, id: RequestId) -> HttpResponse {
-    let class = error.class();
-    let mut response = HttpResponse::build(status_of(class.status));
+    let mut response = HttpResponse::build(status_of(error_body::status(error, client)));
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
     let mut response = response.body(error_body::whole(error, client, id));
     let mut facts = Facts { retry_after: error.retry_after(), ..Facts::default() };

@@ -116,7 +116,7 @@ pub async fn ask(gateway: &Arc<Gateway>, caller: &BackendClient, entry: &Entry) 
         Some(Ok(in_flight)) => Some(in_flight),
         Some(Err(_)) => return Some(Finding::Nothing),
     };
-    let max_answer = snapshot.server.max_answer.as_usize();
+    let max_answer = snapshot.server.max_answer(false).as_usize();
     let called = Box::pin(call(gateway, caller, &backend, &uri, entry, max_answer));
     let said = tokio::time::timeout(PATIENCE, called).await.unwrap_or(Err(CallError::Stalled));
     let finding = match &said {

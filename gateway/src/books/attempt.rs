@@ -144,6 +144,12 @@ impl Attempt {
         self.work.is_some()
     }
 
+    /// Tokens of its prompt as the gateway counts them; `None` if it is not measured by tokens.
+    #[must_use]
+    pub fn prompt_tokens(&self) -> Option<u64> {
+        self.basis.prompt(&self.event.call.model).map(|(_, count)| count.tokens)
+    }
+
     /// Forgets the prompt: the provider has reported.
     pub fn release_prompt(&mut self) {
         self.basis.release();

@@ -138,7 +138,7 @@ impl Basis {
     }
 
     /// The class and the tokens of its prompt; `None` if it is not measured by tokens.
-    fn prompt(&self, model: &str) -> Option<(TokenClass, Count)> {
+    pub(super) fn prompt(&self, model: &str) -> Option<(TokenClass, Count)> {
         match self {
             Self::Tokens(prompt) => Some((prompt.client.prompt_class(), prompt.count(model))),
             Self::Passed(passed) => {

@@ -53,6 +53,8 @@ pub enum Answer {
 /// Facts about an answer that headers tell the client.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
+    /// Whether a whole body is a stream that was told at once.
+    pub is_stream: bool,
     /// What the cache did.
     pub cache: Option<CacheStatus>,
     /// Similarity of a semantic hit.

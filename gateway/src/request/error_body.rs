@@ -1,11 +1,16 @@
 //! The one place where an error becomes a text in the client's API format.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use tollgate_crossing::ClientFormat;
 use tollgate_formats::{ClientError, ProviderErrorKind, gemini};
 use tollgate_schemas::ids::RequestId;
 
 use crate::error::GatewayError;
+
+/// OpenAI's type and code of an account without a quota that is left; SDKs do not ask again when they read it.
+const QUOTA: &str = "insufficient_quota";
 
 /// OpenAI's form (API reference, "Error codes"), with the request's id.
 #[derive(Serialize)]
@@ -51,36 +56,65 @@ struct ResponsesEvent<'a> {
     request_id: RequestId,
 }
 
+/// The status of an error as clients of this format know it: 529 is Anthropic's own.
+#[must_use]
+pub fn status(error: &GatewayError, client: ClientFormat) -> u16 {
+    match (error.class().status, client) {
+        (529, ClientFormat::Messages) => 529,
+        (529, _) => 503,
+        (status, _) => status,
+    }
+}
+
+/// Message and code: the provider's where it was its error, else the gateway's.
+fn words(error: &GatewayError, client: ClientFormat) -> (Cow<'_, str>, Cow<'_, str>) {
+    let code = error.class().code;
+    match error {
+        GatewayError::Backend { said, .. } => {
+            let words = client.words(said);
+            (words.message, words.code.unwrap_or(code).into())
+        }
+        _ => (error.to_string().into(), code.into()),
+    }
+}
+
+/// OpenAI's type of an error. A quota that is used up has one of its own.
+fn openai_kind(error: &GatewayError) -> &'static str {
+    match error {
+        GatewayError::Backend { said, .. } if said.error.code.as_deref() == Some(QUOTA) => QUOTA,
+        _ => error.class().kind,
+    }
+}
+
 /// An error as the body of a response.
 #[must_use]
 pub fn whole(error: &GatewayError, client: ClientFormat, request_id: RequestId) -> Vec<u8> {
-    let class = error.class();
-    let message = error.to_string();
+    let (message, code) = words(error, client);
     match client {
         ClientFormat::Messages => {
-            let text =
-                AnthropicText { kind: anthropic_kind(class.status), message: &message, code: class.code };
+            let kind = anthropic_kind(status(error, client));
+            let text = AnthropicText { kind, message: &message, code: &code };
             json(&AnthropicBody { kind: "error", error: text, request_id })
         }
         ClientFormat::Gemini { .. } | ClientFormat::GeminiEmbeddings(_) => {
             let request_id = request_id.to_string();
             let told = ClientError {
-                kind: ProviderErrorKind::from_status(class.status),
+                kind: ProviderErrorKind::from_status(status(error, client)),
                 message: &message,
-                code: Some(class.code),
+                code: Some(&code),
                 param: error.param(),
                 request_id: Some(&request_id),
             };
             let mut out = Vec::with_capacity(256);
-            gemini::client::error::write(class.status, &told, &mut out);
+            gemini::client::error::write(status(error, client), &told, &mut out);
             out
         }
         _ => {
             let text = OpenAiText {
                 message: &message,
-                kind: class.kind,
+                kind: openai_kind(error),
                 param: error.param(),
-                code: class.code,
+                code: &code,
                 request_id,
             };
             json(&OpenAiBody { error: text })
@@ -94,11 +128,10 @@ pub fn event(error: &GatewayError, client: ClientFormat, request_id: RequestId) 
     let (name, data) = match client {
         ClientFormat::Messages => (Some("error"), whole(error, client, request_id)),
         ClientFormat::Responses => {
-            let class = error.class();
-            let message = error.to_string();
+            let (message, code) = words(error, client);
             let event = ResponsesEvent {
                 kind: "error",
-                code: class.code,
+                code: &code,
                 message: &message,
                 param: error.param(),
                 request_id,
@@ -163,6 +196,46 @@ mod tests {
         assert_eq!(
             (&data(&responses)["type"], &data(&responses)["code"]),
             (&"error".into(), &"stopping".into())
+        );
+    }
+
+    fn backend(status: u16, body: &str) -> GatewayError {
+        let error = tollgate_crossing::Wire::Chat.decode_error(status, None, body.as_bytes());
+        let said = Box::new(tollgate_formats::meaning::BackendError::new(status, error));
+        GatewayError::Backend { said, retry_after: None }
+    }
+
+    fn shown(error: &GatewayError, client: ClientFormat) -> (u16, Value) {
+        let body = whole(error, client, RequestId::now());
+        (status(error, client), serde_json::from_slice::<Value>(&body).unwrap()["error"].take())
+    }
+
+    #[test]
+    fn an_overload_of_anthropic_is_told_in_each_formats_own_way() {
+        let overloaded = backend(529, r#"{"error":{"type":"overloaded_error","message":"Overloaded"}}"#);
+        let (status, error) = shown(&overloaded, ClientFormat::Messages);
+        assert_eq!(
+            (status, &error["type"], &error["message"]),
+            (529, &"overloaded_error".into(), &"Overloaded".into())
+        );
+        let (status, error) = shown(&overloaded, ClientFormat::Chat);
+        assert_eq!(
+            (status, &error["type"], &error["message"]),
+            (503, &"server_error".into(), &"Overloaded".into())
+        );
+    }
+
+    #[test]
+    fn a_failure_of_a_backend_keeps_code_and_message() {
+        let quota = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#;
+        let (status, error) = shown(&backend(429, quota), ClientFormat::Chat);
+        assert_eq!((status, &error["type"], &error["code"]), (429, &QUOTA.into(), &QUOTA.into()));
+        assert_eq!(error["message"], "You exceeded your current quota");
+        let (status, error) =
+            shown(&backend(503, r#"{"error":{"message":"down","type":"x"}}"#), ClientFormat::Responses);
+        assert_eq!(
+            (status, &error["code"], &error["message"]),
+            (503, &"backend_error".into(), &"down".into())
         );
     }
 

@@ -17,6 +17,9 @@ use crate::books::event::EventContext;
 use crate::headers;
 use crate::stored::response_ids::StoredAt;
 
+/// Bytes of text per token.
+const BYTES_PER_TOKEN: u64 = 4;
+
 /// A request for a model's answer.
 pub struct ModelRequest<'a> {
     pub context: &'a RequestContext,
@@ -59,6 +62,19 @@ impl ModelRequest<'_> {
         headers::anthropic_betas(self.facts.headers)
     }
 
+    /// Largest answer that is not a stream, bytes.
+    #[must_use]
+    pub fn max_answer(&self) -> usize {
+        self.context.snapshot.server.max_answer(self.context.format.embeds()).as_usize()
+    }
+
+    /// Bytes of text that the model can have answered with at most, as far as the request bounds it.
+    #[must_use]
+    pub fn most_answer_bytes(&self) -> u64 {
+        let tokens = self.view.max_output_tokens.unwrap_or(u64::MAX);
+        tokens.saturating_mul(u64::from(self.view.choices.max(1))).saturating_mul(BYTES_PER_TOKEN)
+    }
+
     /// What the client sees of an answer in another format than the backend's.
     #[must_use]
     pub fn shown(&self, way_back: &WayBack) -> AnswerHead {
@@ -68,6 +84,7 @@ impl ModelRequest<'_> {
             created_s: u64::try_from(now_ms() / 1_000).unwrap_or(0),
             legacy_functions: way_back.legacy_functions,
             tool_names: way_back.tool_names.clone(),
+            prompt_tokens: None,
         }
     }
 }

@@ -3,14 +3,15 @@
 //! All calls of a request are one attempt and one row: the answers of the first ones are kept until the last one
 //! is judged, and the first failure is the failure of the attempt.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use http::{HeaderMap, Response, Uri};
+use tollgate_admission::Held;
 use tollgate_backends::AnswerBody;
 use tollgate_backends::backend::Backend;
-use tollgate_backends::call::{BackendClient, CallError, CallResult, collect};
+use tollgate_backends::call::{BackendClient, CallError, CallResult, collect_while};
 use tollgate_backends::sent::Sent;
 use tollgate_crossing::Incoming;
 use tollgate_crossing::embeddings::{Embeddings, Part};
@@ -25,6 +26,8 @@ const AT_A_TIME: usize = 8;
 pub struct Several {
     embeddings: Embeddings,
     parts: RefCell<Vec<Part>>,
+    /// The memory of the parts, once they are called for.
+    held: RefCell<Option<Held>>,
 }
 
 /// Where the calls go.
@@ -43,14 +46,22 @@ pub struct CallSite<'a> {
 
 impl Several {
     pub fn new(embeddings: Embeddings) -> Self {
-        Self { embeddings, parts: RefCell::default() }
+        Self { embeddings, parts: RefCell::default(), held: RefCell::default() }
     }
 
-    /// Makes the calls that go before the last one; answers with the first refusal if there is one.
+    /// Makes the calls that go before the last one; answers with the first refusal if there is one. What comes takes
+    /// memory of `held`.
     ///
     /// # Errors
     /// The first failure.
-    pub async fn call_before(&self, site: &CallSite<'_>) -> Result<Option<Response<AnswerBody>>, CallError> {
+    pub async fn call_before(
+        &self,
+        site: &CallSite<'_>,
+        held: Held,
+    ) -> Result<Option<Response<AnswerBody>>, CallError> {
+        *self.held.borrow_mut() = Some(held);
+        let came = Cell::new(0_usize);
+        let too_large = || CallError::TooLarge(site.max_answer);
         let calls = self.embeddings.before().iter().map(|body| async {
             let response: CallResult =
                 site.caller.post(site.backend, site.uri, site.headers.clone(), body.clone(), site.sent).await;
@@ -59,20 +70,23 @@ impl Several {
                 return Ok(Err(response));
             }
             let (head, body) = response.into_parts();
-            let body = collect(body, site.max_answer, site.backend.idle_timeout).await?;
+            // Those that come at the same time share the bound and the memory.
+            let more = |bytes: usize| {
+                came.set(came.get() + bytes);
+                let mut held = self.held.borrow_mut();
+                came.get() <= site.max_answer && held.as_mut().is_some_and(|held| held.grow(bytes as u64))
+            };
+            let body = collect_while(body, site.max_answer, site.backend.idle_timeout, more).await;
+            let is_too_large = came.get() > site.max_answer;
+            let body = body.map_err(|error| if is_too_large { too_large() } else { error })?;
             Ok(Ok(Part::new(&head.headers, body)))
         });
         let mut answers = stream::iter(calls).buffered(AT_A_TIME);
-        let mut bytes = 0;
         while let Some(answer) = answers.next().await {
             let part = match answer? {
                 Ok(part) => part,
                 Err(refusal) => return Ok(Some(refusal)),
             };
-            bytes += part.body.len();
-            if bytes > site.max_answer {
-                return Err(CallError::TooLarge(site.max_answer));
-            }
             self.parts.borrow_mut().push(part);
         }
         Ok(None)

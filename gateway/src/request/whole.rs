@@ -1,19 +1,21 @@
 //! An answer that is not streamed: read whole, translated where the formats differ, settled before it goes out.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use tollgate_admission::Held;
-use tollgate_backends::AnswerBody;
-use tollgate_backends::FailureKind;
 use tollgate_backends::call::{self, CallError};
-use tollgate_crossing::Crossing;
-use tollgate_crossing::Incoming;
+use tollgate_backends::{AnswerBody, FailureKind, retry_after};
+use tollgate_base::time::now_ms;
 use tollgate_crossing::crossing::Reading;
 use tollgate_crossing::embeddings::Part;
+use tollgate_crossing::turned::begins_as_events;
+use tollgate_crossing::{Crossing, Incoming, WayBack};
+use tollgate_formats::FormatError;
+use tollgate_formats::meaning::BackendError;
 use tollgate_runtime::snapshot::Target;
 
 use super::answer::{Answer, Facts};
-use super::failure::{Unanswered, call_failure};
+use super::failure::{NoAnswer, Unanswered, call_failure, ended_with};
 use super::guard::RequestGuard;
 use super::model_request::ModelRequest;
 use super::open_answer::OpenAnswer;
@@ -32,6 +34,7 @@ pub struct Whole<'a> {
     attempt: Attempt,
     status: StatusCode,
     incoming: Incoming,
+    form: Form,
     recorder: Option<CompletionRecorder>,
     crossing: Crossing,
     target: &'a Target,
@@ -39,42 +42,61 @@ pub struct Whole<'a> {
     held: Held,
 }
 
+/// How an answer comes, and how it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One body, as it was asked for.
+    Whole,
+    /// Events, though nobody asked for them: they are gathered.
+    Events,
+    /// One body, though events were asked for: it is told as a stream.
+    ToldAsEvents,
+}
+
 impl<'a> Whole<'a> {
-    /// Reads the answer of an attempt.
+    /// Reads the answer of an attempt, of which `first` was read already.
     ///
     /// # Errors
-    /// When it breaks off or cannot be understood.
+    /// When it breaks off, cannot be understood, or turns out to be an error.
     pub async fn read(
         worker: &Worker,
         request: &ModelRequest<'_>,
         open: OpenAnswer<'a>,
-    ) -> Result<Self, Box<Unanswered>> {
+        first: Bytes,
+        form: Form,
+    ) -> Result<Self, NoAnswer> {
         let OpenAnswer { mut attempt, response, crossing, target, way_back, several } = open;
+        let several = several.as_deref();
         let status = response.status();
         let mut held = worker.gateway.memory.hold(&attempt.event().payer.subscription);
         let (head, body) = response.into_parts();
-        let max_answer = request.context.snapshot.server.max_answer.as_usize();
-        let before = several.as_ref().map_or(0, |several| several.bytes());
-        let whole = collected(body, before, max_answer, target, &mut attempt, &mut held);
+        let before = Before { first, bytes: several.map_or(0, Several::bytes) };
+        let whole = collected(body, before, request.max_answer(), target, &mut attempt, &mut held);
         let body = match whole.await {
             Ok(body) => body,
-            Err(error) => return Err(broke_off(&mut attempt, target, error, several.as_deref())),
+            Err((error, came)) => {
+                let came = came.min(request.most_answer_bytes());
+                return Err(broke_off(&mut attempt, target, error, produced(several), came).into());
+            }
         };
         attempt.mark_first_byte();
         let recorder = CompletionRecorder::new(&worker.gateway, &request.context.snapshot.content);
-        let shown = || request.shown(&way_back);
         let content = recorder.is_some() || request.model.cache.is_some();
         let reading = if content { Reading::Content } else { Reading::Usage };
-        let incoming = match &several {
-            Some(several) => several.answer(&Part::new(&head.headers, body), &shown()),
-            None => crossing.answer(body, shown, reading, &way_back),
-        };
-        match incoming {
-            Ok(incoming) => Ok(Self { attempt, status, incoming, recorder, crossing, target, held }),
+        let way = Way { crossing, several, way_back: &way_back, form, reading };
+        match understood(request, &way, &head.headers, body) {
+            Ok(incoming) => Ok(Self { attempt, status, incoming, form, recorder, crossing, target, held }),
+            Err(FormatError::Provider(error)) => {
+                let (client, request_id) = (crossing.client, request.context.id);
+                let said = BackendError::new(status.as_u16(), *error);
+                let refusal = |said: &BackendError| client.refusal(said, request_id);
+                let wait = retry_after::from_headers(&head.headers, now_ms());
+                Err(ended_with(&mut attempt, client, said, wait, produced(several), refusal))
+            }
             Err(error) => {
                 let message = format!("not {}: {error}", crossing.wire.answer_name());
                 let failure = GatewayError::BrokenAnswer { backend: target.backend.name.clone(), message };
-                Err(fail(&mut attempt, FailureKind::Protocol, failure, several.as_deref()))
+                Err(fail(&mut attempt, FailureKind::Protocol, failure, produced(several)).into())
             }
         }
     }
@@ -89,13 +111,15 @@ impl<'a> Whole<'a> {
         mut guard: RequestGuard,
     ) -> Answer {
         self.settle(worker, request, plan);
-        let Self { status, incoming, crossing, target, held, .. } = self;
+        let Self { status, incoming, form, crossing, target, held, .. } = self;
         guard.answer = Some(held);
+        let is_stream = form == Form::ToldAsEvents;
         let body = match stored_answers::shown_ids(worker, request, crossing, target) {
+            Some(ids) if is_stream => ids.in_stream(incoming.body),
             Some(ids) => ids.in_answer(incoming.body),
             None => incoming.body,
         };
-        Answer::Whole { status, body, facts, guard }
+        Answer::Whole { status, body, facts: Facts { is_stream, ..facts }, guard }
     }
 
     fn settle(&mut self, worker: &Worker, request: &ModelRequest<'_>, plan: Option<Box<StorePlan>>) {
@@ -131,39 +155,98 @@ impl<'a> Whole<'a> {
     }
 }
 
-/// The rest of an answer of which `before` bytes are there, within the bounds on bytes, memory and time.
+/// How an answer is brought to its client.
+struct Way<'a> {
+    crossing: Crossing,
+    several: Option<&'a Several>,
+    way_back: &'a WayBack,
+    form: Form,
+    reading: Reading,
+}
+
+/// What an answer says, in the client's format and form.
+fn understood(
+    request: &ModelRequest<'_>,
+    way: &Way<'_>,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Incoming, FormatError> {
+    let crossing = way.crossing;
+    let shown = || request.shown(way.way_back);
+    if let Some(several) = way.several {
+        return several.answer(&Part::new(headers, body), &shown());
+    }
+    // Events under a type that says JSON are events all the same.
+    let is_events = || crossing.streams_events() && begins_as_events(&body) == Some(true);
+    match way.form {
+        Form::ToldAsEvents => crossing.as_stream(&body, shown(), request.view.include_usage, way.way_back),
+        Form::Whole if !is_events() => crossing.answer(body, shown, way.reading, way.way_back),
+        Form::Whole | Form::Events => crossing.gathered(
+            body,
+            shown(),
+            request.context.snapshot.server.max_event.as_usize(),
+            way.way_back,
+        ),
+    }
+}
+
+/// What has come of an answer before its body is read.
+struct Before {
+    /// Its own beginning.
+    first: Bytes,
+    /// Bytes of answers that go before it; they have memory of their own.
+    bytes: usize,
+}
+
+/// The rest of an answer, within the bounds on bytes, memory and time; else why there is none, and how many bytes came.
 async fn collected(
     body: AnswerBody,
-    before: usize,
+    before: Before,
     max_answer: usize,
     target: &Target,
     attempt: &mut Attempt,
     held: &mut Held,
-) -> Result<Bytes, CallError> {
-    if !held.grow(before as u64) {
-        return Err(CallError::NoMemory);
+) -> Result<Bytes, (CallError, u64)> {
+    let Before { first, bytes } = before;
+    let before = first.len() + bytes;
+    let mut came = before as u64;
+    if !held.grow(first.len() as u64) {
+        return Err((CallError::NoMemory, came));
     }
     let more = |bytes: usize| {
         attempt.mark_answers();
+        came += bytes as u64;
         held.grow(bytes as u64)
     };
     let backend = &target.backend;
     let body = call::collect_while(body, max_answer.saturating_sub(before), backend.idle_timeout, more);
-    tokio::time::timeout(backend.total_timeout, body).await.unwrap_or(Err(CallError::Stalled))
+    let body = tokio::time::timeout(backend.total_timeout, body).await.unwrap_or(Err(CallError::Stalled));
+    match body {
+        Ok(body) if first.is_empty() => Ok(body),
+        Ok(body) => Ok([first, body].concat().into()),
+        // Of an answer that is announced as too large nothing is read.
+        Err(error @ CallError::TooLarge(_)) => Err((error, came.max(max_answer as u64))),
+        Err(error) => Err((error, came)),
+    }
 }
 
-fn broke_off(
+/// Closes the books of an answer that did not come to its end; `came` is how many bytes of it had come.
+pub fn broke_off(
     attempt: &mut Attempt,
     target: &Target,
     error: CallError,
-    several: Option<&Several>,
+    produced: Produced<'_>,
+    came: u64,
 ) -> Box<Unanswered> {
     let lacks_memory = matches!(error, CallError::NoMemory);
+    // What is too large the model has produced, and its provider bills it.
+    let text_beyond = if matches!(error, CallError::TooLarge(_)) { came } else { 0 };
+    let produced = Produced { text_beyond, ..produced };
     let (kind, failure) = call_failure(&target.backend, error);
     if !lacks_memory {
-        return fail(attempt, kind, failure, several);
+        return fail(attempt, kind, failure, produced);
     }
-    let ending = Ending::no_memory(kind, failure.class().code, produced(several));
+    let ending = Ending::no_memory(kind, failure.class().code, produced);
     Unanswered::close(attempt, ending, failure)
 }
 
@@ -172,14 +255,14 @@ fn fail(
     attempt: &mut Attempt,
     kind: FailureKind,
     failure: GatewayError,
-    several: Option<&Several>,
+    produced: Produced<'_>,
 ) -> Box<Unanswered> {
-    let ending = Ending::failed(kind, 0, failure.class().code, produced(several));
+    let ending = Ending::failed(kind, 0, failure.class().code, produced);
     Unanswered::close(attempt, ending, failure)
 }
 
 /// What an answer of no use has cost: the model may have read the prompt.
-fn produced(several: Option<&Several>) -> Produced<'static> {
+pub fn produced(several: Option<&Several>) -> Produced<'static> {
     let usage = several.and_then(Several::usage);
     Produced { usage, prompt_sent: true, ..Produced::default() }
 }

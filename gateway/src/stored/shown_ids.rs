@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use tollgate_formats::openai_responses::ids::{self, IdField};
+use tollgate_formats::sse::{Action, Event, Splitter};
 
 use super::response_ids::{ResponseIds, StoredAt};
 
@@ -46,6 +47,14 @@ impl ShownIds {
     #[must_use]
     pub fn in_event(&self, data: &str) -> Option<String> {
         ids::replace_in_event(data, |field, id| self.shown(field, id))
+    }
+
+    /// A stream that was told at once, with the ids that its owner sees.
+    #[must_use]
+    pub fn in_stream(&self, body: Bytes) -> Bytes {
+        let whole = body.clone();
+        let event = |event: Event<'_>| self.in_event(event.data).map_or(Action::Keep, Action::Replace);
+        Splitter::new(body.len()).push(body, event).unwrap_or(whole)
     }
 
     fn shown(&self, field: IdField, id: &str) -> Option<String> {

@@ -42,6 +42,8 @@ pub(super) enum Fault {
 pub(super) enum Fate {
     /// Another backend answers it; without one the client gets this error.
     Elsewhere(u16, &'static str),
+    /// As [`Fate::Elsewhere`], but the client is told with this status what the backend said; the code is the row's.
+    Told(u16, &'static str),
     /// As [`Fate::Elsewhere`]; but as the answer's head was good, the stream may have begun where there is no other
     /// backend, and then ends with an error event of this code.
     Begun(u16, &'static str),
@@ -114,8 +116,8 @@ fn malformed() -> Vec<Case> {
         answer("broken-json", json, broken, Fate::Harmless),
         answer("broken-event", event, Fate::Harmless, Fate::Harmless),
         answer("no-done", no_done, Fate::Harmless, Fate::Harmless),
-        told("failure-as-event", "server_error", Fate::Elsewhere(502, "backend_error")),
-        told("limit-as-event", "rate_limit_error", Fate::Elsewhere(429, "backend_rate_limited")),
+        told("failure-as-event", "server_error", Fate::Told(500, "backend_error")),
+        told("limit-as-event", "rate_limit_error", Fate::Told(429, "backend_rate_limited")),
     ]
 }
 
@@ -145,9 +147,14 @@ fn statuses() -> Vec<Case> {
             cases.push(status(&format!("status-{code}"), StatusFault::code(code), fate(code)));
         }
     };
-    add(&[400, 404, 405, 409, 413, 415, 422, 501, 505], &Fate::Refused);
-    add(&[401, 403], &|_| Fate::Elsewhere(502, "backend_credentials"));
-    add(&[408, 499, 500, 502, 503, 504, 529, 599], &|_| Fate::Elsewhere(502, "backend_error"));
+    add(&[400, 405, 409, 413, 415, 422, 501, 505], &Fate::Refused);
+    add(&[401], &|_| Fate::Elsewhere(502, "backend_credentials"));
+    // The model is not to be had there, for which the backend gives a reason of its own.
+    add(&[403, 404], &|code| Fate::Told(code, "backend_error"));
+    add(&[500, 502, 503, 504], &|code| Fate::Told(code, "backend_error"));
+    for (code, told) in [(408, 504), (499, 502), (529, 503), (599, 502)] {
+        add(&[code], &|_| Fate::Told(told, "backend_error"));
+    }
     add(&[204, 300, 304], &|_| Fate::Elsewhere(502, BROKEN));
     for code in [301, 302, 307] {
         let headers = BTreeMap::from([("location".to_owned(), "http://127.0.0.1:9/v1/elsewhere".to_owned())]);
@@ -157,7 +164,7 @@ fn statuses() -> Vec<Case> {
     for code in [400, 404, 503] {
         let body = Some("<html><body>no JSON here</body></html>".to_owned());
         let fault = StatusFault { body, ..StatusFault::code(code) };
-        let fate = if code < 500 { Fate::Refused(code) } else { Fate::Elsewhere(502, "backend_error") };
+        let fate = if code == 400 { Fate::Refused(code) } else { Fate::Told(code, "backend_error") };
         cases.push(status(&format!("html-{code}"), fault, fate));
     }
     cases
@@ -180,15 +187,15 @@ fn waits() -> Vec<Case> {
         ("429-nonsense", nonsense, None),
         ("429-silent", busy(), None),
     ];
-    let refused = Fate::Elsewhere(429, "backend_rate_limited");
+    let refused = Fate::Told(429, "backend_rate_limited");
     let mut cases = Vec::new();
     for (name, fault, retry_after_s) in forms {
         cases.push(Case { retry_after_s, ..status(name, fault, refused) });
     }
     let maintenance = StatusFault { retry_after_s: Some(WAIT_S), ..StatusFault::code(503) };
-    cases.push(status("503-seconds", maintenance, Fate::Elsewhere(502, "backend_error")));
+    cases.push(status("503-seconds", maintenance, Fate::Told(503, "backend_error")));
     let conflict = StatusFault { retry_after_s: Some(WAIT_S), ..StatusFault::code(409) };
-    cases.push(status("409-seconds", conflict, Fate::Elsewhere(502, "backend_error")));
+    cases.push(status("409-seconds", conflict, Fate::Told(409, "backend_error")));
     cases
 }
 
@@ -206,7 +213,8 @@ fn told(name: &str, kind: &str, stream: Fate) -> Case {
     let body = Some(format!("data: {{\"error\":{error}}}\n\n"));
     let content_type = Some("text/event-stream".to_owned());
     let status = Some(StatusFault { body, content_type, ..StatusFault::code(200) });
-    answer(name, Faults { status, ..Faults::default() }, Fate::Elsewhere(502, BROKEN), stream)
+    // Gathered into one answer, it is the same error.
+    answer(name, Faults { status, ..Faults::default() }, stream, stream)
 }
 
 fn answer(name: &str, faults: Faults, plain: Fate, stream: Fate) -> Case {

@@ -55,7 +55,12 @@ fn ends(fate: Fate, second: bool) -> Ends {
     let error = |status, code: &str| (Seen::Error(status, code.to_owned()), vec![Row::failed(code)]);
     let event = |code: &str| (Seen::ErrorEvent(code.to_owned()), vec![Row::failed(code)]);
     match fate {
-        Fate::Elsewhere(_, code) | Fate::Begun(_, code) if second => vec![elsewhere(code)],
+        Fate::Elsewhere(_, code) | Fate::Told(_, code) | Fate::Begun(_, code) if second => {
+            vec![elsewhere(code)]
+        }
+        Fate::Told(status, code) => {
+            vec![(Seen::Error(status, WHATEVER.to_owned()), vec![Row::failed(code)])]
+        }
         Fate::Elsewhere(status, code) => vec![error(status, code)],
         Fate::Begun(status, code) => vec![error(status, code), event(code)],
         Fate::Unread(_, code) if second => vec![elsewhere(code), event(code)],

@@ -76,7 +76,7 @@ async fn errors_have_the_form_and_the_types_of_anthropic() {
     let busy = StatusFault { retry_after_s: Some(60), ..StatusFault::code(429) };
     bed.sim.state().set_fault("sim-small", Faults { status: Some(busy), ..Faults::default() });
     let reply = client.post(PATH, &message("Hello")).await.unwrap();
-    refused_in_anthropics_form(&reply, 429, "rate_limit_error", "backend_rate_limited");
+    refused_in_anthropics_form(&reply, 429, "rate_limit_error", "rate_limit_exceeded");
     assert!((1..=60).contains(&reply.header("retry-after").parse::<u64>().unwrap()));
 }
 

@@ -42,6 +42,6 @@ fn split(pieces: &[&[u8]], limit: usize, drops: u8) -> Result<Outcome, TooLarge>
         })?;
         outcome.relayed.extend_from_slice(&relayed);
     }
-    outcome.rest = splitter.take_rest();
+    outcome.rest = splitter.end(|_| None);
     Ok(outcome)
 }

@@ -163,5 +163,6 @@ pub fn shown(legacy_functions: bool) -> AnswerHead {
         model: "alias \"quoted\"\n".to_owned(),
         created_s: 1_700_000_000,
         legacy_functions,
+        ..AnswerHead::default()
     }
 }

@@ -45,6 +45,7 @@ impl ErrorObject<'_> {
                 .message
                 .filter(|text| !text.is_empty())
                 .map_or_else(no_reason, |text| text.0.into_owned()),
+            status: name.and_then(status_from_name),
             code: code.or_else(|| name.map(str::to_owned)),
             param: None,
             retry_after: None,
@@ -60,9 +61,12 @@ pub fn decode(status: u16, body: &[u8]) -> ProviderError {
     }
     let start = body.get(..body.len().min(MAX_TEXT_BYTES)).unwrap_or_default();
     let text = String::from_utf8_lossy(start).trim().to_owned();
+    // A page of HTML says nothing to a program.
+    let says_nothing = text.is_empty() || text.starts_with('<');
     ProviderError {
         kind: ProviderErrorKind::from_status(status),
-        message: if text.is_empty() { format!("the provider answered with status {status}") } else { text },
+        message: if says_nothing { format!("the provider answered with status {status}") } else { text },
+        status: None,
         code: None,
         param: None,
         retry_after: None,
@@ -82,6 +86,16 @@ fn kind_from_name(name: &str) -> Option<ProviderErrorKind> {
         "timeout_error" => ProviderErrorKind::Timeout,
         _ => return None,
     })
+}
+
+/// The status of an error that is told in a stream or under a success, where its kind alone does not say it.
+fn status_from_name(name: &str) -> Option<u16> {
+    match name {
+        "overloaded_error" => Some(529),
+        "billing_error" => Some(402),
+        "conflict_error" => Some(409),
+        _ => None,
+    }
 }
 
 /// The name of a kind on this wire.
@@ -163,11 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_a_proxy_keeps_its_status_and_is_shortened() {
-        let page = format!("<html>{}</html>", "x".repeat(10_000));
-        let error = decode(413, page.as_bytes());
+    fn a_text_of_a_proxy_keeps_its_status_and_is_shortened() {
+        let error = decode(413, "x".repeat(10_000).as_bytes());
         assert_eq!(error.kind, ProviderErrorKind::TooLarge);
         assert_eq!(error.message.len(), MAX_TEXT_BYTES);
+        assert_eq!(decode(502, b"<html>bad gateway</html>").message, "the provider answered with status 502");
         assert_eq!(decode(502, b"").message, "the provider answered with status 502");
         assert_eq!(decode(500, b"\xff\xfe").kind, ProviderErrorKind::Server);
     }

@@ -40,7 +40,8 @@ fn new(status: u16, name: Option<&str>, message: Option<String>) -> ProviderErro
         Some(name) => format!("the model's provider answered with {name}"),
         None => format!("the model's provider answered with status {status}"),
     });
-    ProviderError { kind, message, code: name.map(str::to_owned), param: None, retry_after: None }
+    let code = name.map(str::to_owned);
+    ProviderError { kind, message, status: None, code, param: None, retry_after: None }
 }
 
 /// `ns#ThrottlingException:http://…` → `ThrottlingException`.

@@ -47,6 +47,8 @@ pub struct AnswerHead {
     pub legacy_functions: bool,
     /// How the client names tools that the backend knows by another name; see [`super::Request::tool_names`].
     pub tool_names: Option<Arc<ToolNames>>,
+    /// Tokens of the prompt as the gateway counts them, for formats that tell them before the provider has.
+    pub prompt_tokens: Option<u64>,
 }
 
 /// Why a model stopped.

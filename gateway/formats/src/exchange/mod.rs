@@ -6,6 +6,7 @@
 mod answer;
 mod content;
 pub(crate) mod embeddings;
+mod gather;
 mod phase;
 pub mod proofs;
 mod request;
@@ -16,6 +17,7 @@ mod vectors;
 
 pub use answer::{Answer, AnswerHead, Stop};
 pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
+pub use gather::{Gathered, retell};
 pub(crate) use phase::Phase;
 pub use request::{
     CUSTOM_INPUT, CUSTOM_PARAMETERS, CustomTool, Extra, OutputForm, Reasoning, Request, Sampling, SystemText,

@@ -73,6 +73,7 @@ fn unreadable(status: u16) -> ProviderError {
     ProviderError {
         kind: ProviderErrorKind::from_status(status),
         message: format!("the model's provider answered with status {status}"),
+        status: None,
         code: None,
         param: None,
         retry_after: None,
@@ -95,6 +96,7 @@ fn provider_error(status: u16, error: Status<'_>) -> ProviderError {
     ProviderError {
         kind,
         message: message.map_or_else(|| unreadable(status).message, str::to_owned),
+        status: error.code.filter(|code| (400..600).contains(code)),
         code: Some(name).filter(|name| !name.is_empty()).map(str::to_owned),
         param: param.map(str::to_owned),
         retry_after,

@@ -54,7 +54,7 @@ impl Decoder {
         if let Some(logprobs) = candidate.logprobs_result.as_ref().and_then(in_chat_form) {
             out(StreamEvent::Logprobs(&logprobs));
         }
-        if let Some(reason) = candidate.finish_reason {
+        if let Some(reason) = candidate.finish_reason.filter(wire::is_a_reason) {
             self.stop(wire::stop(&reason, self.calls > 0), out);
         }
         Ok(())
@@ -165,7 +165,10 @@ impl StreamDecoder for Decoder {
         self.begin(&mut response, out);
         let is_blocked = response.is_blocked();
         if let Some(usage) = &response.usage_metadata {
-            let stops = response.candidates.first().is_some_and(|first| first.finish_reason.is_some());
+            let stops = response
+                .candidates
+                .first()
+                .is_some_and(|first| first.finish_reason.as_ref().is_some_and(wire::is_a_reason));
             let is_last = stops || is_blocked || self.phase == Phase::Stopped;
             let usage = Usage::from(usage);
             out(StreamEvent::Usage(if is_last { usage } else { usage.running() }));

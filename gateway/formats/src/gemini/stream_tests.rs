@@ -124,3 +124,13 @@ proptest! {
         prop_assert!(ends.is_none_or(|place| place == seen.len() - 1));
     }
 }
+
+#[test]
+fn a_reason_to_stop_that_is_filled_in_from_the_beginning_is_none() {
+    for reason in ["", "FINISH_REASON_UNSPECIFIED"] {
+        let event = format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"text":"a"}}]}},"finishReason":"{reason}"}}]}}"#
+        );
+        assert_eq!(read_all(&[&event]).1, Err(FormatError::CutShort), "{reason}");
+    }
+}

@@ -113,6 +113,11 @@ impl<'a> FunctionCall<'a> {
     }
 }
 
+/// Whether the model has stopped: proxies fill the field in from the first event on.
+pub(super) fn is_a_reason(reason: &Str<'_>) -> bool {
+    !matches!(&**reason, "" | "FINISH_REASON_UNSPECIFIED")
+}
+
 /// What a `finishReason` means; it does not tell calls of tools from the end.
 pub(super) fn stop(reason: &str, has_calls: bool) -> Stop {
     match reason {

@@ -54,13 +54,28 @@ pub(crate) fn decode_text(status: u16, text: &str) -> ProviderError {
         let said = text_of(raw).unwrap_or(Cow::Borrowed(raw.get()));
         said.chars().take(MAX_MESSAGE).collect::<String>()
     });
+    let named = code.as_deref().and_then(status_in);
     ProviderError {
         kind: kind_of(status, kind.as_deref(), code.as_deref()),
         message: message.filter(|said| !said.is_empty()).unwrap_or_else(|| plain_message(text)),
-        code: code.filter(|code| code.parse::<u16>().is_err()),
+        status: named,
+        code: code.filter(|_| named.is_none()).or_else(|| kind.filter(|kind| is_telling(kind))),
         param: fields.param.and_then(word),
         retry_after: None,
     }
+}
+
+/// The HTTP status that a code is: many servers repeat it there. Other numbers are codes of their own.
+fn status_in(code: &str) -> Option<u16> {
+    code.parse().ok().filter(|status| (100..600).contains(status))
+}
+
+/// Types that say more than OpenAI's few do, from servers that have no code beside them.
+fn is_telling(kind: &str) -> bool {
+    matches!(
+        kind,
+        "insufficient_quota" | "exceeded_current_quota_error" | "billing_error" | "insufficient_balance"
+    )
 }
 
 /// The first object of a text: Gemini's compatible endpoint wraps its errors in arrays.
@@ -84,6 +99,7 @@ fn plain(status: u16, text: &str) -> ProviderError {
     ProviderError {
         kind: kind_of(status, None, None),
         message: plain_message(text),
+        status: None,
         code: None,
         param: None,
         retry_after: None,
@@ -102,14 +118,17 @@ fn plain_message(text: &str) -> String {
 fn kind_of(status: u16, kind: Option<&str>, code: Option<&str>) -> ProviderErrorKind {
     use ProviderErrorKind as Kind;
     match (kind.unwrap_or_default(), code.unwrap_or_default()) {
-        (_, "context_length_exceeded" | "string_above_max_length") => Kind::InvalidRequest,
+        (_, "context_length_exceeded" | "string_above_max_length" | "invalid_prompt" | "content_filter") => {
+            Kind::InvalidRequest
+        }
+        (_, "server_is_overloaded" | "slow_down") => Kind::Overloaded,
         (_, "rate_limit_exceeded" | "insufficient_quota")
         | ("rate_limit_error" | "insufficient_quota", _) => Kind::RateLimit,
         (_, "model_not_found" | "DeploymentNotFound") => Kind::NotFound,
         (_, "invalid_api_key") => Kind::Authentication,
         _ if status != 0 && status != 200 => Kind::from_status(status),
-        (_, code) if code.parse::<u16>().is_ok_and(|code| code >= 400) => {
-            Kind::from_status(code.parse().unwrap_or(500))
+        (_, code) if status_in(code).is_some_and(|status| status >= 400) => {
+            Kind::from_status(status_in(code).unwrap_or(500))
         }
         ("invalid_request_error" | "BadRequestError", _) => Kind::InvalidRequest,
         ("authentication_error", _) => Kind::Authentication,
@@ -174,6 +193,30 @@ pub(crate) fn of_event(error: Option<&RawValue>, data: &str) -> ProviderError {
             plain(0, &said.unwrap_or(Cow::Borrowed(raw)))
         }
         None => decode_text(0, data),
+    }
+}
+
+/// The error that a choice ended with. Gateways that answer 200 before they know say so in the end.
+pub(crate) fn of_choice(finish_reason: Option<&str>, error: Option<&RawValue>) -> Option<ProviderError> {
+    let told = |kind, message: &str| ProviderError {
+        kind,
+        message: message.to_owned(),
+        status: None,
+        code: None,
+        param: None,
+        retry_after: None,
+    };
+    let error = error.filter(|error| !matches!(error.get(), "{}" | "\"\"" | "false"));
+    match (finish_reason, error) {
+        (Some("error"), None) => {
+            Some(told(ProviderErrorKind::Server, "the provider ended the answer with an error"))
+        }
+        (Some("insufficient_system_resource"), _) => Some(told(
+            ProviderErrorKind::Overloaded,
+            "the provider broke the answer off for want of capacity",
+        )),
+        (_, Some(error)) => Some(of_event(Some(error), error.get())),
+        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ use super::wire::{CallWire, Content, PartWire, ThinkingBlock, ToolCallWire};
 use crate::error::FormatError;
 use crate::exchange::{Answer, AnswerHead, Image, Part, Source, Stop, Text, ToolCall, Usage};
 use crate::json::{Array, Object, Str, answer_text, write};
+use crate::openai::error;
 use crate::openai::usage::{self, UsageReport};
 
 #[derive(Deserialize)]
@@ -39,6 +40,8 @@ struct Choice<'a> {
     text: Option<Str<'a>>,
     #[serde(borrow, default)]
     finish_reason: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     logprobs: Option<&'a RawValue>,
 }
@@ -70,6 +73,9 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
     let id = completion.id.map(Str::into_text).unwrap_or_default();
     let (mut parts, mut first) = (Vec::new(), None);
     for choice in completion.choices {
+        if let Some(failed) = error::of_choice(choice.finish_reason.as_deref(), choice.error) {
+            return Err(FormatError::Provider(Box::new(failed)));
+        }
         first.get_or_insert((choice.finish_reason, choice.logprobs));
         parts.extend(choice.text.map(|text| Part::text(text.0)));
         parts.extend(choice.message.into_iter().flat_map(|message| message.parts(&id)));
@@ -92,16 +98,21 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
 }
 
 #[derive(Deserialize)]
-struct Metered {
-    #[serde(default)]
-    choices: SmallVec<[Opaque; 4]>,
+struct Metered<'a> {
+    #[serde(borrow, default)]
+    choices: SmallVec<[ChoiceEnd<'a>; 4]>,
     #[serde(default)]
     usage: Option<UsageReport>,
 }
 
-/// An object of which nothing need be known.
+/// A choice of which no more need be known than whether it failed.
 #[derive(Deserialize)]
-struct Opaque {}
+struct ChoiceEnd<'a> {
+    #[serde(borrow, default)]
+    finish_reason: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
 
 /// Reads no more than what an answer used, for one that passes as it came. `None` if the server does not say:
 /// then [`decode`] tells what there is to count.
@@ -109,9 +120,15 @@ struct Opaque {}
 /// # Errors
 /// When the body is no chat answer.
 pub fn usage(body: &[u8]) -> Result<Option<Usage>, FormatError> {
-    let metered: Metered = serde_json::from_str(answer_text(body)?)?;
+    let metered: Metered<'_> = serde_json::from_str(answer_text(body)?)?;
     if metered.choices.is_empty() {
         return Err(no_choices());
+    }
+    for choice in &metered.choices {
+        let reason = choice.finish_reason.map(|raw| raw.get().trim_matches('"'));
+        if let Some(failed) = error::of_choice(reason, choice.error) {
+            return Err(FormatError::Provider(Box::new(failed)));
+        }
     }
     Ok(metered.usage.map(|report| report.usage()))
 }

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::error::FormatError;
 use crate::exchange::Usage;
@@ -13,14 +14,19 @@ use crate::openai::usage::UsageReport;
 /// Reads what an answer used, without looking at its vectors.
 ///
 /// # Errors
-/// When the body is no JSON object.
+/// When the body is no list of embeddings.
 pub fn usage(body: &[u8]) -> Result<Option<Usage>, FormatError> {
     #[derive(Deserialize)]
     struct Body {
         #[serde(default)]
+        data: Option<IgnoredAny>,
+        #[serde(default)]
         usage: Option<UsageReport>,
     }
     let body: Body = serde_json::from_slice(body)?;
+    if body.data.is_none() {
+        return Err(FormatError::invalid("the answer has no embeddings", "data"));
+    }
     Ok(body.usage.map(|report| report.embedding()))
 }
 

@@ -10,6 +10,7 @@ use super::usage::{self, UsageReport};
 use crate::error::{FormatError, ProviderError};
 use crate::exchange::{Answer, AnswerHead, Part, Stop, ToolCall, Usage};
 use crate::json::{Array, Object, Str};
+use crate::openai::error;
 
 #[derive(Deserialize)]
 pub(super) struct Body<'a> {
@@ -48,6 +49,12 @@ pub(super) const BETWEEN_SUMMARIES: &str = "\n\n";
 /// When it is no response.
 pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
     let body: Body<'_> = serde_json::from_slice(body)?;
+    if let Some(failed) = body.failed() {
+        return Err(FormatError::Provider(Box::new(failed)));
+    }
+    if body.id.is_none() && body.status.is_none() && body.output.is_empty() {
+        return Err(FormatError::invalid("the answer is no response", None));
+    }
     let mut parts = Vec::new();
     let stop = stop_of(&body);
     let usage = body.reported();
@@ -68,6 +75,14 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
 }
 
 impl Body<'_> {
+    /// The error of a response that failed.
+    pub(super) fn failed(&self) -> Option<ProviderError> {
+        if self.status.as_deref() != Some("failed") {
+            return None;
+        }
+        Some(error::decode_text(0, self.error.map_or("{}", RawValue::get)))
+    }
+
     /// What it used; a response that works in the background still goes on.
     pub(super) fn reported(&self) -> Option<Usage> {
         let usage = self.usage?.usage();

@@ -393,6 +393,7 @@ mod tests {
         let error = ProviderError {
             kind: crate::ProviderErrorKind::Overloaded,
             message: "too busy".to_owned(),
+            status: None,
             code: None,
             param: None,
             retry_after: None,

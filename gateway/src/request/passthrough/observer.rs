@@ -79,7 +79,7 @@ impl Observer {
                 _ => Source::Blind,
             },
             Reading::Wire(_) if json => {
-                let limit = server.max_answer.as_usize();
+                let limit = server.max_answer(reading.is_embeddings()).as_usize();
                 Source::Whole { reading, body: BytesMut::new(), limit, held }
             }
             _ => Source::Blind,
@@ -156,7 +156,11 @@ impl Observer {
                 heard.text = text;
                 heard.model = heard.model.take().or(model);
             }
-            Source::Events(_, mut decoder) => {
+            Source::Events(mut splitter, mut decoder) => {
+                let _ = splitter.end(|event| {
+                    let read = decoder.read(event.name, event.data, &mut |step| heard.note(&step));
+                    read.ok().map(|()| Action::Keep)
+                });
                 // Some formats say what they owe when their bytes end.
                 let _ = decoder.finish(&mut |step| heard.note(&step));
             }

@@ -111,7 +111,8 @@ fn an_answer_beyond_the_bound_or_the_memory_is_not_held() {
     assert_eq!(budget.used_bytes(), 60);
     observer.read(&Bytes::from(vec![b' '; 60]));
     assert_eq!(budget.used_bytes(), 0);
-    let small = ServerConfig { max_answer: tollgate_settings::units::Bytes(8), ..ServerConfig::default() };
+    let small =
+        ServerConfig { max_answer: Some(tollgate_settings::units::Bytes(8)), ..ServerConfig::default() };
     let mut observer = Observer::new(reading, &headers("application/json"), &small, budget.hold(&"s".into()));
     observer.read(&Bytes::from(vec![b' '; 9]));
     assert_eq!(budget.used_bytes(), 0);

@@ -34,7 +34,7 @@ impl<'a> Search<'a> {
             backend: Arc::clone(&callee.target.backend),
             crossing: callee.crossing,
             request_id: self.request.context.id,
-            max_answer: server.max_answer.as_usize(),
+            max_answer: self.request.max_answer(),
             max_event: server.max_event.as_usize(),
             works_on,
         };
@@ -68,8 +68,10 @@ impl<'a> Search<'a> {
             self.lost(other, second).await;
             self.won(target, raced.first).await
         } else {
-            self.lost(target, raced.first).await;
-            self.won(other, second).await
+            let refused = self.lost(target, raced.first).await;
+            let reply = self.won(other, second).await;
+            // Where the other one failed, a refusal says more.
+            reply.or(refused)
         }
     }
 
@@ -91,18 +93,17 @@ impl<'a> Search<'a> {
         opened
     }
 
-    /// Closes the books of the call that did not win.
-    async fn lost(&mut self, target: Callee<'a>, lane: Lane<OpenCall>) {
+    /// Closes the books of the call that did not win; gives a refusal that it ended with.
+    async fn lost(&mut self, target: Callee<'a>, lane: Lane<OpenCall>) -> Option<Reply<'a>> {
         match lane {
-            Lane::Ended((attempt, answered)) => {
-                // It failed before the other one decided.
-                let _ = self.judged(target, attempt, answered).await;
-            }
+            // It failed, or refused the request, before the other one decided.
+            Lane::Ended((attempt, answered)) => self.judged(target, attempt, answered).await,
             Lane::Pending(call) => {
                 if let Some(mut attempt) = call.give_up() {
                     let sent = attempt.sent().is_sent();
                     self.reserved = attempt.end_for_next(Ending::hedge_lost(sent));
                 }
+                None
             }
         }
     }

@@ -21,6 +21,7 @@ use tollgate_backends::routing::{self, Pick};
 use tollgate_backends::sent::Sent;
 use tollgate_base::errors::chain;
 use tollgate_crossing::prompt::expect_counts;
+use tollgate_formats::redact::without_secrets;
 use tollgate_limits::Balance;
 use tollgate_runtime::resiliency::Hedging;
 use tollgate_runtime::snapshot::{Model, Target};
@@ -30,7 +31,7 @@ use self::failures::Failures;
 use self::verdict::{CallVerdict, judge};
 use super::DEFAULT_RETRY_AFTER;
 use super::answer::{Refusal, Served};
-use super::failure::Unanswered;
+use super::failure::{NoAnswer, Unanswered};
 use super::first_byte::{self, AnswerStart};
 use super::model_request::ModelRequest;
 use super::open_answer::OpenAnswer;
@@ -51,6 +52,9 @@ mod open_call;
 mod race;
 mod retries;
 mod verdict;
+
+/// Longest text of a provider in the log, bytes.
+const MAX_LOGGED: usize = 500;
 
 /// What a search for an answer ends with: a backend answered.
 pub enum Reply<'a> {
@@ -74,8 +78,8 @@ pub enum Reply<'a> {
 /// Tries the candidates of `model` until there is something of an answer for the client.
 ///
 /// # Errors
-/// The last failure when none does; [`GatewayError::RateLimited`] when all of them were at their rate limits,
-/// [`GatewayError::NoBackend`] when none could be tried.
+/// The most telling failure when none does; [`GatewayError::RateLimited`] when none could be tried because all of them are
+/// at their rate limits, [`GatewayError::NoBackend`] when none could be tried for another reason.
 pub async fn first_answer<'a>(
     worker: &'a Worker,
     request: &'a ModelRequest<'a>,
@@ -160,7 +164,7 @@ impl<'a> Search<'a> {
     fn may_go_on(&self) -> bool {
         self.tried < self.model.resiliency.failover.max_attempts
             && !self.time_left().is_zero()
-            && !self.failures.are_final()
+            && !self.failures.are_final
     }
 
     /// One call, and a second one to another target where it is hedged.
@@ -307,13 +311,15 @@ impl<'a> Search<'a> {
             let (client, owner) = (self.request.facts.headers, &self.request.events.payer.subscription);
             idempotency::insert(keys, &mut headers, client, owner, &backend.name, &callee.target.model);
         }
-        let max_answer = self.request.context.snapshot.server.max_answer.as_usize();
+        let max_answer = self.request.max_answer();
+        let memory = || self.worker.gateway.memory.hold(&self.request.events.payer.subscription);
+        let several = several.map(|several| (several, memory()));
         async move {
-            if let Some(several) = several {
+            if let Some((several, held)) = several {
                 let (caller, backend, uri, headers) = (&*caller, &*backend, &uri, &headers);
                 let site = CallSite { caller, backend, uri, headers, sent: &sent, max_answer };
                 let bound = left.min(backend.total_timeout);
-                let before = Box::pin(several.call_before(&site));
+                let before = Box::pin(several.call_before(&site, held));
                 let called = tokio::time::timeout(bound, before).await;
                 if let Some(refusal) = called.unwrap_or(Err(CallError::FirstByteTimeout))? {
                     return Ok(refusal);
@@ -358,19 +364,30 @@ impl<'a> Search<'a> {
                 let open = OpenAnswer { attempt, response, crossing, target, way_back, several };
                 match first_byte::begin(self.worker, self.request, open).await {
                     Ok(start) => Some(Reply::Answer { start, limit, served }),
-                    Err(unanswered) => self.unanswered(target, *unanswered),
+                    Err(nothing) => self.unanswered(target, nothing, served),
                 }
             }
-            CallVerdict::Refusal(refusal) => Some(Reply::Refusal { refusal, served }),
-            CallVerdict::Failure(unanswered) => self.unanswered(target, *unanswered),
+            CallVerdict::Nothing(nothing) => self.unanswered(target, nothing, served),
         }
     }
 
-    /// Notes a failure; there is no reply.
-    fn unanswered(&mut self, target: &'a Target, unanswered: Unanswered) -> Option<Reply<'a>> {
-        let Unanswered { failure, reserved } = unanswered;
-        tracing::warn!(request_id = %self.request.context.id, backend = %target.backend.name,
-            code = failure.class().code, error = %chain(&failure), "attempt failed");
+    /// A refusal of the request is a reply; a failure is noted, and there is none.
+    fn unanswered(&mut self, target: &'a Target, nothing: NoAnswer, served: Served) -> Option<Reply<'a>> {
+        let Unanswered { failure, said, reserved } = match nothing {
+            NoAnswer::Refusal(refusal) => return Some(Reply::Refusal { refusal, served }),
+            NoAnswer::Failure(unanswered) => *unanswered,
+        };
+        let (request_id, backend) = (self.request.context.id, &target.backend.name);
+        match said {
+            Some(said) => {
+                let message = without_secrets(&said.error.message, MAX_LOGGED);
+                let code = said.error.code.as_deref().map(|code| without_secrets(code, MAX_LOGGED));
+                tracing::warn!(%request_id, %backend, model = %target.model, status = said.status, code,
+                    meaning = ?said.meaning, message, "attempt failed");
+            }
+            None => tracing::warn!(%request_id, %backend, code = failure.class().code,
+                error = %chain(&failure), "attempt failed"),
+        }
         self.failures.note(failure, target);
         if !reserved.is_empty() {
             self.reserved = reserved;
@@ -382,26 +399,14 @@ impl<'a> Search<'a> {
     fn exhausted(&mut self) -> GatewayError {
         let Self { model, failures, .. } = self;
         let route = &model.route;
-        let limited = if failures.last.is_some() {
-            !failures.saw_other_than_rate_limit
-        } else {
-            failures.uncalled.is_none() && routing::all_rate_limited(route)
-        };
-        let retry_after = routing::earliest_recovery(route);
-        let model = Arc::clone(&model.alias);
-        match failures.last.take().or_else(|| failures.uncalled.take()) {
-            Some(failure) if !limited => failure,
-            Some(failure) => {
-                let retry_after = retry_after.or(failure.retry_after()).unwrap_or(DEFAULT_RETRY_AFTER);
-                GatewayError::RateLimited { model, retry_after, attempted: true }
-            }
-            None if limited => {
-                let retry_after = retry_after.unwrap_or(DEFAULT_RETRY_AFTER);
-                GatewayError::RateLimited { model, retry_after, attempted: false }
-            }
-            None => {
-                GatewayError::NoBackend { model, retry_after: retry_after.unwrap_or(DEFAULT_RETRY_AFTER) }
-            }
+        let recovery = routing::earliest_recovery(route);
+        if let Some(failure) = failures.told(recovery).or_else(|| failures.uncalled.take()) {
+            return failure;
+        }
+        let (model, retry_after) = (Arc::clone(&model.alias), recovery.unwrap_or(DEFAULT_RETRY_AFTER));
+        match routing::all_rate_limited(route) {
+            true => GatewayError::RateLimited { model, retry_after },
+            false => GatewayError::NoBackend { model, retry_after },
         }
     }
 }

@@ -118,6 +118,7 @@ impl Unseen {
                     hide_usage: false,
                     ids: None,
                 }),
+                first: Bytes::new(),
                 client: self.crossing.client,
                 backend: self.backend,
                 patience: Duration::MAX,

@@ -10,14 +10,14 @@ use tollgate_backends::{AttemptClass, FailureKind, outcome, retry_after};
 use tollgate_base::time::now_ms;
 use tollgate_crossing::Crossing;
 use tollgate_formats::Usage;
+use tollgate_formats::meaning::BackendError;
 use tollgate_runtime::snapshot::Target;
 use tollgate_schemas::ids::RequestId;
 
 use crate::books::attempt::Attempt;
 use crate::books::ending::Ending;
 use crate::books::measure::Produced;
-use crate::request::answer::Refusal;
-use crate::request::failure::{Unanswered, call_failure, failure_of};
+use crate::request::failure::{NoAnswer, Unanswered, call_failure, ended_with, redirected};
 
 /// Largest error answer of a backend that is read, bytes.
 const MAX_ERROR_BODY: usize = 64 << 10;
@@ -28,17 +28,14 @@ const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 pub(super) enum CallVerdict {
     /// The backend does what was asked.
     Answer(Box<Attempt>, Response<AnswerBody>),
-    /// It refuses the request itself.
-    Refusal(Refusal),
-    Failure(Box<Unanswered>),
+    Nothing(NoAnswer),
 }
 
-/// Whether a call ended with something that another target would not change.
+/// Whether a call ended with something that another target would not change, as far as its head tells.
 pub(super) fn is_final(answered: &CallResult) -> bool {
     let Ok(response) = answered else { return false };
     let status = response.status();
-    let wait = || retry_after::from_headers(response.headers(), now_ms());
-    status.is_success() || !(status.is_redirection() || outcome::retryable(status.as_u16(), wait()))
+    status.is_success() || !(status.is_redirection() || outcome::may_be_retryable(status.as_u16()))
 }
 
 /// Judges a call that ended and closes its books, except those of an answer. `spent` is what calls before it have
@@ -57,10 +54,13 @@ pub(super) async fn judge(
             let (kind, failure) = call_failure(&target.backend, error);
             // Without an answer nothing is billed: the provider reports no use either.
             let ending = Ending::failed(kind, 0, failure.class().code, produced);
-            CallVerdict::Failure(Unanswered::close(&mut attempt, ending, failure))
+            CallVerdict::Nothing(Unanswered::close(&mut attempt, ending, failure).into())
         }
         Ok(response) if response.status().is_success() => CallVerdict::Answer(Box::new(attempt), response),
-        Ok(response) => Box::pin(refused(target, crossing, request_id, attempt, response, produced)).await,
+        Ok(response) => {
+            let refused = refused(target, crossing, request_id, attempt, response, produced);
+            CallVerdict::Nothing(Box::pin(refused).await)
+        }
     }
 }
 
@@ -72,21 +72,20 @@ async fn refused(
     mut attempt: Attempt,
     response: Response<AnswerBody>,
     produced: Produced<'_>,
-) -> CallVerdict {
+) -> NoAnswer {
     let status = response.status();
     attempt.note_rates(response.headers());
-    let wait = retry_after::from_headers(response.headers(), now_ms());
-    let kind = FailureKind::Status(status.as_u16());
-    let counts = outcome::is_failure(status.as_u16());
-    let class = if counts { AttemptClass::Failure(kind) } else { AttemptClass::Neutral };
-    if let Some(failure) = failure_of(&target.backend, status, wait) {
-        let ending = Ending::failed(kind, 0, failure.class().code, produced);
-        let ending = Ending { class, retry_after: wait, ..ending };
-        return CallVerdict::Failure(Unanswered::close(&mut attempt, ending, failure));
+    if status.is_redirection() {
+        let failure = redirected(&target.backend);
+        let kind = FailureKind::Status(status.as_u16());
+        let failed = Ending::failed(kind, 0, failure.class().code, produced);
+        let ending = Ending { class: AttemptClass::Neutral, ..failed };
+        return Unanswered::close(&mut attempt, ending, failure).into();
     }
+    let wait = retry_after::from_headers(response.headers(), now_ms());
     let (head, body) = response.into_parts();
     let body = collect(body, MAX_ERROR_BODY, ERROR_BODY_WAIT).await.unwrap_or_default();
-    let body = crossing.refusal(&head, body, request_id);
-    attempt.end(Ending::backend_refused(status.as_u16(), class, produced));
-    CallVerdict::Refusal(Refusal { status, body, retry_after: wait })
+    let said = crossing.error(&head, &body);
+    let refusal = |said: &BackendError| crossing.refusal(said, body, request_id);
+    ended_with(&mut attempt, crossing.client, said, wait, produced, refusal)
 }

@@ -11,9 +11,11 @@ use http::{Method, StatusCode, Uri};
 use tollgate_backends::DeploymentId;
 use tollgate_backends::backend::Backend;
 use tollgate_backends::call::{CallError, CallResult, collect_while};
+use tollgate_backends::outcome;
 use tollgate_backends::sent::Sent;
-use tollgate_backends::{AttemptClass, FailureKind, outcome};
+use tollgate_crossing::Wire;
 use tollgate_crossing::wire::path_segment;
+use tollgate_formats::meaning::{BackendError, Meaning};
 
 use super::answer::{Answer, Facts};
 use super::call::Call;
@@ -151,7 +153,7 @@ impl Fetch<'_> {
         method: Method,
     ) -> Result<Answer, GatewayError> {
         let Self { worker, context, backend, at, id } = *self;
-        let max = context.snapshot.server.max_answer.as_usize();
+        let max = context.snapshot.server.max_answer(false).as_usize();
         let deadline = tokio::time::Instant::now() + backend.total_timeout;
         let owner = &call.caller.payer.subscription;
         let called = Box::pin(self.called(&call, attempt.sent().clone(), uri, method));
@@ -171,9 +173,10 @@ impl Fetch<'_> {
             Err(error) => return Err(self.failed(&mut attempt, error)),
         };
         attempt.mark_first_byte();
-        attempt.end(ending(status));
-        if status == StatusCode::NOT_FOUND {
-            return Err(unknown(id));
+        if status.is_success() {
+            attempt.end(Ending::ok(status.as_u16(), Produced::default()));
+        } else {
+            self.refused(&mut attempt, status, &body)?;
         }
         call.guard.answer = Some(held);
         let body = match status.is_success() {
@@ -193,6 +196,23 @@ impl Fetch<'_> {
         let keys = &worker.gateway.idempotency_keys;
         idempotency::insert(keys, &mut headers, client, owner, &at.backend, &at.model);
         worker.caller.call(backend, method, uri, headers, Bytes::new(), &sent).await
+    }
+
+    /// Closes the books of a refusal; an error where its own words are no concern of the client's.
+    fn refused(&self, attempt: &mut Attempt, status: StatusCode, body: &[u8]) -> Result<(), GatewayError> {
+        let error = Wire::Responses.decode_error(status.as_u16(), None, body);
+        let said = BackendError::new(status.as_u16(), error);
+        attempt.end(Ending::backend_refused(said.status, outcome::class_of(&said), Produced::default()));
+        if status == StatusCode::NOT_FOUND {
+            return Err(unknown(self.id));
+        }
+        match said.meaning {
+            Meaning::KeyRefused => Err(GatewayError::BackendCredentials {
+                backend: Arc::clone(&self.backend.name),
+                source: None,
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn failed(&self, attempt: &mut Attempt, error: CallError) -> GatewayError {
@@ -219,16 +239,6 @@ impl Fetch<'_> {
             }),
         }
     }
-}
-
-fn ending(status: StatusCode) -> Ending<'static> {
-    let code = status.as_u16();
-    if status.is_success() {
-        return Ending::ok(code, Produced::default());
-    }
-    let kind = FailureKind::Status(code);
-    let class = if outcome::is_failure(code) { AttemptClass::Failure(kind) } else { AttemptClass::Neutral };
-    Ending::backend_refused(code, class, Produced::default())
 }
 
 fn unknown(id: &str) -> GatewayError {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Response;
 use tollgate_backends::AnswerBody;
 use tollgate_crossing::WayBack;
@@ -17,8 +18,9 @@ use crate::background::{self, NATIVE};
 use crate::books::attempt::Attempt;
 use crate::error::GatewayError;
 use crate::headers;
-use crate::request::answer::{Answer, Facts};
+use crate::request::answer::{Answer, Facts, Refusal};
 use crate::request::call::Call;
+use crate::request::failure::NoAnswer;
 use crate::request::stream::ClientStream;
 use crate::request::stream::relay::{OnEnd, Relay, RelayOptions};
 use crate::request::stream::stages::{StageOptions, Stages};
@@ -52,6 +54,7 @@ pub(super) async fn relayed(
             hide_usage: false,
             ids: Some(ids),
         }),
+        first: Bytes::new(),
         client: context.format,
         backend: Arc::clone(backend),
         patience: if silence.is_zero() { Duration::MAX } else { silence },
@@ -62,8 +65,14 @@ pub(super) async fn relayed(
     let relay = Relay::new(response.into_body(), attempt, context.id, options);
     let mut stream = Box::new(ClientStream::new(relay, None, silence));
     if let Some(relay) = stream.stream_mut() {
-        Box::pin(relay.begin()).await.map_err(|unanswered| unanswered.failure)?;
-        relay.keep(call.guard);
+        match Box::pin(relay.begin()).await {
+            Ok(()) => relay.keep(call.guard),
+            Err(NoAnswer::Failure(unanswered)) => return Err(unanswered.failure),
+            Err(NoAnswer::Refusal(Refusal { status, body, retry_after })) => {
+                let facts = Facts { retry_after, ..Facts::default() };
+                return Ok(Answer::Whole { status, body, facts, guard: call.guard });
+            }
+        }
     }
     Ok(Answer::Stream { stream, facts: Facts::default() })
 }

@@ -16,6 +16,7 @@ pub struct Meter {
     text_beyond: u64,
     stop: Option<Stop>,
     begun: bool,
+    spoken: bool,
     done: bool,
     failure: Option<ProviderError>,
     /// What the provider calls the answer; empty while it has not said so.
@@ -43,6 +44,7 @@ impl Meter {
         self.steps += 1;
         self.begun = true;
         self.only_usage &= matches!(event, StreamEvent::Usage(_));
+        self.spoken |= is_word(event);
         match event {
             StreamEvent::Delta { delta, .. } => match delta {
                 Delta::Text(text)
@@ -74,6 +76,12 @@ impl Meter {
     #[must_use]
     pub fn answer_id(&self) -> Option<&str> {
         Some(&*self.answer_id).filter(|id| !id.is_empty())
+    }
+
+    /// Whether the model has said something that a client could use.
+    #[must_use]
+    pub fn has_spoken(&self) -> bool {
+        self.spoken
     }
 
     /// Whether the stream has said its last word.
@@ -128,6 +136,21 @@ impl Meter {
     }
 }
 
+/// What a stream says before the model does is no word: its head, what the prompt used, an empty part.
+fn is_word(event: &StreamEvent<'_>) -> bool {
+    match event {
+        StreamEvent::Start { .. }
+        | StreamEvent::Usage(_)
+        | StreamEvent::PartEnd { .. }
+        | StreamEvent::Logprobs(_)
+        | StreamEvent::Failed(_) => false,
+        StreamEvent::PartStart { part, .. } => {
+            !matches!(part, PartStart::Text | PartStart::Reasoning | PartStart::Refusal)
+        }
+        StreamEvent::Delta { .. } | StreamEvent::Stop { .. } | StreamEvent::End => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,11 +182,23 @@ mod tests {
     }
 
     #[test]
+    fn the_head_of_a_stream_is_no_word_of_the_model() {
+        let mut meter = Meter::default();
+        meter.read(&StreamEvent::Start { id: "a".into(), model: "m".into() });
+        meter.read(&StreamEvent::Usage(Usage { input: 2, ..Usage::default() }));
+        meter.read(&StreamEvent::PartStart { index: 0, part: PartStart::Text });
+        assert!(!meter.has_spoken() && meter.answers());
+        meter.read(&text("x"));
+        assert!(meter.has_spoken());
+    }
+
+    #[test]
     fn a_stream_that_failed_is_done_but_not_complete() {
         let mut meter = Meter::default();
         meter.read(&StreamEvent::Failed(ProviderError {
             kind: tollgate_formats::ProviderErrorKind::Overloaded,
             message: "overloaded".to_owned(),
+            status: None,
             code: None,
             param: None,
             retry_after: None,

@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::StatusCode;
 use http_body::{Body, Frame};
 use tokio::time::Sleep;
 use tollgate_backends::backend::Backend;
 use tollgate_backends::{AnswerBody, AnswerError, FailureKind};
 use tollgate_crossing::ClientFormat;
 use tollgate_formats::FormatError;
+use tollgate_formats::meaning::BackendError;
 use tollgate_schemas::ids::RequestId;
 
 use super::drained::Drainable;
@@ -33,11 +33,15 @@ use crate::books::ending::Ending;
 use crate::error::GatewayError;
 use crate::policies::content_events::CompletionRecorder;
 use crate::request::error_body;
-use crate::request::failure::{Unanswered, failure_of};
+use crate::request::failure::{NoAnswer, Unanswered, ended_with};
 use crate::request::guard::RequestGuard;
 
 /// Status of a stream that has begun.
 const STATUS_OK: u16 = 200;
+
+/// How long a stream that has begun to come is kept back for the first word of the model: an error before it can still be
+/// made up for.
+const WORD_WAIT: Duration = Duration::from_secs(3);
 
 /// A stream on its way from a backend to a client.
 pub struct Relay<B = AnswerBody> {
@@ -53,6 +57,8 @@ pub struct Relay<B = AnswerBody> {
     last_bytes: Instant,
     /// When it begins at the latest.
     begins_at: Instant,
+    /// Bytes of it that were read already.
+    first: Bytes,
     cut_at: Instant,
     alarm: Pin<Box<Sleep>>,
     gathered: Gathered,
@@ -76,6 +82,8 @@ enum State {
 pub struct RelayOptions {
     /// Reads the backend's bytes.
     pub stages: Stages,
+    /// Bytes of the stream that were read already.
+    pub first: Bytes,
     /// What the client speaks.
     pub client: ClientFormat,
     pub backend: Arc<Backend>,
@@ -106,15 +114,15 @@ enum End {
 struct Broken {
     kind: FailureKind,
     error: GatewayError,
-    /// How long the backend asked to be left alone.
-    retry_after: Option<Duration>,
+    /// What the backend said, while another one may still be asked.
+    said: Option<Box<BackendError>>,
 }
 
 impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin> Relay<B> {
     /// Starts to relay an answer.
     #[must_use]
     pub fn new(upstream: B, attempt: Attempt, request_id: RequestId, options: RelayOptions) -> Self {
-        let RelayOptions { stages, client, backend, patience, completion, works_on, ended } = options;
+        let RelayOptions { stages, first, client, backend, patience, completion, works_on, ended } = options;
         let now = Instant::now();
         let patience = patience.min(backend.total_timeout);
         Self {
@@ -128,6 +136,7 @@ impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin> Relay<B> {
             ended,
             last_bytes: now,
             begins_at: now + patience,
+            first,
             cut_at: now + backend.total_timeout,
             alarm: Box::pin(tokio::time::sleep(patience.min(backend.idle_timeout))),
             backend,
@@ -144,27 +153,39 @@ impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin> Relay<B> {
         self.guard = Some(guard);
     }
 
-    /// Waits until there is something for the client, or the client's patience is over.
+    /// Waits until there is a word of the model for the client, or the client's patience is over. Many backends begin a
+    /// stream before they know whether they can answer.
     ///
     /// # Errors
     /// When the stream breaks before that.
-    pub async fn begin(&mut self) -> Result<(), Box<Unanswered>> {
+    pub async fn begin(&mut self) -> Result<(), NoAnswer> {
         match poll_fn(|cx| self.poll_begin(cx)).await {
             Ok(()) => {
                 self.begun = true;
                 Ok(())
             }
-            Err(Broken { kind, error, retry_after }) => {
-                let ending = Ending::failed(kind, 0, error.class().code, self.stages.meter().produced());
+            Err(Broken { kind, error, said }) => {
                 self.state = State::Ended;
-                Err(Unanswered::close(&mut self.attempt, Ending { retry_after, ..ending }, error))
+                let (client, request_id) = (self.client, self.request_id);
+                let produced = self.stages.meter().produced();
+                if let Some(said) = said {
+                    let refusal = |said: &BackendError| client.refusal(said, request_id);
+                    return Err(ended_with(&mut self.attempt, client, *said, None, produced, refusal));
+                }
+                let ending = Ending::failed(kind, 0, error.class().code, produced);
+                Err(Unanswered::close(&mut self.attempt, ending, error).into())
             }
         }
     }
 
+    /// Whether the client may see what there is: a failure could not be made up for any more.
+    fn may_begin(&self) -> bool {
+        self.gathered.is_full() || (!self.gathered.is_empty() && self.stages.meter().has_spoken())
+    }
+
     fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        while self.gathered.is_empty() && self.state != State::Ended {
-            match Pin::new(&mut self.upstream).poll_frame(cx) {
+        while !self.may_begin() && self.state != State::Ended {
+            match self.poll_frame(cx) {
                 Poll::Ready(frame) => self.on_frame(frame)?,
                 Poll::Pending => {
                     std::task::ready!(self.poll_until(self.overdue_at().min(self.begins_at), cx));
@@ -176,8 +197,16 @@ impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin> Relay<B> {
         Poll::Ready(Ok(()))
     }
 
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if !self.first.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.first)))));
+        }
+        Pin::new(&mut self.upstream).poll_frame(cx)
+    }
+
     fn on_data(&mut self, data: Bytes) -> Result<Bytes, Broken> {
         self.last_bytes = Instant::now();
+        self.begins_at = self.begins_at.min(self.last_bytes + WORD_WAIT);
         self.attempt.mark_first_byte();
         let relayed = self.stages.push(data).map_err(|error| self.broken(FailureKind::Protocol, &error))?;
         if let Some(refused) = self.refused() {
@@ -245,6 +274,9 @@ impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin> Relay<B> {
         let mut rest = Bytes::new();
         if self.state == State::Relaying {
             rest = self.stages.finish().map_err(|error| self.broken(FailureKind::Stream, &error))?;
+            if let Some(refused) = self.refused() {
+                return Err(refused);
+            }
             self.settle_end();
         }
         self.state = State::Ended;
@@ -260,24 +292,23 @@ impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin> Relay<B> {
         }
     }
 
-    /// The failure that a backend tells in its stream, where another target could still do better.
+    /// The error that a backend tells in its stream, where another one could still be asked.
     fn refused(&self) -> Option<Broken> {
         let error = self.stages.meter().failure().filter(|_| !self.begun && !self.client_gone)?;
-        let status = StatusCode::from_u16(error.kind.status()).ok()?;
-        let failure = failure_of(&self.backend, status, error.retry_after)?;
-        let kind = FailureKind::Status(status.as_u16());
-        Some(Broken { kind, error: failure, retry_after: error.retry_after })
+        let said = Box::new(BackendError::new(STATUS_OK, error.clone()));
+        let told = FormatError::Provider(Box::new(error.clone()));
+        Some(Broken { said: Some(said), ..self.broken(FailureKind::Stream, &told) })
     }
 
     fn broken(&self, kind: FailureKind, error: &dyn fmt::Display) -> Broken {
         let backend = Arc::clone(&self.backend.name);
         let error = GatewayError::BrokenAnswer { backend, message: error.to_string() };
-        Broken { kind, error, retry_after: None }
+        Broken { kind, error, said: None }
     }
 
     fn late(&self) -> Broken {
         let error = GatewayError::BackendTimeout { backend: Arc::clone(&self.backend.name) };
-        Broken { kind: FailureKind::Stalled, error, retry_after: None }
+        Broken { kind: FailureKind::Stalled, error, said: None }
     }
 
     /// Ends the stream with an error event and closes the books.
@@ -296,6 +327,9 @@ impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin> Relay<B> {
 
     /// Waits until `due`.
     fn poll_until(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if self.alarm.deadline() > due.into() {
+            self.alarm.as_mut().reset(due.into());
+        }
         while self.alarm.as_mut().poll(cx).is_ready() {
             if due <= Instant::now() {
                 return Poll::Ready(());
@@ -356,7 +390,7 @@ impl<B: Body<Data = Bytes, Error = AnswerError> + Unpin> Stream for Relay<B> {
             if this.gathered.is_full() || this.state == State::Ended {
                 return Poll::Ready(this.gathered.take().map(Ok));
             }
-            match Pin::new(&mut this.upstream).poll_frame(cx) {
+            match this.poll_frame(cx) {
                 Poll::Ready(frame) => {
                     if let Err(broken) = this.on_frame(frame) {
                         this.break_off(broken);

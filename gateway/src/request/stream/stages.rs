@@ -15,7 +15,7 @@ use tollgate_crossing::crossing::StreamCrossing;
 use tollgate_formats::FormatError;
 use tollgate_formats::bedrock::{self, event_stream};
 use tollgate_formats::exchange::{StreamDecoder, StreamEncoder, StreamEvent};
-use tollgate_formats::sse::{Action, Splitter};
+use tollgate_formats::sse::{Action, Event, Splitter};
 
 use super::meter::Meter;
 use crate::stored::shown_ids::ShownIds;
@@ -135,9 +135,23 @@ impl Stages {
     /// [`FormatError::CutShort`] when the model had not finished.
     pub fn finish(&mut self) -> Result<Bytes, FormatError> {
         let Self { decode, encode, meter } = self;
-        let (decoder, rest): (&mut dyn StreamDecoder, Bytes) = match decode {
-            Decode::Sse(splitter, decoder) => (decoder.as_mut(), splitter.take_rest()),
-            Decode::EventStream(_, decoder) => (decoder, Bytes::new()),
+        let (decoder, rest): (&mut dyn StreamDecoder, Bytes) = match (decode, &mut *encode) {
+            (Decode::Sse(splitter, decoder), Encode::Native { hide_usage, ids }) => {
+                let rest = splitter.end(|event| {
+                    let (action, read) = judged(event, decoder.as_mut(), meter, *hide_usage, ids.as_deref());
+                    read.ok().map(|()| action)
+                });
+                (decoder.as_mut(), rest)
+            }
+            (Decode::Sse(splitter, decoder), encode) => {
+                let mut step = |step: StreamEvent<'_>| encode.event(&step, meter);
+                let rest = splitter.end(|event| {
+                    let read = decoder.read(event.name, event.data, &mut step);
+                    read.ok().map(|()| Action::Keep)
+                });
+                (decoder.as_mut(), rest)
+            }
+            (Decode::EventStream(_, decoder), _) => (decoder, Bytes::new()),
         };
         decoder.finish(&mut |event| encode.event(&event, meter))?;
         Ok(match encode {
@@ -199,16 +213,27 @@ fn pass(
     ids: Option<&ShownIds>,
     data: Bytes,
 ) -> Result<Bytes, FormatError> {
-    let passed = splitter.push(data, |event| {
-        meter.begin_event();
-        // What cannot be read passes: the client may understand more than the gateway does.
-        let _ = decoder.read(event.name, event.data, &mut |step| meter.read(&step));
-        if hide_usage && meter.was_only_usage() {
-            return Action::Drop;
-        }
-        ids.and_then(|ids| ids.in_event(event.data)).map_or(Action::Keep, Action::Replace)
-    });
+    // What cannot be read passes: the client may understand more than the gateway does.
+    let passed = splitter.push(data, |event| judged(event, decoder, meter, hide_usage, ids).0);
     passed.map_err(|error| FormatError::invalid(error.to_string(), None))
+}
+
+/// What happens to an event that passes, and whether it could be read.
+fn judged(
+    event: Event<'_>,
+    decoder: &mut dyn StreamDecoder,
+    meter: &mut Meter,
+    hide_usage: bool,
+    ids: Option<&ShownIds>,
+) -> (Action, Result<(), FormatError>) {
+    meter.begin_event();
+    let read = decoder.read(event.name, event.data, &mut |step| meter.read(&step));
+    let action = if hide_usage && meter.was_only_usage() {
+        Action::Drop
+    } else {
+        ids.and_then(|ids| ids.in_event(event.data)).map_or(Action::Keep, Action::Replace)
+    };
+    (action, read)
 }
 
 #[cfg(test)]
@@ -303,6 +328,31 @@ mod tests {
         got.push_str(std::str::from_utf8(&stages.finish().unwrap()).unwrap());
         let counted = stages.meter().text().0.len();
         (sent, got, counted)
+    }
+
+    /// What a stream without its last line feed gives, by chunk and at its end.
+    fn unended(client: ClientFormat) -> (String, Option<u64>, Result<(), FormatError>) {
+        let way = Crossing { client, wire: Wire::Chat };
+        let crossing = way.stream(shown(), true, &WayBack::default());
+        let options =
+            StageOptions { crossing, filters: Vec::new(), max_event: 1 << 20, hide_usage: false, ids: None };
+        let mut stages = Stages::new(options);
+        let last = r#"data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
+        let sent = format!("data: {}\n\n{last}\n", CHUNKS[0]);
+        let mut got = stages.push(sent.into()).unwrap().to_vec();
+        let ended = stages.finish().map(|rest| got.extend_from_slice(&rest));
+        (String::from_utf8(got).unwrap(), stages.meter().produced().usage.map(|usage| usage.input), ended)
+    }
+
+    #[test]
+    fn a_last_event_without_its_blank_line_ends_the_stream_and_its_usage_counts() {
+        let (native, counted, ended) = unended(ClientFormat::Chat);
+        assert_eq!((counted, ended), (Some(7), Ok(())));
+        assert!(native.contains(r#""prompt_tokens":7"#) && native.ends_with("\n\n"), "{native}");
+        let (translated, counted, ended) = unended(ClientFormat::Messages);
+        assert_eq!((counted, ended), (Some(7), Ok(())));
+        assert!(translated.contains(r#""stop_reason":"end_turn""#), "{translated}");
+        assert!(translated.contains("message_stop"), "{translated}");
     }
 
     #[test]

@@ -167,7 +167,10 @@ impl Decoder {
     }
 
     fn message_delta(&mut self, event: MessageDelta<'_>, out: Out<'_>) {
-        let stop = event.delta.and_then(|delta| Some((delta.stop_reason?, delta.stop_sequence)));
+        let stop = event.delta.and_then(|delta| {
+            let reason = delta.stop_reason.filter(|reason| !reason.is_empty())?;
+            Some((reason, delta.stop_sequence))
+        });
         if let Some(report) = event.usage {
             let usage = report.after(&self.usage);
             let is_last = stop.is_some() || self.phase == Phase::Stopped;

@@ -15,17 +15,35 @@ pub struct Encoder {
     stop: Stop,
     stop_sequence: Option<String>,
     calls_a_tool: bool,
+    /// Whether the stream has begun and its first event is still to be written.
+    starts: bool,
 }
 
 impl Encoder {
     /// For one answer.
     #[must_use]
     pub fn new(shown: AnswerHead) -> Self {
-        Self { shown, usage: Usage::default(), stop: Stop::Other, stop_sequence: None, calls_a_tool: false }
+        let usage = Usage::default();
+        Self { shown, usage, stop: Stop::Other, stop_sequence: None, calls_a_tool: false, starts: false }
     }
 
-    fn start(&self, out: &mut Vec<u8>) {
-        let usage = Usage::default();
+    /// What begins the stream, once it is known whether the provider says how long the prompt is. Programs show the
+    /// tokens that stand here; where nobody has said them, they are the gateway's count.
+    fn start(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::take(&mut self.starts) {
+            return;
+        }
+        let counted = Usage { input: self.shown.prompt_tokens.unwrap_or(0), ..Usage::default() };
+        let unknown = Usage::default();
+        let usage = match self.usage.lacks_input() {
+            true => counted,
+            false => Usage {
+                output: unknown.output,
+                reasoning: unknown.reasoning,
+                output_audio: unknown.output_audio,
+                ..self.usage
+            },
+        };
         let message = MessageOut {
             id: &self.shown.id,
             kind: "message",
@@ -85,8 +103,11 @@ impl Encoder {
 
 impl StreamEncoder for Encoder {
     fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
+        if !matches!(event, StreamEvent::Usage(_)) {
+            self.start(out);
+        }
         match event {
-            StreamEvent::Start { .. } => self.start(out),
+            StreamEvent::Start { .. } => self.starts = true,
             StreamEvent::PartStart { index, part } => self.part_start(*index, part, out),
             StreamEvent::Delta { index, delta } => write_delta(*index, delta, out),
             StreamEvent::PartEnd { index } => {
@@ -96,7 +117,10 @@ impl StreamEncoder for Encoder {
                 json::write(out, index);
                 out.extend_from_slice(b"}\n\n");
             }
-            StreamEvent::Usage(report) => self.usage.update(report),
+            StreamEvent::Usage(report) => {
+                self.usage.update(report);
+                self.start(out);
+            }
             // This format has none.
             StreamEvent::Logprobs(_) => {}
             StreamEvent::Stop { reason, stop_sequence } => {

@@ -209,3 +209,28 @@ fn events_out_of_order_are_an_error_and_new_kinds_are_not() {
     Decoder::new().read(None, r#"{"type":"later_invention","index":-1}"#, &mut |_| {}).unwrap();
     Decoder::new().read(Some("ping"), "", &mut |_| {}).unwrap();
 }
+
+#[test]
+fn an_empty_reason_to_stop_is_none() {
+    let empty = json!({"type": "message_delta", "delta": {"stop_reason": ""}, "usage": {"output_tokens": 1}});
+    assert_eq!(again(&[start(&nothing_yet()), empty]), Err(FormatError::CutShort));
+}
+
+#[test]
+fn a_stream_begins_with_the_tokens_of_its_prompt_as_the_provider_says_them_or_the_gateway_counts_them() {
+    let begun = |counted, said: Option<u64>| {
+        let shown = AnswerHead { prompt_tokens: counted, ..AnswerHead::default() };
+        let (mut encoder, mut out) = (Encoder::new(shown), Vec::new());
+        encoder.write(&StreamEvent::Start { id: "".into(), model: "".into() }, &mut out);
+        if let Some(input) = said {
+            encoder.write(&StreamEvent::Usage(Usage { input, ..Usage::reported().running() }), &mut out);
+        }
+        encoder.write(&StreamEvent::End, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let first = text.split_terminator("\n\n").next().map(parsed).unwrap();
+        first["message"]["usage"]["input_tokens"].as_u64()
+    };
+    assert_eq!(begun(Some(9), None), Some(9));
+    assert_eq!(begun(Some(9), Some(11)), Some(11));
+    assert_eq!(begun(None, None), Some(0));
+}

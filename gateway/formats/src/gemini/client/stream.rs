@@ -127,6 +127,7 @@ impl Encoder {
         let failure = ProviderError {
             kind: ProviderErrorKind::Server,
             message: format!("the arguments of a call are longer than {MOST_ARGUMENTS} bytes"),
+            status: None,
             code: Some("backend_broken_answer".to_owned()),
             param: None,
             retry_after: None,

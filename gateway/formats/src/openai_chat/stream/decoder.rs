@@ -8,10 +8,10 @@ use super::super::answer::{call_id, refined, stop_of};
 use super::super::wire::{CallWire, Content, ToolCallWire, all_text};
 use super::calls::{Calls, Piece, Step};
 use super::prefix::Prefix;
-use crate::error::FormatError;
+use crate::error::{FormatError, ProviderError};
 use crate::exchange::{Delta, PartStart, Stop, StreamDecoder, StreamEvent, Text};
 use crate::json::Str;
-use crate::openai::error::of_event;
+use crate::openai::error::{of_choice, of_event};
 use crate::openai::usage::UsageReport;
 
 /// What an event's data says when the stream is complete.
@@ -29,6 +29,9 @@ struct Chunk<'a> {
     usage: Option<UsageReport>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    /// What some servers say instead: `error`.
+    #[serde(borrow, default)]
+    object: Option<Str<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +45,8 @@ struct Choice<'a> {
     text: Option<Str<'a>>,
     #[serde(borrow, default)]
     finish_reason: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     logprobs: Option<&'a RawValue>,
 }
@@ -104,8 +109,8 @@ impl Decoder {
 
     fn json(&mut self, data: &str, out: &mut dyn FnMut(StreamEvent<'_>)) -> Result<(), FormatError> {
         let chunk: Chunk<'_> = serde_json::from_str(data)?;
-        if chunk.error.is_some() {
-            self.fail(chunk.error, data, out);
+        if chunk.error.is_some() || chunk.object.as_deref() == Some("error") {
+            self.fail(of_event(chunk.error, data), out);
             return Ok(());
         }
         self.chunk(chunk, out)
@@ -121,6 +126,9 @@ impl Decoder {
         }
         for choice in chunk.choices {
             self.choice(choice, out)?;
+            if self.over {
+                return Ok(());
+            }
         }
         if let Some(report) = chunk.usage {
             // Some servers report with every chunk.
@@ -146,7 +154,12 @@ impl Decoder {
         if let Some(logprobs) = choice.logprobs {
             out(StreamEvent::Logprobs(logprobs));
         }
-        if let Some(reason) = choice.finish_reason {
+        // Some servers send an empty text until they know.
+        if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
+            if let Some(failed) = of_choice(Some(&reason), choice.error) {
+                self.fail(failed, out);
+                return Ok(());
+            }
             self.finished |= bit;
             if self.stop.is_none() || choice.index == 0 {
                 self.stop = Some(stop_of(&reason));
@@ -255,9 +268,9 @@ impl Decoder {
         out(StreamEvent::End);
     }
 
-    fn fail(&mut self, error: Option<&RawValue>, data: &str, out: &mut dyn FnMut(StreamEvent<'_>)) {
+    fn fail(&mut self, error: ProviderError, out: &mut dyn FnMut(StreamEvent<'_>)) {
         self.over = true;
-        out(StreamEvent::Failed(of_event(error, data)));
+        out(StreamEvent::Failed(error));
     }
 }
 
@@ -309,7 +322,7 @@ impl StreamDecoder for Decoder {
             return Ok(());
         }
         if name == Some("error") {
-            self.fail(None, data, out);
+            self.fail(of_event(None, data), out);
             return Ok(());
         }
         if let Some(short) = self.prefix.shorten(data) {

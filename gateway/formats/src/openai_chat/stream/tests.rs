@@ -189,3 +189,36 @@ proptest! {
         prop_assert_eq!(texts, [whole, whole, whole]);
     }
 }
+
+#[test]
+fn an_empty_reason_to_stop_is_none() {
+    let chunk = |text: &str, reason: &str| {
+        format!(
+            r#"{{"id":"a","choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":{reason}}}]}}"#
+        )
+    };
+    let (first, second, last) = (chunk("a", r#""""#), chunk("b", r#""""#), chunk("", r#""length""#));
+    let (seen, outcome) = events(&[&first, &second, &last]);
+    assert!(outcome.is_ok() && seen.contains(&"stop Length".to_owned()), "{seen:?}");
+    let (seen, outcome) = events(&[&first, &second]);
+    assert_eq!(outcome, Err(FormatError::CutShort), "{seen:?}");
+}
+
+#[test]
+fn an_error_is_seen_in_whatever_place_a_server_puts_it() {
+    for (data, message) in [
+        (r#"{"error":{"message":"m1","code":429}}"#, "m1"),
+        (r#"{"object":"error","message":"m2","type":"InternalServerError","code":500}"#, "m2"),
+        (
+            r#"{"id":"a","choices":[{"index":0,"delta":{"content":""},"finish_reason":"error","error":{"code":502,"message":"m3"}}]}"#,
+            "m3",
+        ),
+        (
+            r#"{"id":"a","choices":[{"index":0,"delta":{},"finish_reason":"error"}]}"#,
+            "the provider ended the answer with an error",
+        ),
+    ] {
+        let (seen, outcome) = events(&[data]);
+        assert_eq!((seen.last(), outcome), (Some(&format!("failed {message}")), Ok(())), "{data}");
+    }
+}
