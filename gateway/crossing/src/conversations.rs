@@ -26,13 +26,15 @@ impl Conversations {
 
     /// The API of a request that `client` speaks, to a model with these traits.
     pub(crate) fn wire(self, client: ClientFormat, view: &View<'_>, traits: &Traits) -> Wire {
-        match self.api {
-            Some(ConversationApi::Chat) => return Wire::Chat,
-            Some(ConversationApi::Responses) => return Wire::Responses,
-            None if !self.serves_responses => return Wire::Chat,
-            None => {}
+        match (self.api, traits.api) {
+            (Some(ConversationApi::Chat), _) => return Wire::Chat,
+            (Some(ConversationApi::Responses), _) => return Wire::Responses,
+            (None, _) if !self.serves_responses => return Wire::Chat,
+            (None, Api::Chat) => return Wire::Chat,
+            (None, Api::Responses) => return Wire::Responses,
+            (None, Api::Any) => {}
         }
-        let needed = traits.api == Api::Responses || view.tools && traits.tools_need_responses(view.effort);
+        let needed = view.tools && traits.tools_need_responses(view.effort);
         match client == ClientFormat::Responses || needed {
             true => Wire::Responses,
             false => Wire::Chat,

@@ -216,7 +216,7 @@ mod tests {
         let body = Bytes::from_static(body.as_bytes());
         let view = client.view(&body).unwrap();
         let way = Crossing { client, wire };
-        let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new()).unwrap();
+        let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new(), &[]).unwrap();
         String::from_utf8(sent.body.to_vec()).unwrap()
     }
 

@@ -55,11 +55,7 @@ fn read_item<'a>(item: Item<'a>, request: &mut Request<'a>) -> Result<(), Format
             read_result(item.call_id, vec![Part::text(found.unwrap_or_default())], request)
         }
         "reasoning" => {
-            let is_redacted = item.summary.as_ref().is_none_or(Vec::is_empty) && item.content.is_none();
-            let text = answer::thoughts(item.summary, item.content);
-            let sealed = item.encrypted_content.map(Str::into_text);
-            let (signature, redacted) = if is_redacted { (None, sealed) } else { (sealed, None) };
-            said(request).push(Part::Reasoning { text: text.into(), signature, redacted });
+            read_thoughts(item, request);
             Ok(())
         }
         // That there was a search says nothing without what it found.
@@ -74,6 +70,14 @@ fn read_item<'a>(item: Item<'a>, request: &mut Request<'a>) -> Result<(), Format
             Ok(())
         }
     }
+}
+
+fn read_thoughts<'a>(item: Item<'a>, request: &mut Request<'a>) {
+    let is_redacted = item.summary.as_ref().is_none_or(Vec::is_empty) && item.content.is_none();
+    let text = answer::thoughts(item.summary, item.content);
+    let sealed = item.encrypted_content.map(Str::into_text);
+    let (signature, redacted) = if is_redacted { (None, sealed) } else { (sealed, None) };
+    said(request).push(Part::Reasoning { text: text.into(), signature, redacted });
 }
 
 fn missing(field: &str) -> FormatError {
@@ -143,32 +147,15 @@ fn read_content<'a>(raw: &'a RawValue, request: &mut Request<'a>) -> Result<Vec<
 }
 
 fn read_part<'a>(part: Content<'a>, request: &mut Request<'a>) -> Result<Option<Part<'a>>, FormatError> {
-    let missing = |what: &str| FormatError::invalid(format!("a part of a message has no `{what}`"), "input");
     Ok(Some(match part.kind.as_deref().unwrap_or("input_text") {
         "input_text" | "output_text" | "text" | "summary_text" => {
-            Part::text(part.text.ok_or_else(|| missing("text"))?.into_text())
+            Part::text(part.text.ok_or_else(|| lacking("text"))?.into_text())
         }
-        "refusal" => Part::Refusal(part.refusal.ok_or_else(|| missing("refusal"))?.into_text()),
-        "input_image" => {
-            let (media_type, source) = match (part.image_url, part.file_id) {
-                (Some(url), _) => data_url(url.into_text()),
-                (None, Some(id)) => (Cow::Borrowed(""), Source::File(id.into_text())),
-                (None, None) => return Err(missing("image_url")),
-            };
-            Part::Image(Image { media_type, source, detail: part.detail.map(Str::into_text), cache: None })
-        }
-        "input_file" => {
-            let (media_type, source) = match (part.file_data, part.file_url, part.file_id) {
-                (Some(data), ..) => data_url(data.into_text()),
-                (None, Some(url), _) => (Cow::Borrowed(""), Source::Url(url.into_text())),
-                (None, None, Some(id)) => (Cow::Borrowed(""), Source::File(id.into_text())),
-                _ => return Err(missing("file_data")),
-            };
-            let media = Media { media_type, source, cache: None };
-            Part::Document { media, name: part.filename.map(Str::into_text) }
-        }
+        "refusal" => Part::Refusal(part.refusal.ok_or_else(|| lacking("refusal"))?.into_text()),
+        "input_image" => Part::Image(picture(part)?),
+        "input_file" => file(part)?,
         "input_audio" => {
-            let audio = part.input_audio.ok_or_else(|| missing("input_audio"))?;
+            let audio = part.input_audio.ok_or_else(|| lacking("input_audio"))?;
             let media_type = Cow::Owned(format!("audio/{}", &*audio.format));
             Part::Audio(Media { media_type, source: Source::Base64(audio.data.into_text()), cache: None })
         }
@@ -178,6 +165,30 @@ fn read_part<'a>(part: Content<'a>, request: &mut Request<'a>) -> Result<Option<
             return Ok(None);
         }
     }))
+}
+
+fn lacking(what: &str) -> FormatError {
+    FormatError::invalid(format!("a part of a message has no `{what}`"), "input")
+}
+
+fn picture(part: Content<'_>) -> Result<Image<'_>, FormatError> {
+    let (media_type, source) = match (part.image_url, part.file_id) {
+        (Some(url), _) => data_url(url.into_text()),
+        (None, Some(id)) => (Cow::Borrowed(""), Source::File(id.into_text())),
+        (None, None) => return Err(lacking("image_url")),
+    };
+    Ok(Image { media_type, source, detail: part.detail.map(Str::into_text), cache: None })
+}
+
+fn file(part: Content<'_>) -> Result<Part<'_>, FormatError> {
+    let (media_type, source) = match (part.file_data, part.file_url, part.file_id) {
+        (Some(data), ..) => data_url(data.into_text()),
+        (None, Some(url), _) => (Cow::Borrowed(""), Source::Url(url.into_text())),
+        (None, None, Some(id)) => (Cow::Borrowed(""), Source::File(id.into_text())),
+        _ => return Err(lacking("file_data")),
+    };
+    let media = Media { media_type, source, cache: None };
+    Ok(Part::Document { media, name: part.filename.map(Str::into_text) })
 }
 
 /// A `data:` URL as its type and bytes; any other as an address (RFC 2397).

@@ -24,13 +24,7 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
     let body: Body<'_> = view::read(body)?;
     let mut request = Request {
         parallel_tool_calls: body.parallel_tool_calls,
-        sampling: Sampling {
-            max_output_tokens: body.max_output_tokens,
-            temperature: body.temperature,
-            top_p: body.top_p,
-            top_logprobs: body.top_logprobs,
-            ..Sampling::default()
-        },
+        sampling: sampling(&body),
         stream: body.stream.unwrap_or(false),
         include_usage: true,
         end_user: body.safety_identifier.or(body.user).map(Str::into_text),
@@ -64,6 +58,16 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
     request.hints.extend(others.map(|wanted| Cow::Owned(format!("include[{}]", &**wanted))));
     input::read(body.input, &mut request)?;
     Ok(request)
+}
+
+fn sampling<'a>(body: &Body<'_>) -> Sampling<'a> {
+    Sampling {
+        max_output_tokens: body.max_output_tokens,
+        temperature: body.temperature,
+        top_p: body.top_p,
+        top_logprobs: body.top_logprobs,
+        ..Sampling::default()
+    }
 }
 
 fn read_reasoning(body: &ReasoningBody<'_>) -> Result<Reasoning, FormatError> {
@@ -165,6 +169,26 @@ mod tests {
         let request = decode(body).unwrap();
         let shape: Vec<_> = request.turns.iter().map(|turn| (turn.role, turn.parts.len())).collect();
         assert_eq!(shape, [(TurnRole::User, 1), (TurnRole::Assistant, 3), (TurnRole::User, 2)]);
+    }
+
+    #[test]
+    fn what_the_model_says_and_does_in_a_row_is_one_turn() {
+        let body = br#"{"input":[
+            {"type":"reasoning","summary":[],"encrypted_content":"tg1.a.s"},
+            {"type":"function_call","call_id":"c1","name":"f","namespace":"n","arguments":{"a":1}},
+            {"type":"message","role":"assistant","content":"wait"},
+            {"type":"function_call_output","call_id":"c1","output":"x"},
+            {"role":"developer","content":"9 left"},
+            {"type":"custom_tool_call","call_id":"c2","name":"g","input":"a\"b"}]}"#;
+        let request = decode(body).unwrap();
+        let shape: Vec<_> = request.turns.iter().map(|turn| (turn.role, turn.parts.len())).collect();
+        let (model, user, system) = (TurnRole::Assistant, TurnRole::User, TurnRole::System);
+        assert_eq!(shape, [(model, 3), (user, 1), (system, 1), (model, 1)]);
+        let calls = request.turns.iter().flat_map(|turn| &turn.parts).filter_map(|part| match part {
+            Part::ToolCall(call) => Some((&*call.name, &*call.arguments)),
+            _ => None,
+        });
+        assert_eq!(calls.collect::<Vec<_>>(), [("n__f", r#"{"a":1}"#), ("g", r#"{"input":"a\"b"}"#)]);
     }
 
     #[test]
