@@ -57,7 +57,10 @@ async fn circuits_are_opened_and_closed_by_hand_over_http() {
     assert_eq!(closed.json().as_array().map(Vec::len), Some(2), "{}", closed.text());
     text_of(&client.post(CHAT, &chat("chat", "Hi")).await.unwrap());
     let unknown = admin.post("/admin/backends/nobody/open", &json!({})).await.unwrap();
-    assert_eq!((unknown.status.as_u16(), &unknown.json()["error"]["code"]), (404, &json!("backend_not_found")));
+    assert_eq!(
+        (unknown.status.as_u16(), &unknown.json()["error"]["code"]),
+        (404, &json!("backend_not_found"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +102,11 @@ async fn answers_and_refusals_tell_the_tightest_limit() {
     assert!(refusal.header("x-ratelimit-remaining-tokens").parse::<u64>().unwrap() < 2_000);
     let unlimited = usual().await;
     let reply = unlimited.gateway.client("checkout").post(CHAT, &chat("chat", "Hi")).await.unwrap();
-    assert!(!reply.headers.keys().any(|name| name.as_str().starts_with("x-ratelimit-")), "{:?}", reply.headers);
+    assert!(
+        !reply.headers.keys().any(|name| name.as_str().starts_with("x-ratelimit-")),
+        "{:?}",
+        reply.headers
+    );
 }
 
 /// What stands in the content topics of a gateway after one whole answer and one stream.
@@ -109,11 +116,13 @@ async fn published(content: Value) -> (Vec<PromptEvent>, Vec<CompletionEvent>, V
     let whole = text_of(&client.post(CHAT, &chat("chat", "What is whole?")).await.unwrap());
     let mut stream = client.stream(CHAT, &chat_stream("chat", "What flows?")).await.unwrap();
     let chunks = crate::support::chunks(&stream.rest().await.unwrap());
-    let delta = |chunk: &Value| chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned();
+    let delta =
+        |chunk: &Value| chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned();
     let streamed: String = chunks.iter().map(delta).collect();
     bed.gateway.stop().await.unwrap();
     let path = bed.folder.path().join("gateway/log");
-    let read = move || (log::events(&path, Topic::Prompt).unwrap(), log::events(&path, Topic::Completion).unwrap());
+    let read =
+        move || (log::events(&path, Topic::Prompt).unwrap(), log::events(&path, Topic::Completion).unwrap());
     let (prompts, completions) = tokio::task::spawn_blocking(read).await.unwrap();
     (prompts, completions, vec![whole, streamed])
 }
@@ -183,7 +192,8 @@ async fn what_goes_over_committed_capacity_as_the_last_resort_is_charged_to_it()
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_waited_for_room_is_charged_to_committed_capacity() {
     let narrow = |config| committed(config).set("backends.sim.max_running", json!(1));
-    let bed = bed(Options::default(), |config| narrow(config).set("overload", json!({ "max_wait": "60s" }))).await;
+    let bed =
+        bed(Options::default(), |config| narrow(config).set("overload", json!({ "max_wait": "60s" }))).await;
     bed.sim.state().set_fault("sim-small", Faults { latency_ms: 600_000, ..Faults::default() });
     let call = || {
         let client = bed.gateway.client("checkout");

@@ -61,7 +61,8 @@ async fn of_what_passes_only_what_is_read_is_decoded() {
     let bed = passthrough::bed("openai", |config| config, script).await;
     let client = bed.gateway.client("checkout").with("content-encoding", "gzip");
     let text = chat("gpt-x", "Hello").to_string();
-    let reply = client.send(Method::POST, "/api/chat/completions", gzip(text.as_bytes()).into()).await.unwrap();
+    let reply =
+        client.send(Method::POST, "/api/chat/completions", gzip(text.as_bytes()).into()).await.unwrap();
     assert_eq!(reply.json(), usage, "{:?}", reply.headers);
     let seen = bed.upstream.seen().pop().unwrap();
     assert_eq!((seen.body.as_slice(), seen.all("content-encoding")), (text.as_bytes(), vec![]));
@@ -69,7 +70,10 @@ async fn of_what_passes_only_what_is_read_is_decoded() {
     let reply = client.send(Method::POST, "/api/other", gzip(b"any").into()).await.unwrap();
     assert_eq!(reply.header("content-encoding"), "gzip");
     let seen = bed.upstream.seen().pop().unwrap();
-    assert_eq!((seen.body, seen.headers.iter().any(|(name, _)| name == "content-encoding")), (gzip(b"any"), true));
+    assert_eq!(
+        (seen.body, seen.headers.iter().any(|(name, _)| name == "content-encoding")),
+        (gzip(b"any"), true)
+    );
 
     let unknown = bed.gateway.client("checkout").with("content-encoding", "lzma");
     let reply = unknown.send(Method::POST, "/api/chat/completions", "x".into()).await.unwrap();
@@ -92,8 +96,9 @@ async fn compressing(kind: &'static str, body: &str, coding: &'static str) -> (B
     .await
     .unwrap();
     let url = upstream.url();
-    let change =
-        |config: GatewayConfig| config.backend("raw", &url).alias("chat", "raw", "m").alias("large", "raw", "m");
+    let change = |config: GatewayConfig| {
+        config.backend("raw", &url).alias("chat", "raw", "m").alias("large", "raw", "m")
+    };
     (bed(Default::default(), change).await, upstream)
 }
 

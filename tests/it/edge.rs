@@ -99,17 +99,25 @@ fn message() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_counted_by_the_provider_that_would_answer() {
-    let count = |_: &Seen| Act::Write(answer("200 OK", "content-type: application/json\r\n", b"{\"input_tokens\":1234}"));
+    let count = |_: &Seen| {
+        Act::Write(answer("200 OK", "content-type: application/json\r\n", b"{\"input_tokens\":1234}"))
+    };
     let (bed, upstream) = claude(count).await;
     let reply = anthropic(&bed).post("/v1/messages/count_tokens", &message()).await.unwrap();
-    assert_eq!((reply.json(), reply.header("x-tollgate-token-count")), (json!({ "input_tokens": 1234 }), "provider"));
+    assert_eq!(
+        (reply.json(), reply.header("x-tollgate-token-count")),
+        (json!({ "input_tokens": 1234 }), "provider")
+    );
     let seen = upstream.seen().remove(0);
     assert_eq!(seen.line, "POST /v1/messages/count_tokens");
     let asked: Value = serde_json::from_slice(&seen.body).unwrap();
     assert_eq!((&asked["model"], asked.get("max_tokens")), (&json!("claude-sonnet-4-5"), None));
     let rows = rows(bed).await;
     assert_eq!(rows.len(), 1);
-    assert_eq!((rows[0].outcome, rows[0].call.operation, rows[0].lines.len()), (Outcome::Ok, Operation::Passthrough, 0));
+    assert_eq!(
+        (rows[0].outcome, rows[0].call.operation, rows[0].lines.len()),
+        (Outcome::Ok, Operation::Passthrough, 0)
+    );
     assert_eq!(&*rows[0].call.model_requested, "claude");
 }
 
@@ -146,14 +154,18 @@ async fn headers_of_a_provider_reach_that_provider_alone() {
     assert_eq!(seen[1].all("x-stainless-os"), Vec::<&str>::new());
     let openai = bed.sim.state().seen().pop().unwrap();
     let names: Vec<&str> = openai.headers.iter().map(|(name, _)| name.as_str()).collect();
-    assert!(names.contains(&"openai-beta") && !names.iter().any(|name| name.starts_with("anthropic-")), "{names:?}");
+    assert!(
+        names.contains(&"openai-beta") && !names.iter().any(|name| name.starts_with("anthropic-")),
+        "{names:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rates_of_a_backend_are_told_only_where_that_is_switched_on() {
     for on in [false, true] {
         let headers = "content-type: application/json\r\nx-ratelimit-remaining-requests: 59\r\n";
-        let script = move |_: &Seen| Act::Write(answer("400 No", headers, b"{\"error\":{\"message\":\"no\"}}"));
+        let script =
+            move |_: &Seen| Act::Write(answer("400 No", headers, b"{\"error\":{\"message\":\"no\"}}"));
         let upstream = Upstream::start(script).await.unwrap();
         let url = upstream.url();
         let change = |config: GatewayConfig| {
@@ -197,7 +209,8 @@ async fn a_browser_is_told_what_it_may_ask_where_its_page_is_allowed() {
     assert_eq!(told.header("access-control-allow-origin"), "https://tools.example.com");
     assert_eq!(told.header("access-control-allow-methods"), "POST");
     assert_eq!(told.header("access-control-allow-headers"), "authorization, content-type");
-    let other = preflight(&bed, "https://evil.example.com").send(Method::OPTIONS, CHAT, "".into()).await.unwrap();
+    let other =
+        preflight(&bed, "https://evil.example.com").send(Method::OPTIONS, CHAT, "".into()).await.unwrap();
     assert_eq!((other.status.as_u16(), other.header("access-control-allow-origin")), (405, ""));
 
     let call = bed.gateway.client("checkout").with("origin", "https://tools.example.com");
@@ -213,7 +226,8 @@ async fn a_browser_is_told_what_it_may_ask_where_its_page_is_allowed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_allowed_origins_nothing_is_told_to_browsers() {
     let bed = usual().await;
-    let told = preflight(&bed, "https://tools.example.com").send(Method::OPTIONS, CHAT, "".into()).await.unwrap();
+    let told =
+        preflight(&bed, "https://tools.example.com").send(Method::OPTIONS, CHAT, "".into()).await.unwrap();
     refused(&told, 405, "method_not_allowed");
     assert_eq!(told.header("access-control-allow-origin"), "");
 }

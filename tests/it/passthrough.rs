@@ -433,6 +433,9 @@ async fn failures_open_the_circuit_of_the_whole_api() {
     let backends = bed.gateway.admin().get("/admin/backends").await.unwrap().json();
     assert_eq!(backends.as_array().map(Vec::len), Some(1), "{backends}");
     let seen = &backends[0];
-    assert_eq!((&seen["backend"], &seen["model"], &seen["circuit"]), (&json!("raw"), &json!("*"), &json!("open")));
+    assert_eq!(
+        (&seen["backend"], &seen["model"], &seen["circuit"]),
+        (&json!("raw"), &json!("*"), &json!("open"))
+    );
     assert_eq!(seen["cause"]["rule"], "consecutive_failures", "{seen}");
 }

@@ -361,7 +361,8 @@ pub fn relay_media(
     let observer = Observer::new(reading, response.headers(), &request.context.snapshot.server, held);
     let (head, body) = response.into_parts();
     let cut_at = Instant::now() + target.backend.total_timeout;
-    let parts = RelayedParts { attempt, observer, is_known: true, traffic: None, upload: None, guard, cut_at };
+    let parts =
+        RelayedParts { attempt, observer, is_known: true, traffic: None, upload: None, guard, cut_at };
     let body = Box::new(Relayed::new(&head, body, &target.backend, parts));
     Answer::Relayed { headers: shown(&head.headers), status: head.status, body, facts: Some(facts) }
 }

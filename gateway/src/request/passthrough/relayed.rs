@@ -97,7 +97,12 @@ impl HeadClass {
             400.. => AttemptClass::Neutral,
             _ => AttemptClass::Success,
         };
-        Self { status: head.status, redirects, class, retry_after: retry_after::from_headers(&head.headers, now_ms()) }
+        Self {
+            status: head.status,
+            redirects,
+            class,
+            retry_after: retry_after::from_headers(&head.headers, now_ms()),
+        }
     }
 
     /// The ending of an attempt whose answer came to its end.
