@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use bytes::Bytes;
 use tollgate_formats::sse::{Action, Splitter};
 
@@ -20,9 +20,13 @@ struct Listed<B> {
     ended: bool,
 }
 
-/// An answer as a list; events are at most `max_event` bytes.
+/// An answer as a list; events are at most `max_event` bytes. An object that is compressed stays alone: nothing can be
+/// put around it any more.
 #[must_use]
 pub fn list(response: HttpResponse, max_event: usize) -> HttpResponse {
+    if response.headers().contains_key(CONTENT_ENCODING) {
+        return response;
+    }
     let is_events = response
         .headers()
         .get(CONTENT_TYPE)
@@ -124,6 +128,13 @@ mod tests {
     async fn an_object_is_the_only_item_and_nothing_is_an_empty_list() {
         assert_eq!(listed("application/json", &["{\"error\"", ":{}}"]).await.1, "[{\"error\":{}}]");
         assert_eq!(listed("text/event-stream", &[]).await.1, "[]");
+    }
+
+    #[actix_rt::test]
+    async fn what_is_compressed_is_not_touched() {
+        let response = HttpResponse::Ok().insert_header((CONTENT_ENCODING, "gzip")).body("packed");
+        let body = to_bytes(list(response, 64).into_body()).await;
+        assert_eq!(body.unwrap_or_default(), "packed");
     }
 
     #[actix_rt::test]

@@ -277,10 +277,12 @@ async fn a_key_in_the_query_is_taken_and_goes_nowhere() {
     assert!(holding(bed.folder.path(), &key).is_empty());
     let path = bed.folder.path().join("gateway/log");
     let records = tokio::task::spawn_blocking(move || log::usage(&path).unwrap()).await.unwrap();
-    let rows: Vec<&UsageEvent> = records.rows();
+    // Counts that a provider is asked for have rows of their own.
+    let rows = records.rows().into_iter().filter(|row: &&UsageEvent| row.call.operation == Operation::Chat);
+    let rows: Vec<&UsageEvent> = rows.collect();
     assert_eq!(rows.len(), 4);
     for row in rows {
-        assert_eq!((row.call.operation, &*row.call.api_format), (Operation::Chat, "gemini.generate_content"));
+        assert_eq!(&*row.call.api_format, "gemini.generate_content");
         assert!(row.lines.iter().any(|line| line.class == TokenClass::Input), "{row:?}");
     }
 }

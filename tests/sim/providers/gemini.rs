@@ -10,8 +10,10 @@ use super::pieces;
 
 pub(super) mod embeddings;
 mod request;
+mod spelling;
 
 pub(super) use request::read;
+pub(super) use spelling::in_camel_case;
 
 /// The answer as one object.
 pub(super) fn whole(said: &Said, model: &str) -> Value {

@@ -55,7 +55,7 @@ pub(in crate::sim) async fn serve(
     if dialect == Dialect::Anthropic && !head.headers.contains_key("anthropic-version") {
         return refused(Refusal::new(400, "anthropic-version: header is required"));
     }
-    match serde_json::from_slice(body) {
+    match serde_json::from_slice(body).map(|body| in_one_spelling(&target, body)) {
         Ok(body) => {
             let exchange = Exchange { target, state, root: Node::root(&body) };
             exchange.answer(connection).await.unwrap_or_else(refused)
@@ -74,6 +74,11 @@ fn again(response: &Value, pause: std::time::Duration, connection: AbortHandle) 
     let mut streamed = Response::new(SimBody::stream(steps, connection));
     streamed.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
     streamed
+}
+
+/// Google takes its names in either spelling.
+fn in_one_spelling(target: &Target, body: Value) -> Value {
+    if target.dialect == Dialect::Gemini { gemini::in_camel_case(body) } else { body }
 }
 
 /// One request.

@@ -73,6 +73,7 @@ fn generation(config: &Node<'_>, offer: &Offer, ask: &mut Ask) -> Checked<()> {
         None => false,
         Some(kind) => kind.word(&["application/json", "text/plain"])? == "application/json",
     };
+    let own = config.get("responseSchema").map(|schema| in_small_letters(schema.raw()));
     let schema = config.get("responseJsonSchema").or_else(|| config.get("responseSchema"));
     if let Some(schema) = &schema {
         schema.object()?;
@@ -80,7 +81,8 @@ fn generation(config: &Node<'_>, offer: &Offer, ask: &mut Ask) -> Checked<()> {
             return Err(schema.wrong("is only supported with a JSON response mime type"));
         }
     }
-    ask.schema = wants_json.then(|| schema.map_or_else(|| json!({}), |schema| schema.raw().clone()));
+    let schema = config.get("responseJsonSchema").map(|schema| schema.raw().clone()).or(own);
+    ask.schema = wants_json.then(|| schema.unwrap_or_else(|| json!({})));
     if let Some(thinking) = config.get("thinkingConfig") {
         if offer.kind != Kind::Thinker {
             return Err(thinking.wrong("is not supported by this model"));
@@ -97,10 +99,17 @@ fn tools(root: &Node<'_>, ask: &mut Ask) -> Checked<()> {
     for tool in root.get("tools").map_or(Ok(Vec::new()), |node| node.list())? {
         tool.only(&["functionDeclarations"])?;
         for function in tool.need("functionDeclarations")?.filled_list()? {
-            function.only(&["name", "description", "parameters", "parametersJsonSchema", "response"])?;
+            function.only(&[
+                "name",
+                "description",
+                "parameters",
+                "parametersJsonSchema",
+                "response",
+                "responseJsonSchema",
+            ])?;
             function.get("description").map(|node| node.text()).transpose()?;
             let schema = function.get("parametersJsonSchema").or_else(|| function.get("parameters"));
-            let schema = schema.map_or(Ok(json!({})), |schema| schema.object().cloned())?;
+            let schema = schema.map_or(Ok(json!({})), |schema| schema.object().map(in_small_letters))?;
             ask.tools.push(Tool { name: function.need("name")?.name(64)?.to_owned(), schema });
         }
     }
@@ -119,6 +128,24 @@ fn tools(root: &Node<'_>, ask: &mut Ask) -> Checked<()> {
             Err(config.wrong(format!("allows the function {name}, which is not declared")))
         }
         _ => Ok(()),
+    }
+}
+
+/// A schema in the words of OpenAPI, whose types are in capitals, as JSON Schema.
+fn in_small_letters(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| {
+                let value = match value.as_str().filter(|_| name == "type") {
+                    Some(kind) => json!(kind.to_ascii_lowercase()),
+                    None => in_small_letters(value),
+                };
+                (name.clone(), value)
+            };
+            Value::Object(fields.iter().map(field).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(in_small_letters).collect()),
+        other => other.clone(),
     }
 }
 
