@@ -30,6 +30,7 @@ pub mod openai_completions;
 pub mod openai_embeddings;
 pub mod openai_media;
 pub mod openai_responses;
+mod schema;
 pub mod sse;
 #[cfg(test)]
 mod testing;

@@ -142,10 +142,17 @@ fn pictures_are_sent_or_fetched() {
         body(Source::Url("data:image/webp;base64,UklG".into()))
             .contains(r#"{"mimeType":"image/webp","data":"UklG"}"#)
     );
+    let by_address = |model| {
+        let url = Source::Url("https://x/y.PNG?z=1".into());
+        written(&Request { turns: vec![picture(url)], ..Request::default() }, model)
+    };
     assert!(
-        body(Source::Url("https://x/y.PNG?z=1".into()))
+        by_address("gemini-4-argon")
+            .unwrap()
             .contains(r#"{"fileData":{"mimeType":"image/png","fileUri":"https://x/y.PNG?z=1"}}"#)
     );
+    assert!(matches!(by_address("gemini-2.5-flash"), Err(FormatError::Unsupported { .. })));
+    assert!(body(Source::Url("https://youtu.be/x".into())).contains("youtu.be"));
     assert!(body(Source::File("gs://b/o".into())).contains(r#"{"fileData":{"fileUri":"gs://b/o"}}"#));
     let unknown = Request { turns: vec![picture(Source::File("file-abc".into()))], ..Request::default() };
     assert!(matches!(written(&unknown, "m"), Err(FormatError::Unsupported { .. })));
@@ -161,7 +168,7 @@ fn what_has_no_place_is_refused_or_named() {
     assert!(matches!(written(&request, "gemini-3-pro"), Err(FormatError::Unsupported { .. })));
     let mut unmapped = Unmapped::new(OnUnmappable::Drop);
     encode(&request, target("gemini-3-pro", ApiFormat::Gemini), &mut unmapped).unwrap();
-    assert_eq!(unmapped.dropped(), ["n", "seed", "reasoning_effort", "service_tier"]);
+    assert_eq!(unmapped.dropped(), ["n", "reasoning_effort", "seed", "service_tier"]);
 }
 
 #[test]
