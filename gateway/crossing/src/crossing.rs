@@ -9,7 +9,9 @@ use smallvec::SmallVec;
 use tollgate_formats::adapt::adapt;
 use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder, ToolNames};
 use tollgate_formats::view::{Change, View};
-use tollgate_formats::{Answer, ClientError, FormatError, OnUnmappable, TargetModel, Unmapped, openai_media};
+use tollgate_formats::{
+    Answer, ClientError, FormatError, OnUnmappable, TargetModel, Unmapped, openai_chat, openai_media,
+};
 use tollgate_schemas::ids::RequestId;
 
 use super::client::ClientFormat;
@@ -97,7 +99,11 @@ impl Crossing {
             if view.stream && !view.include_usage {
                 changes.extend(self.client.usage_change(view));
             }
-            let body = self.client.for_provider(view.rewrite(body, &changes), target.name)?;
+            let mut body = self.client.for_provider(view.rewrite(body, &changes), target.name)?;
+            let word = target.traits.output.word;
+            if self.client == ClientFormat::Chat && openai_chat::bound::is_foreign(view, word) {
+                body = openai_chat::bound::worded(&body, word);
+            }
             return Ok(Outgoing::of(body, Vec::new()));
         }
         let mut unmapped = Unmapped::new(policy);
@@ -228,7 +234,7 @@ mod tests {
         let body = Bytes::from_static(body.as_bytes());
         let view = client.view(&body).unwrap();
         let way = Crossing { client, wire };
-        let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new()).unwrap();
+        let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new(), &[]).unwrap();
         String::from_utf8(sent.body.to_vec()).unwrap()
     }
 

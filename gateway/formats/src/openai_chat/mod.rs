@@ -6,6 +6,7 @@
 //! `reasoning_details`.
 
 pub mod answer;
+pub mod bound;
 pub mod request;
 pub mod stream;
 mod thoughts;

@@ -336,7 +336,7 @@ fn request() -> impl Strategy<Value = Request<'static>> {
             OutputForm::JsonSchema { name, description: None, schema, strict }
         }),
     ];
-    let effort = prop_oneof![Just(Effort::None), Just(Effort::Low), Just(Effort::XHigh)];
+    let effort = prop_oneof![Just(Effort::Minimal), Just(Effort::Low), Just(Effort::XHigh)];
     (
         proptest::collection::vec(word(), 0..3),
         turns(),
