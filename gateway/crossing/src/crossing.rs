@@ -239,6 +239,25 @@ mod tests {
     }
 
     #[test]
+    fn a_client_s_bound_has_the_word_of_the_model_where_bytes_pass() {
+        let body =
+            Bytes::from_static(br#"{"model":"alias","messages":[], "max_tokens":50,"x-new":{"a": 1}}"#);
+        let told = |model: &str| {
+            let traits = Families::built_in().resolve(&Lookup::new(model, ApiFormat::OpenAi));
+            let target = TargetModel { name: model, origin: "a1", traits: &traits };
+            let way = Crossing { client: ClientFormat::Chat, wire: Wire::Chat };
+            let view = way.client.view(&body).unwrap();
+            let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new(), &[]).unwrap();
+            String::from_utf8(sent.body.to_vec()).unwrap()
+        };
+        assert_eq!(
+            told("gpt-5-mini"),
+            r#"{"model":"gpt-5-mini","messages":[], "max_completion_tokens":50,"x-new":{"a": 1}}"#
+        );
+        assert_eq!(told("gpt-4o"), r#"{"model":"gpt-4o","messages":[], "max_tokens":50,"x-new":{"a": 1}}"#);
+    }
+
+    #[test]
     fn gemini_s_own_models_get_the_bytes_of_its_clients_which_name_no_model() {
         let client = ClientFormat::Gemini { stream: true };
         let body = r#"{ "contents":[ {"parts":[{"text":"a", "new_field":1}]} ] }"#;

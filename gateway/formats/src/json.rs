@@ -225,7 +225,7 @@ pub(crate) fn text_or_raw(raw: &RawValue) -> Text<'_> {
 /// A whole number, also one that is written with a fraction of zero: clients in languages with one kind of number
 /// write `2.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Whole<T>(pub(crate) T);
+pub(crate) struct Whole<T = u64>(pub(crate) T);
 
 impl<'de, T: TryFrom<i128>> Deserialize<'de> for Whole<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

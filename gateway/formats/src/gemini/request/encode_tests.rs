@@ -238,7 +238,8 @@ fn step() -> impl Strategy<Value = Vec<Turn<'static>>> {
     let thoughts = prop_oneof![Just(None), Just(Some(None)), Just(Some(Some("tg1.test.s")))];
     (thoughts, "[a-z]{0,4}", any::<bool>(), any::<bool>(), "[a-z]{1,4}").prop_map(
         |(thoughts, said, calls, has_note, next)| {
-            let mut parts: Vec<Part<'static>> = thoughts.map(|proof| thought("hm", proof)).into_iter().collect();
+            let mut parts: Vec<Part<'static>> =
+                thoughts.map(|proof| thought("hm", proof)).into_iter().collect();
             parts.push(Part::text(format!("{said}.")));
             let mut turns = Vec::new();
             if calls {

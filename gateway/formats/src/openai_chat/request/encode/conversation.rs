@@ -5,7 +5,7 @@
 
 use tollgate_families::{Binding, NameField, Prefill, Returned, SystemNote, Traits, Vendor, When};
 
-use super::parts::{Piece, content, piece};
+use super::parts::{Piece, content, marked, piece};
 use super::tools::write_fitted_call;
 use crate::calls::fitted_id;
 use crate::error::FormatError;
@@ -48,8 +48,8 @@ struct Writer<'w> {
 impl Writer<'_> {
     /// All instructions as one message: some servers take only one, and only at the start.
     fn system(&mut self, request: &Request<'_>, instruction: Option<&str>) {
-        let texts = request.system.iter().map(|text| &*text.text).chain(instruction);
-        let pieces: Vec<Piece<'_>> = texts.map(|text| Piece::Text(text.into())).collect();
+        let texts = request.system.iter().map(|text| marked(&text.text, text.cache, self.traits));
+        let pieces: Vec<Piece<'_>> = texts.chain(instruction.map(|text| Piece::Text(text.into()))).collect();
         if pieces.is_empty() {
             return;
         }
@@ -82,6 +82,11 @@ impl Writer<'_> {
         let mut texts: Vec<Piece<'_>> = result.parts.iter().filter_map(text_of).map(Piece::Text).collect();
         if let (true, Some(json)) = (texts.is_empty(), result.json) {
             texts.push(Piece::Text(json.get().into()));
+        }
+        if let (Some(mark), Some(Piece::Text(Text::Borrowed(text)))) = (result.cache, texts.last()) {
+            let last = marked(text, Some(mark), self.traits);
+            texts.pop();
+            texts.push(last);
         }
         self.messages.object(|message| {
             message.put("role", "tool").put("tool_call_id", &id);

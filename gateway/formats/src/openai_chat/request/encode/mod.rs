@@ -1,7 +1,7 @@
 //! From the common view into a chat request for a backend: as the model takes it.
 //!
-//! Left out without a word, because nothing the caller asked for is lost: marks for prompt caches (servers of this
-//! format cache by themselves) and the flag that a tool failed (its text says so).
+//! Left out without a word, because nothing the caller asked for is lost: marks for prompt caches where servers cache by
+//! themselves, and the flag that a tool failed (its text says so).
 
 mod conversation;
 mod labels;

@@ -1,18 +1,20 @@
 //! Contents of messages.
 
-use tollgate_families::Traits;
+use tollgate_families::{CacheMarks, Traits};
 
 use super::super::super::wire::audio_format;
 use crate::error::FormatError;
-use crate::exchange::{Image, Media, Part, Source, Text};
+use crate::exchange::{CacheMark, Image, Media, Part, Source, Text};
 use crate::json::{Array, Object, write};
-use crate::media::{Location, document_text, locate};
+use crate::media::{Location, document_text, locate, media_type};
 use crate::unmapped::Unmapped;
 
 /// A part of a content that the model takes.
 #[derive(Debug)]
 pub(super) enum Piece<'p> {
     Text(Text<'p>),
+    /// Text that ends what the provider's cache may keep, and for how long.
+    Marked(&'p str, CacheMark),
     /// Thoughts, for models that want them in the content.
     Thinking(&'p str),
     Image(&'p Image<'p>),
@@ -32,9 +34,9 @@ pub(super) fn piece<'p>(
     let takes = &traits.media;
     let is_blank = |text: &str| !traits.messages.empty_text && text.trim().is_empty();
     let param = match part {
-        Part::Text { text, .. } | Part::Refusal(text) => {
-            return Ok((!is_blank(text)).then(|| Piece::Text(Text::Borrowed(text))));
-        }
+        Part::Text { text, cache } if !is_blank(text) => return Ok(Some(marked(text, *cache, traits))),
+        Part::Refusal(text) if !is_blank(text) => return Ok(Some(Piece::Text(Text::Borrowed(text)))),
+        Part::Text { .. } | Part::Refusal(_) => return Ok(None),
         Part::Image(image) => match &image.source {
             _ if !takes.images => "messages.content.image",
             Source::File(_) => "messages.content.image.file_id",
@@ -63,6 +65,17 @@ pub(super) fn piece<'p>(
     unmapped.param(param).map(|()| None)
 }
 
+/// A text with its mark, where the server takes marks.
+pub(super) fn marked<'p>(text: &'p str, cache: Option<CacheMark>, traits: &Traits) -> Piece<'p> {
+    let cache = cache.filter(|_| traits.cache.marks == CacheMarks::CacheControl);
+    let has_hours = traits.cache.ttls.iter().any(|word| word == "1h");
+    match cache {
+        Some(CacheMark::OneHour) if has_hours => Piece::Marked(text, CacheMark::OneHour),
+        Some(_) => Piece::Marked(text, CacheMark::FiveMinutes),
+        None => Piece::Text(Text::Borrowed(text)),
+    }
+}
+
 fn is_address(source: &Source<'_>) -> bool {
     matches!(locate(source), Location::Address(_))
 }
@@ -84,6 +97,12 @@ impl Piece<'_> {
     fn write(&self, part: &mut Object<'_>) {
         match self {
             Self::Text(text) => _ = part.put("type", "text").put("text", text),
+            Self::Marked(text, mark) => {
+                let hour = (*mark == CacheMark::OneHour).then_some("1h");
+                part.put("type", "text").put("text", text).object("cache_control", |control| {
+                    control.put("type", "ephemeral").given("ttl", hour);
+                });
+            }
             Self::Thinking(text) => {
                 part.put("type", "thinking");
                 let mut list = Array::new(part.key("thinking"));
@@ -105,7 +124,10 @@ impl Piece<'_> {
 
 fn write_image(part: &mut Object<'_>, image: &Image<'_>) {
     let url = match &image.source {
-        Source::Base64(data) => Text::Owned(format!("data:{};base64,{data}", image.media_type)),
+        Source::Base64(data) => {
+            let kind = media_type(&image.media_type, "", data).unwrap_or_default();
+            Text::Owned(format!("data:{kind};base64,{data}"))
+        }
         Source::Url(url) | Source::File(url) => Text::Borrowed(&**url),
     };
     part.put("type", "image_url").object("image_url", |image_url| {

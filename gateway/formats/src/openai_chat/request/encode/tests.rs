@@ -307,6 +307,23 @@ fn a_turn_to_be_continued_is_marked_as_such() {
     assert_eq!(sent("gpt-4o", prefill).0["messages"][1], json!({"role": "assistant", "content": "b"}));
 }
 
+#[test]
+fn marks_of_a_cache_go_to_servers_that_take_them() {
+    let body = json!({"messages": [
+        {"role": "system", "content": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+        {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]}]});
+    let to = |provider| {
+        let (body, _) = sent_to("claude-opus-4-6", provider, &body, OnUnmappable::Reject).unwrap();
+        (body["messages"][0]["content"].clone(), body["messages"][1]["content"].clone())
+    };
+    let mark = |text: &str, control: Value| json!([{"type": "text", "text": text, "cache_control": control}]);
+    assert_eq!(
+        to("openrouter"),
+        (mark("s", json!({"type": "ephemeral", "ttl": "1h"})), mark("a", json!({"type": "ephemeral"})))
+    );
+    assert_eq!(to(""), (json!("s"), json!("a")));
+}
+
 /// One step of a conversation: what the model said, what its tools gave, what the user says next.
 fn step() -> impl Strategy<Value = Vec<Turn<'static>>> {
     let thought = prop_oneof![Just(None), Just(Some("hm"))];
