@@ -319,11 +319,12 @@ impl ClientFormat {
         }
     }
 
-    /// The fields that bound the answer's tokens, the format's present one first. Servers heed one or the other.
+    /// The fields that bound the answer's tokens, the one that is written first. Servers heed one or the other.
     #[must_use]
     pub const fn max_tokens_fields(self) -> &'static [&'static str] {
         match self {
-            Self::Chat => &["max_completion_tokens", "max_tokens"],
+            // The one that every server knows; the crossing gives it the word of the target.
+            Self::Chat => &["max_tokens", "max_completion_tokens"],
             Self::Responses => &["max_output_tokens"],
             Self::Gemini { .. } => &["maxOutputTokens"],
             Self::Completions | Self::Messages => &["max_tokens"],

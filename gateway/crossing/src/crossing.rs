@@ -9,7 +9,9 @@ use smallvec::SmallVec;
 use tollgate_formats::adapt::adapt;
 use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder, ToolNames};
 use tollgate_formats::view::{Change, View};
-use tollgate_formats::{Answer, FormatError, OnUnmappable, TargetModel, Unmapped, openai_media};
+use tollgate_formats::{
+    Answer, FormatError, OnUnmappable, TargetModel, Unmapped, openai_chat, openai_media,
+};
 
 use super::client::ClientFormat;
 use super::embeddings::{self, Embeddings};
@@ -96,7 +98,11 @@ impl Crossing {
             if view.stream && !view.include_usage {
                 changes.extend(self.client.usage_change(view));
             }
-            let body = self.client.for_provider(view.rewrite(body, &changes), target.name)?;
+            let mut body = self.client.for_provider(view.rewrite(body, &changes), target.name)?;
+            let word = target.traits.output.word;
+            if self.client == ClientFormat::Chat && openai_chat::bound::is_foreign(view, word) {
+                body = openai_chat::bound::worded(&body, word);
+            }
             return Ok(Outgoing::of(body, Vec::new()));
         }
         let mut unmapped = Unmapped::new(policy);
@@ -218,6 +224,25 @@ mod tests {
         let way = Crossing { client, wire };
         let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new(), &[]).unwrap();
         String::from_utf8(sent.body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_client_s_bound_has_the_word_of_the_model_where_bytes_pass() {
+        let body =
+            Bytes::from_static(br#"{"model":"alias","messages":[], "max_tokens":50,"x-new":{"a": 1}}"#);
+        let told = |model: &str| {
+            let traits = Families::built_in().resolve(&Lookup::new(model, ApiFormat::OpenAi));
+            let target = TargetModel { name: model, origin: "a1", traits: &traits };
+            let way = Crossing { client: ClientFormat::Chat, wire: Wire::Chat };
+            let view = way.client.view(&body).unwrap();
+            let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new(), &[]).unwrap();
+            String::from_utf8(sent.body.to_vec()).unwrap()
+        };
+        assert_eq!(
+            told("gpt-5-mini"),
+            r#"{"model":"gpt-5-mini","messages":[], "max_completion_tokens":50,"x-new":{"a": 1}}"#
+        );
+        assert_eq!(told("gpt-4o"), r#"{"model":"gpt-4o","messages":[], "max_tokens":50,"x-new":{"a": 1}}"#);
     }
 
     #[test]

@@ -1,8 +1,15 @@
 //! Calls of tools, as formats want them that are stricter about arguments and ids than OpenAI's.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use tollgate_base::hash::fnv1a;
+use tollgate_families::IdForm;
+
+use crate::exchange::{CUSTOM_INPUT, Text};
+use crate::json::Str;
 
 /// JSON text of a tool's arguments, written as an object. Arguments that are no JSON object (a model can be cut
 /// off in the midst of them) are kept as a text under `arguments`.
@@ -56,6 +63,47 @@ impl Serialize for CallId<'_> {
     }
 }
 
+/// The id of a call as a model takes it: unchanged where it fits, else changed the same way wherever it stands, so that
+/// a result still names its call. Two that differ stay different.
+pub(crate) fn fitted_id(id: &str, form: IdForm) -> Text<'_> {
+    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    if form.takes(id) {
+        return Cow::Borrowed(id);
+    }
+    let mut hash = fingerprint(&[id]);
+    if form != IdForm::Nine {
+        let is_plain = |letter: &u8| letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-');
+        let kept: String =
+            id.bytes().take(40).map(|byte| if is_plain(&byte) { char::from(byte) } else { '_' }).collect();
+        return Cow::Owned(format!("{kept}_{hash:016x}"));
+    }
+    let nine = std::iter::repeat_with(|| {
+        let letter = LETTERS[(hash % 62) as usize];
+        hash /= 62;
+        char::from(letter)
+    });
+    Cow::Owned(nine.take(9).collect())
+}
+
+/// The arguments that stand for the text of a custom tool's call: an object with the text as `input`.
+pub(crate) fn custom_arguments(text: &str) -> String {
+    serde_json::json!({ CUSTOM_INPUT: text }).to_string()
+}
+
+/// The text in such arguments. What a model wrote instead is taken as it is: it may have missed the form, not the
+/// point.
+pub(crate) fn custom_input(arguments: &str) -> Text<'_> {
+    #[derive(Deserialize)]
+    struct Arguments<'a> {
+        #[serde(borrow)]
+        input: Str<'a>,
+    }
+    match serde_json::from_str::<Arguments<'_>>(arguments) {
+        Ok(Arguments { input }) => input.0,
+        Err(_) => Cow::Borrowed(arguments),
+    }
+}
+
 /// FNV-1a, 64 bit, of texts one after the other: the same in every process and release.
 pub(crate) fn fingerprint(texts: &[&str]) -> u64 {
     // 0xff is a separator that no UTF-8 text holds.
@@ -76,6 +124,27 @@ mod tests {
         assert_eq!(json(&Arguments(r#" {"a": [1]} "#)), r#"{"a": [1]}"#);
         assert_eq!(json(&Arguments(r#"{"a": [1"#)), r#"{"arguments":"{\"a\": [1"}"#);
         assert_eq!(json(&Arguments("3")), r#"{"arguments":"3"}"#);
+    }
+
+    #[test]
+    fn an_id_takes_the_form_that_a_model_wants() {
+        let nine = fitted_id("toolu_01A09q90qw90lq917835lq9", IdForm::Nine);
+        assert!(IdForm::Nine.takes(&nine), "{nine}");
+        assert_eq!(nine, fitted_id("toolu_01A09q90qw90lq917835lq9", IdForm::Nine));
+        assert_ne!(nine, fitted_id("toolu_02", IdForm::Nine));
+        assert_eq!(fitted_id("aB3456789", IdForm::Nine), "aB3456789");
+        let long = "x".repeat(65);
+        assert!(IdForm::UpTo64.takes(&fitted_id(&long, IdForm::UpTo64)));
+        assert_eq!(fitted_id(&long, IdForm::Free), long);
+    }
+
+    #[test]
+    fn the_text_of_a_custom_tool_survives_as_an_argument() {
+        for text in ["", "*** Begin Patch\n+\"a\"\n", "\u{1F600}\\"] {
+            assert_eq!(custom_input(&custom_arguments(text)), text);
+        }
+        assert_eq!(custom_input("*** Begin Patch"), "*** Begin Patch");
+        assert_eq!(custom_input(r#"{"patch":"x"}"#), r#"{"patch":"x"}"#);
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub mod openai_embeddings;
 pub mod openai_media;
 pub mod openai_responses;
 pub mod redact;
+mod schema;
 pub mod sse;
 #[cfg(test)]
 mod testing;

@@ -1,6 +1,9 @@
 //! Where the bytes of media are, and of which type they are, for formats that want both said.
 
-use crate::exchange::Source;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::exchange::{Media, Source};
 
 /// Where a backend finds the bytes of a medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,22 @@ pub(crate) fn media_type<'r>(said: &'r str, in_address: &'r str, data: &str) -> 
         .find(|kind| !kind.is_empty())
         .map(|kind| if kind == "image/jpg" { "image/jpeg" } else { kind })
         .or_else(|| sniffed(data))
+}
+
+/// The text of a document whose bytes are here and are text, with its name before it; `None` for every other kind.
+pub(crate) fn document_text(media: &Media<'_>, name: Option<&str>) -> Option<String> {
+    const LIKE_TEXT: [&str; 5] =
+        ["application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml"];
+    let Location::Inline { media_type, data } = locate(&media.source) else { return None };
+    let said = if media.media_type.is_empty() { media_type } else { &media.media_type };
+    let kind = said.split(';').next().unwrap_or_default().trim();
+    let is_text = kind.starts_with("text/") || LIKE_TEXT.contains(&kind);
+    let bytes = is_text.then(|| BASE64_STANDARD.decode(data).ok()).flatten()?;
+    let text = String::from_utf8(bytes).ok()?;
+    Some(match name {
+        Some(name) => format!("{name}:\n\n{text}"),
+        None => text,
+    })
 }
 
 /// By the magic bytes, seen through base64.
@@ -82,6 +101,18 @@ mod tests {
         assert_eq!(at("data:image/png;x=y;base64,AA"), r#"Inline { media_type: "image/png", data: "AA" }"#);
         assert_eq!(at("data:text/plain,hi"), r#"Address("data:text/plain,hi")"#);
         assert_eq!(at("https://x/y.png"), r#"Address("https://x/y.png")"#);
+    }
+
+    #[test]
+    fn the_text_of_a_document_is_told_with_its_name() {
+        let text = |kind: &'static str, data: &'static str, name| {
+            let source = Source::Base64(data.into());
+            document_text(&Media { media_type: kind.into(), source, cache: None }, name)
+        };
+        assert_eq!(text("text/csv", "YSxi", Some("a.csv")).unwrap(), "a.csv:\n\na,b");
+        assert_eq!(text("text/plain; charset=utf-8", "aGk=", None).unwrap(), "hi");
+        assert_eq!(text("application/pdf", "JVBERi0=", None), None);
+        assert_eq!(text("text/plain", "/w==", None), None, "no UTF-8");
     }
 
     #[test]

@@ -21,8 +21,22 @@ pub struct Unmapped {
     dropped: Vec<Cow<'static, str>>,
 }
 
-/// Parameters of clients' formats that only help a provider along, whoever has no place for them.
-const HINTS: [&str; 4] = ["client_metadata", "prompt_cache_key", "prompt_cache_retention", "verbosity"];
+/// Parameters of clients' formats that only help a provider along or label a request, whoever has no place for them:
+/// no answer is another one without them.
+const HINTS: [&str; 12] = [
+    "client_metadata",
+    "context_management",
+    "include",
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "stream_options",
+    "text.verbosity",
+    "user",
+    "verbosity",
+];
 
 /// Most names that are kept; a request can have any number of unknown fields.
 const MOST_NAMES: usize = 32;
@@ -69,5 +83,21 @@ impl Unmapped {
     #[must_use]
     pub fn dropped(&self) -> &[Cow<'static, str>] {
         &self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_is_left_out_and_named_where_a_parameter_is_refused() {
+        let mut unmapped = Unmapped::new(OnUnmappable::Reject);
+        for hint in HINTS {
+            assert!(unmapped.param(hint).is_ok(), "{hint}");
+        }
+        assert_eq!(unmapped.dropped(), HINTS);
+        assert!(unmapped.param("logit_bias").is_err());
+        assert!(Unmapped::new(OnUnmappable::Drop).param("logit_bias").is_ok());
     }
 }

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use crate::error::{FormatError, request_fault};
 use crate::exchange::Effort;
+use crate::json::Whole;
 
 /// Longest model name that is looked up, bytes; it is repeated in events and errors.
 pub(crate) const MAX_MODEL_BYTES: usize = 256;
@@ -231,6 +232,14 @@ struct Splice<'s> {
     /// Of a field that is new.
     name: Option<&'static str>,
     new: Cow<'s, str>,
+}
+
+/// A whole number, also one that is written with a fraction of zero; `None` for `null`.
+///
+/// # Errors
+/// When the value is no whole number, or less than 0.
+pub fn whole_number(raw: &RawValue) -> Result<Option<u64>, serde_json::Error> {
+    Ok(serde_json::from_str::<Option<Whole<u64>>>(raw.get())?.map(|number| number.0))
 }
 
 /// A JSON text's content; `None` if the value is not a text.

@@ -1,13 +1,13 @@
 //! What an alias changes about a request before anybody else sees it: defaults for what the client left out,
 //! caps on what it asked for. In the client's own words, so that every later step and every backend format
-//! sees the same request.
+//! sees the same request; where bytes pass, the bound gets the word of the target's model afterwards.
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tollgate_config::{AliasCaps, AliasDefaults};
 use tollgate_crossing::ClientFormat;
 use tollgate_formats::FormatError;
-use tollgate_formats::view::{Change, View};
+use tollgate_formats::view::{Change, View, whole_number};
 
 /// The body as the alias wants it; `None` when it is already so.
 ///
@@ -49,7 +49,7 @@ fn bound_output(
     let within = |wanted: u64| cap.map_or(wanted, |cap| wanted.min(cap));
     let mut is_bounded = false;
     for &field in client.max_tokens_fields() {
-        let Some(asked) = number::<u64>(view, field)? else { continue };
+        let Some(asked) = tokens(view, field)? else { continue };
         is_bounded = true;
         if within(asked) != asked {
             changes.push(Change::new(field, &within(asked)));
@@ -67,13 +67,18 @@ fn bound_output(
     Ok(())
 }
 
-fn number<T: for<'de> serde::Deserialize<'de>>(
-    view: &View<'_>,
-    field: &'static str,
-) -> Result<Option<T>, FormatError> {
+fn tokens(view: &View<'_>, field: &'static str) -> Result<Option<u64>, FormatError> {
     let Some(raw) = view.field(field) else { return Ok(None) };
-    serde_json::from_str::<Option<T>>(raw.get())
-        .map_err(|_| FormatError::invalid(format!("`{field}` must be a number"), field))
+    whole_number(raw).map_err(|_| no_number(field))
+}
+
+fn number(view: &View<'_>, field: &'static str) -> Result<Option<f64>, FormatError> {
+    let Some(raw) = view.field(field) else { return Ok(None) };
+    serde_json::from_str(raw.get()).map_err(|_| no_number(field))
+}
+
+fn no_number(field: &'static str) -> FormatError {
+    FormatError::invalid(format!("`{field}` must be a number"), field)
 }
 
 #[cfg(test)]
@@ -93,7 +98,7 @@ mod tests {
         let defaults = AliasDefaults { max_output_tokens: Some(Tokens(100)), temperature: Some(0.2) };
         assert_eq!(
             applied(r#"{"messages":[],"temperature":1}"#, &defaults, &AliasCaps::default()),
-            r#"{"max_completion_tokens":100,"messages":[],"temperature":1}"#
+            r#"{"max_tokens":100,"messages":[],"temperature":1}"#
         );
     }
 
@@ -106,7 +111,11 @@ mod tests {
         );
         assert_eq!(
             applied(r#"{"messages":[]}"#, &AliasDefaults::default(), &caps),
-            r#"{"max_completion_tokens":50,"messages":[]}"#
+            r#"{"max_tokens":50,"messages":[]}"#
+        );
+        assert_eq!(
+            applied(r#"{"messages":[],"max_tokens":1000.0}"#, &AliasDefaults::default(), &caps),
+            r#"{"temperature":0.7,"messages":[],"max_tokens":50}"#
         );
         let inside = r#"{"messages":[],"max_tokens":10,"temperature":0.5}"#;
         assert_eq!(applied(inside, &AliasDefaults::default(), &caps), inside);

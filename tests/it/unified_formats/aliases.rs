@@ -22,7 +22,7 @@ async fn defaults_fill_what_is_missing_and_caps_lower_what_is_too_much_in_every_
     let last = || -> Value { serde_json::from_str(&bed.sim.state().seen().pop().unwrap().body).unwrap() };
     let mut greedy = chat("chat", "Hello");
     text_of(&client.post(CHAT, &greedy).await.unwrap());
-    assert_eq!((&last()["temperature"], &last()["max_completion_tokens"]), (&json!(0.25), &json!(300)));
+    assert_eq!((&last()["temperature"], &last()["max_tokens"]), (&json!(0.25), &json!(300)));
     greedy["temperature"] = json!(1.5);
     greedy["max_tokens"] = json!(9_000);
     text_of(&client.post(CHAT, &greedy).await.unwrap());

@@ -235,7 +235,7 @@ mod tests {
         assert!(bodies(r#"{"input":[1,2]}"#, "cohere.embed-english-v3").is_err());
         assert!(bodies(r#"{"input":"a"}"#, "amazon.nova-pro-v1:0").is_err());
         assert!(matches!(
-            bodies(r#"{"input":"a","user":"u"}"#, "cohere.embed-english-v3"),
+            bodies(r#"{"input":"a","purpose":"u"}"#, "cohere.embed-english-v3"),
             Err(FormatError::Unsupported { .. })
         ));
     }

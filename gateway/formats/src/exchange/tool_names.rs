@@ -51,6 +51,12 @@ impl ToolNames {
         self.0.iter().find(|tool| tool.sent == sent)
     }
 
+    /// Whether calls by this name are those of a tool that takes free text.
+    #[must_use]
+    pub fn is_custom(&self, sent: &str) -> bool {
+        self.by_sent(sent).is_some_and(|tool| tool.is_custom)
+    }
+
     /// What the backend is told for a tool that the client names so.
     #[must_use]
     pub fn sent(&self, namespace: Option<&str>, name: &str) -> Option<&str> {

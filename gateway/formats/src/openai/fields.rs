@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
-use crate::view::{Change, View};
+use crate::view::{Change, View, whole_number};
 
 #[derive(Deserialize)]
 struct StreamOptions {
@@ -35,6 +35,6 @@ pub(crate) fn include_usage(stream_options: Option<&RawValue>) -> bool {
 /// A number of tokens; `null` is `None`.
 pub(crate) fn tokens(raw: Option<&RawValue>, param: &'static str) -> Result<Option<u64>, FormatError> {
     let Some(raw) = raw else { return Ok(None) };
-    serde_json::from_str(raw.get())
+    whole_number(raw)
         .map_err(|_| FormatError::invalid(format!("`{param}` must be a whole number, 0 or larger"), param))
 }

@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::request::{TIERS, write_call};
-use super::wire::{CallWire, Content, PartWire, ThinkingBlock, ToolCallWire};
+use super::thoughts::{ThinkingBlock, thoughts};
+use super::wire::{CallWire, Content, PartWire, ToolCallWire};
+use crate::calls::custom_input;
 use crate::error::FormatError;
 use crate::exchange::{Answer, AnswerHead, Image, Part, Source, Stop, Text, ToolCall, Usage};
 use crate::json::{Array, Object, Str, answer_text, write};
@@ -56,6 +58,8 @@ struct Message<'a> {
     reasoning: Option<Str<'a>>,
     #[serde(borrow, default)]
     thinking_blocks: Option<Vec<ThinkingBlock<'a>>>,
+    #[serde(borrow, default)]
+    reasoning_details: Option<&'a RawValue>,
     #[serde(borrow, default)]
     refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -139,16 +143,8 @@ fn no_choices() -> FormatError {
 
 impl<'a> Message<'a> {
     fn parts(self, answer_id: &str) -> Vec<Part<'a>> {
-        let mut parts = Vec::new();
-        match (self.thinking_blocks, self.reasoning_content.or(self.reasoning)) {
-            (Some(blocks), _) if !blocks.is_empty() => {
-                parts.extend(blocks.into_iter().map(ThinkingBlock::part));
-            }
-            (_, Some(text)) if !text.is_empty() => {
-                parts.push(Part::Reasoning { text: text.0, signature: None, redacted: None });
-            }
-            _ => {}
-        }
+        let text = self.reasoning_content.or(self.reasoning);
+        let mut parts = thoughts(self.thinking_blocks, self.reasoning_details, text);
         match self.content {
             Content::None => {}
             Content::Text(text) if text.is_empty() => {}
@@ -160,10 +156,13 @@ impl<'a> Message<'a> {
         }
         parts.extend(self.refusal.filter(|text| !text.is_empty()).map(|text| Part::Refusal(text.0)));
         for (place, call) in self.tool_calls.into_iter().flatten().enumerate() {
-            let Some(mut function) = call.function else { continue };
             let id = call.id.map(Str::into_text).filter(|id| !id.is_empty());
             let id = id.unwrap_or_else(|| call_id(answer_id, place).into());
-            let (name, arguments) = (function.name(), function.arguments());
+            let (name, arguments) = match (call.function, call.custom) {
+                (Some(mut function), _) => (function.name(), function.arguments()),
+                (None, Some(custom)) => custom.into_parts(),
+                (None, None) => continue,
+            };
             parts.push(Part::ToolCall(ToolCall { id, name, arguments }));
         }
         if let Some(mut call) = self.function_call {
@@ -281,10 +280,23 @@ fn write_message(message: &mut Object<'_>, answer: &Answer<'_>, shown: &AnswerHe
         }
         Some(_) => {
             let mut list = Array::new(message.key("tool_calls"));
-            calls().for_each(|call| list.object(|item| write_call(item, call)));
+            let is_custom = |name: &str| shown.tool_names.as_ref().is_some_and(|names| names.is_custom(name));
+            calls().for_each(|call| {
+                list.object(|item| match is_custom(&call.name) {
+                    true => write_custom_call(item, call),
+                    false => write_call(item, call),
+                });
+            });
             list.end();
         }
     }
+}
+
+/// A call of a tool that takes free text, for the client that gave it as such.
+fn write_custom_call(item: &mut Object<'_>, call: &ToolCall<'_>) {
+    item.put("id", &call.id).put("type", "custom").object("custom", |custom| {
+        custom.put("name", &call.name).put("input", &custom_input(&call.arguments));
+    });
 }
 
 /// Pictures as servers of this format whose models draw tell them: `images`, beside the text.

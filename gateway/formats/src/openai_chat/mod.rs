@@ -2,11 +2,14 @@
 //! speak it. [`view`] is what metering and routing read; the rest translates.
 //!
 //! What compatible servers add is read: `reasoning_content` and `reasoning`, hidden reasoning tokens, calls of
-//! tools without ids. What clients add for other providers is carried: `cache_control`, `thinking_blocks`.
+//! tools without ids. What clients add for other providers is carried: `cache_control`, `thinking_blocks`,
+//! `reasoning_details`.
 
 pub mod answer;
+pub mod bound;
 pub mod request;
 pub mod stream;
+mod thoughts;
 pub mod view;
 mod wire;
 

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::error::FormatError;
 use crate::exchange::Effort;
+use crate::json::Whole;
 use crate::openai::fields::{include_usage, tokens};
 use crate::view::{View, as_written, has_entries, read, text_of};
 
@@ -21,7 +22,7 @@ struct Body<'a> {
     #[serde(default)]
     stream: Option<bool>,
     #[serde(default)]
-    n: Option<u64>,
+    n: Option<Whole<u64>>,
     #[serde(borrow, default, deserialize_with = "as_written")]
     stream_options: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "as_written")]
@@ -69,15 +70,15 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
         let message = "`max_tokens` and `max_completion_tokens` differ; send one of them";
         return Err(FormatError::invalid(message, "max_tokens"));
     }
-    let most = newer.or(older);
+    let (most, n) = (newer.or(older), body.n.map(|n| n.0));
     Ok(View {
         model: body.model,
         stream: body.stream.unwrap_or(false),
         include_usage: include_usage(body.stream_options),
-        choices: body.n.unwrap_or(0),
+        choices: n.unwrap_or(0),
         tools: has_entries(body.tools) || has_entries(body.functions),
         effort: body.reasoning_effort.and_then(text_of).and_then(|name| Effort::from_name(&name)),
-        max_output_tokens: most.map(|each| each.saturating_mul(body.n.unwrap_or(1).max(1))),
+        max_output_tokens: most.map(|each| each.saturating_mul(n.unwrap_or(1).max(1))),
         fields,
         ..View::default()
     })

@@ -6,6 +6,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::calls::custom_arguments;
 use crate::exchange::{CacheMark, Image, Media, Part, Source, Text};
 use crate::json::{Str, text_or_raw};
 
@@ -164,6 +165,26 @@ pub(super) struct ToolCallWire<'a> {
     pub(super) kind: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub(super) function: Option<CallWire<'a>>,
+    /// Set for the call of a tool that takes free text.
+    #[serde(borrow, default)]
+    pub(super) custom: Option<CustomCall<'a>>,
+}
+
+/// Name and text of the call of a custom tool.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct CustomCall<'a> {
+    #[serde(borrow, default)]
+    name: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    input: Option<Str<'a>>,
+}
+
+impl<'a> CustomCall<'a> {
+    /// Name, and the arguments that stand for the text.
+    pub(super) fn into_parts(self) -> (Text<'a>, Text<'a>) {
+        let input = self.input.map(Str::into_text).unwrap_or_default();
+        (self.name.map(Str::into_text).unwrap_or_default(), custom_arguments(&input).into())
+    }
 }
 
 /// Name and arguments of a call.
@@ -183,27 +204,6 @@ impl<'a> CallWire<'a> {
     /// The arguments as text; some servers send an object.
     pub(super) fn arguments(&self) -> Text<'a> {
         self.arguments.map(text_or_raw).unwrap_or_default()
-    }
-}
-
-/// Thoughts with a proof of the provider, as gateways in front of Anthropic carry them in this format.
-#[derive(Debug, serde::Deserialize)]
-pub(super) struct ThinkingBlock<'a> {
-    #[serde(borrow, default)]
-    thinking: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    signature: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    data: Option<Str<'a>>,
-}
-
-impl<'a> ThinkingBlock<'a> {
-    pub(super) fn part(self) -> Part<'a> {
-        Part::Reasoning {
-            text: self.thinking.map(Str::into_text).unwrap_or_default(),
-            signature: self.signature.map(Str::into_text),
-            redacted: self.data.map(Str::into_text),
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::view::DEFAULT_MAX_TOKENS;
 use crate::error::FormatError;
 use crate::exchange::{Extra, Part, Request, Sampling, Text, Turn, TurnRole};
-use crate::json::{Members, Str, Texts, members};
+use crate::json::{Members, Str, Texts, members, whole};
 use crate::openai::fields::include_usage;
 use crate::view::{read, text_of};
 
@@ -71,12 +71,12 @@ impl<'de> Members<'de> for Body<'de> {
             "prompt" => self.prompt = Some(map.next_value()?),
             "stream" => request.stream = map.next_value::<Option<bool>>()?.unwrap_or(false),
             "stream_options" => request.include_usage = include_usage(map.next_value()?),
-            "max_tokens" => sampling.max_output_tokens = map.next_value()?,
+            "max_tokens" => sampling.max_output_tokens = whole(map)?,
             "temperature" => sampling.temperature = map.next_value()?,
             "top_p" => sampling.top_p = map.next_value()?,
-            "top_k" => sampling.top_k = map.next_value()?,
-            "n" => sampling.choices = map.next_value::<Option<u64>>()?.filter(|n| *n != 1),
-            "seed" => sampling.seed = map.next_value()?,
+            "top_k" => sampling.top_k = whole(map)?,
+            "n" => sampling.choices = whole(map)?.filter(|n| *n != 1),
+            "seed" => sampling.seed = whole(map)?,
             "frequency_penalty" => sampling.frequency_penalty = asked(map.next_value()?),
             "presence_penalty" => sampling.presence_penalty = asked(map.next_value()?),
             "stop" => sampling.stop = map.next_value::<Texts<'de>>()?.0,

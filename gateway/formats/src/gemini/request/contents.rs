@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use tollgate_families::{NameField, Returned, Traits, When};
 
-use super::generation::Generation;
-use super::media::{FileData, InlineData, medium};
+use super::media::{FileData, InlineData, Medium, medium};
 use super::result::{FunctionResponse, function_response};
 use crate::calls::Arguments;
 use crate::error::FormatError;
-use crate::exchange::{Part, ToolCall, Turn, TurnRole};
+use crate::exchange::{Part, ToolCall, ToolResult, Turn, TurnRole};
 use crate::unmapped::Unmapped;
 
 /// Stands in for the proof of a call's thoughts that is not there: models from Gemini 3 on refuse calls without
@@ -52,16 +52,23 @@ struct FunctionCall<'r> {
 /// Writes the conversation.
 pub(super) fn contents<'r>(
     turns: &'r [Turn<'_>],
-    generation: Generation,
+    traits: &'r Traits,
     unmapped: &mut Unmapped,
 ) -> Result<Vec<Content<'r>>, FormatError> {
-    let mut writer = Writer { contents: Vec::with_capacity(turns.len()), names: HashMap::new(), generation };
+    let mut writer = Writer { contents: Vec::with_capacity(turns.len()), names: HashMap::new(), traits };
     for turn in turns {
-        unmapped.given("messages[].name", turn.name.as_ref())?;
+        if turn.name.is_some() && traits.messages.name != NameField::Taken {
+            unmapped.hint("messages[].name");
+        }
         writer.turn(turn, unmapped)?;
     }
+    let wants_proofs =
+        traits.thoughts.returned == Returned::Signature && traits.thoughts.when != When::Optional;
     for content in &mut writer.contents {
         content.parts.sort_by_key(|part| part.function_response.is_none());
+        if wants_proofs {
+            stand_in_for_proof(&mut content.parts);
+        }
     }
     if writer.contents.is_empty() {
         return Err(FormatError::invalid(
@@ -76,7 +83,7 @@ struct Writer<'r> {
     contents: Vec<Content<'r>>,
     /// Function of each call so far, by its id.
     names: HashMap<&'r str, &'r str>,
-    generation: Generation,
+    traits: &'r Traits,
 }
 
 impl<'r> Writer<'r> {
@@ -102,12 +109,12 @@ impl<'r> Writer<'r> {
                     written.thought_signature = proof.take();
                 }
                 parts.push(written);
+                if let Part::ToolResult(result) = part {
+                    parts.extend(self.media_behind(result, unmapped)?);
+                }
             }
         }
         parts.extend(proof.map(bare_proof));
-        if self.generation == Generation::Levels {
-            stand_in_for_proof(&mut parts);
-        }
         match self.contents.last_mut() {
             _ if parts.is_empty() => {}
             Some(last) if last.role == role => last.parts.extend(parts),
@@ -137,16 +144,38 @@ impl<'r> Writer<'r> {
                         "messages",
                     )
                 })?;
-                let response = function_response(result, name, unmapped)?;
+                let holds_media = |part: &Part<'_>| self.holds(part);
+                let response = function_response(result, name, self.traits, holds_media, unmapped)?;
                 Some(PartOut { function_response: Some(response), ..PartOut::default() })
             }
             Part::Reasoning { .. } => None,
-            other => medium(other, unmapped)?.map(|(inline_data, file_data)| PartOut {
-                inline_data,
-                file_data,
-                ..PartOut::default()
-            }),
+            other => medium(other, self.traits, unmapped)?.map(PartOut::medium),
         })
+    }
+
+    /// Whether a result may hold this medium.
+    fn holds(&self, part: &Part<'_>) -> bool {
+        let takes = &self.traits.media;
+        if matches!(part, Part::Image(_)) { takes.result_images } else { takes.result_documents }
+    }
+
+    /// Media of a result that may not hold them stand behind it.
+    fn media_behind(
+        &self,
+        result: &'r ToolResult<'_>,
+        unmapped: &mut Unmapped,
+    ) -> Result<Vec<PartOut<'r>>, FormatError> {
+        let mut behind = Vec::new();
+        for part in result.parts.iter().filter(|part| !self.holds(part)) {
+            behind.extend(medium(part, self.traits, unmapped)?.map(PartOut::medium));
+        }
+        Ok(behind)
+    }
+}
+
+impl<'r> PartOut<'r> {
+    fn medium((inline_data, file_data): Medium<'r>) -> Self {
+        PartOut { inline_data, file_data, ..PartOut::default() }
     }
 }
 

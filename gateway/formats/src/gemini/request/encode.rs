@@ -1,22 +1,25 @@
 //! Writes a request.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
-use serde_json::value::RawValue;
+use tollgate_families::Traits;
 
 use super::contents::{Content, contents};
-use super::generation::{Generation, GenerationConfig, generation_config};
+use super::generation::{GenerationConfig, Json, generation_config, takes_form};
 use crate::adapt::{Place, TargetModel};
 use crate::error::FormatError;
-use crate::exchange::{Request, Tool, ToolChoice};
+use crate::exchange::{CUSTOM_PARAMETERS, OutputForm, Request, Tool, ToolChoice};
 use crate::json;
+use crate::schema::{self, Fitted};
 use crate::unmapped::Unmapped;
 
 /// What this API takes, whatever the model.
 pub const PLACE: Place =
     Place { takes_unmarked_proofs: false, has_system_turns: false, most_name_letters: 128 };
 
-/// Writes a request for `model`, which is not part of it but decides how thinking is asked for. Thoughts of
-/// other providers are left out in any case, and so are cache marks: Google caches by itself.
+/// Writes a request for a model, whose name is not part of it. Thoughts of other providers are left out in any case,
+/// and so are cache marks: Google caches by itself.
 ///
 /// # Errors
 /// When something has no place here and may not be left out, or the conversation does not hold together.
@@ -25,26 +28,42 @@ pub fn encode(
     target: TargetModel<'_>,
     unmapped: &mut Unmapped,
 ) -> Result<Vec<u8>, FormatError> {
-    let model = target.name;
-    refuse_unmappable(request, unmapped)?;
-    let generation = Generation::of_model(model);
+    let traits = target.traits;
+    refuse_unmappable(request, traits, unmapped)?;
+    let offered = offered(request, traits, unmapped)?;
+    let takes_form = takes_form(request, traits, !offered.is_empty());
+    let instruction = (!takes_form).then(|| in_words(&request.output)).flatten();
     let system: Vec<TextPart<'_>> = request
         .system
         .iter()
-        .filter(|text| !text.text.is_empty())
-        .map(|text| TextPart { text: &text.text })
+        .map(|text| &*text.text)
+        .chain(instruction.as_deref())
+        .filter(|text| !text.is_empty())
+        .map(|text| TextPart { text })
         .collect();
     let body = Body {
         system_instruction: (!system.is_empty()).then_some(SystemInstruction { parts: system }),
-        contents: contents(&request.turns, generation, unmapped)?,
-        tools: tools(&request.tools),
-        tool_config: tool_config(request),
-        generation_config: generation_config(request, model, generation, unmapped)?,
+        contents: contents(&request.turns, traits, unmapped)?,
+        tools: tools(offered, traits, unmapped),
+        tool_config: tool_config(request, offered),
+        generation_config: generation_config(request, traits, takes_form, unmapped)?,
         service_tier: service_tier(request, unmapped)?,
     };
     let mut out = Vec::with_capacity(1_024);
     json::write(&mut out, &body);
     Ok(out)
+}
+
+/// The form of the answer as an instruction, for models that take it no other way.
+fn in_words(form: &OutputForm<'_>) -> Option<String> {
+    match form {
+        OutputForm::Text => None,
+        OutputForm::JsonObject => Some("Answer with one JSON object and nothing else.".to_owned()),
+        OutputForm::JsonSchema { schema, .. } => Some(format!(
+            "Answer with JSON that matches this JSON Schema, and nothing else:\n{}",
+            schema.get()
+        )),
+    }
 }
 
 #[derive(Serialize)]
@@ -74,7 +93,11 @@ struct TextPart<'r> {
 }
 
 /// What no request of this format can say, by the names of OpenAI's chat format.
-fn refuse_unmappable(request: &Request<'_>, unmapped: &mut Unmapped) -> Result<(), FormatError> {
+fn refuse_unmappable(
+    request: &Request<'_>,
+    traits: &Traits,
+    unmapped: &mut Unmapped,
+) -> Result<(), FormatError> {
     let sampling = &request.sampling;
     unmapped.given("n", sampling.choices.as_ref().filter(|choices| **choices != 1))?;
     unmapped.given("logit_bias", sampling.logit_bias.filter(|bias| bias.get() != "{}").as_ref())?;
@@ -83,8 +106,14 @@ fn refuse_unmappable(request: &Request<'_>, unmapped: &mut Unmapped) -> Result<(
     // A client of OpenAI's old form did not ask for it, and reads the first call alone.
     let matters = !request.tools.is_empty() && !request.legacy_functions;
     let one_at_a_time = request.parallel_tool_calls.filter(|parallel| !parallel && matters);
-    unmapped.given("parallel_tool_calls", one_at_a_time.as_ref())?;
+    if one_at_a_time.is_some() && !traits.tools.parallel_switch {
+        unmapped.hint("parallel_tool_calls");
+    }
     for extra in &request.extras {
+        if extra.name == "store" && extra.value.get() == "false" {
+            unmapped.hint("store");
+            continue;
+        }
         unmapped.param(extra.name.clone().into_owned())?;
     }
     Ok(())
@@ -104,16 +133,44 @@ struct FunctionDeclaration<'r> {
     description: Option<&'r str>,
     /// JSON Schema as it is; the older `parameters` knows only a part of OpenAPI's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameters_json_schema: Option<&'r RawValue>,
+    parameters_json_schema: Option<Json<'r>>,
 }
 
-fn tools<'r>(tools: &'r [Tool<'_>]) -> Option<[ToolOut<'r>; 1]> {
+/// The tools that the model is offered.
+fn offered<'r, 'a>(
+    request: &'r Request<'a>,
+    traits: &Traits,
+    unmapped: &mut Unmapped,
+) -> Result<&'r [Tool<'a>], FormatError> {
+    let tools = &*request.tools;
+    if !traits.tools.taken && !tools.is_empty() {
+        unmapped.param("tools")?;
+        return Ok(&[]);
+    }
+    let most = traits.tools.most.map_or(usize::MAX, |most| most as usize);
+    if tools.len() > most {
+        unmapped.param(format!("tools[{most}]"))?;
+    }
+    Ok(tools.get(..most).unwrap_or(tools))
+}
+
+fn tools<'r>(tools: &'r [Tool<'_>], traits: &Traits, unmapped: &mut Unmapped) -> Option<[ToolOut<'r>; 1]> {
+    let mut parameters = |tool: &'r Tool<'_>| {
+        let Some(given) = tool.parameters else {
+            return tool.custom.map(|_| Json(Cow::Borrowed(CUSTOM_PARAMETERS)));
+        };
+        let Fitted { json, is_looser, .. } = schema::fitted(given, &traits.schema);
+        if is_looser {
+            unmapped.hint("tools[].function.parameters");
+        }
+        Some(Json(json))
+    };
     let function_declarations: Vec<_> = tools
         .iter()
         .map(|tool| FunctionDeclaration {
             name: &tool.name,
             description: tool.description.as_deref(),
-            parameters_json_schema: tool.parameters,
+            parameters_json_schema: parameters(tool),
         })
         .collect();
     (!function_declarations.is_empty()).then_some([ToolOut { function_declarations }])
@@ -134,11 +191,11 @@ struct FunctionCallingConfig<'r> {
 }
 
 /// `ANY` holds arguments to their schema anyway; `VALIDATED` is `AUTO` that does.
-fn tool_config<'r>(request: &'r Request<'_>) -> Option<ToolConfig<'r>> {
-    if request.tools.is_empty() {
+fn tool_config<'r>(request: &'r Request<'_>, offered: &[Tool<'_>]) -> Option<ToolConfig<'r>> {
+    if offered.is_empty() {
         return None;
     }
-    let is_strict = request.tools.iter().any(|tool| tool.strict == Some(true));
+    let is_strict = offered.iter().any(|tool| tool.strict == Some(true));
     let (mode, name) = match request.tool_choice.as_ref() {
         None | Some(ToolChoice::Auto) if is_strict => ("VALIDATED", None),
         None => return None,

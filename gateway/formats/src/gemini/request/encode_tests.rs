@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use super::*;
 use tollgate_families::ApiFormat;
 
-use crate::exchange::{Effort, Image, Part, Reasoning, Source, ToolCall, ToolResult, Turn, TurnRole};
+use crate::adapt::adapt;
+use crate::exchange::{
+    Effort, Image, Part, Reasoning, Source, SystemText, ToolCall, ToolResult, Turn, TurnRole,
+};
 use crate::testing::target;
 use crate::unmapped::OnUnmappable;
 
@@ -142,10 +145,17 @@ fn pictures_are_sent_or_fetched() {
         body(Source::Url("data:image/webp;base64,UklG".into()))
             .contains(r#"{"mimeType":"image/webp","data":"UklG"}"#)
     );
+    let by_address = |model| {
+        let url = Source::Url("https://x/y.PNG?z=1".into());
+        written(&Request { turns: vec![picture(url)], ..Request::default() }, model)
+    };
     assert!(
-        body(Source::Url("https://x/y.PNG?z=1".into()))
+        by_address("gemini-4-argon")
+            .unwrap()
             .contains(r#"{"fileData":{"mimeType":"image/png","fileUri":"https://x/y.PNG?z=1"}}"#)
     );
+    assert!(matches!(by_address("gemini-2.5-flash"), Err(FormatError::Unsupported { .. })));
+    assert!(body(Source::Url("https://youtu.be/x".into())).contains("youtu.be"));
     assert!(body(Source::File("gs://b/o".into())).contains(r#"{"fileData":{"fileUri":"gs://b/o"}}"#));
     let unknown = Request { turns: vec![picture(Source::File("file-abc".into()))], ..Request::default() };
     assert!(matches!(written(&unknown, "m"), Err(FormatError::Unsupported { .. })));
@@ -161,7 +171,7 @@ fn what_has_no_place_is_refused_or_named() {
     assert!(matches!(written(&request, "gemini-3-pro"), Err(FormatError::Unsupported { .. })));
     let mut unmapped = Unmapped::new(OnUnmappable::Drop);
     encode(&request, target("gemini-3-pro", ApiFormat::Gemini), &mut unmapped).unwrap();
-    assert_eq!(unmapped.dropped(), ["n", "seed", "reasoning_effort", "service_tier"]);
+    assert_eq!(unmapped.dropped(), ["n", "reasoning_effort", "seed", "service_tier"]);
 }
 
 #[test]
@@ -221,4 +231,54 @@ fn conversations() -> impl Strategy<Value = Vec<Turn<'static>>> {
     let turn = (any::<bool>(), proptest::collection::vec(part, 0..4))
         .prop_map(|(is_user, parts)| if is_user { user(parts) } else { model(parts) });
     proptest::collection::vec(turn, 0..8)
+}
+
+/// One step of a conversation: what the model said, what its tools gave, what the user says next.
+fn step() -> impl Strategy<Value = Vec<Turn<'static>>> {
+    let thoughts = prop_oneof![Just(None), Just(Some(None)), Just(Some(Some("tg1.test.s")))];
+    (thoughts, "[a-z]{0,4}", any::<bool>(), any::<bool>(), "[a-z]{1,4}").prop_map(
+        |(thoughts, said, calls, has_note, next)| {
+            let mut parts: Vec<Part<'static>> =
+                thoughts.map(|proof| thought("hm", proof)).into_iter().collect();
+            parts.push(Part::text(format!("{said}.")));
+            let mut turns = Vec::new();
+            if calls {
+                parts.extend([call("1", "f"), call("2", "g")]);
+            }
+            turns.push(model(parts));
+            if calls {
+                turns.extend([user(vec![result("1", "x")]), user(vec![result("2", "y")])]);
+            }
+            if has_note {
+                turns.push(Turn { role: TurnRole::System, ..user(vec![Part::text("90000 left")]) });
+            }
+            turns.push(user(vec![Part::text(next)]));
+            turns
+        },
+    )
+}
+
+proptest! {
+    /// What the provider's prompt cache goes by.
+    #[test]
+    fn a_prompt_begins_as_it_did_a_turn_ago(
+        steps in proptest::collection::vec(step(), 1..5),
+        name in prop_oneof![Just("gemini-2.5-flash"), Just("gemini-3-pro-preview"), Just("gemma-3-27b-it")],
+    ) {
+        let mut turns = vec![user(vec![Part::text("go")])];
+        let mut before: Option<String> = None;
+        for step in steps {
+            turns.extend(step);
+            let system = vec![SystemText { text: "Be brief.".into(), cache: None }];
+            let mut request = Request { system, turns: turns.clone(), ..Request::default() };
+            let target = target(name, ApiFormat::Gemini);
+            adapt(&mut request, target, PLACE);
+            let body = encode(&request, target, &mut Unmapped::new(OnUnmappable::Reject)).unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let mut now = format!("{}{}", body["systemInstruction"], body["contents"]);
+            now.pop();
+            prop_assert!(before.is_none_or(|before| now.starts_with(&before)), "{}", now);
+            before = Some(now);
+        }
+    }
 }

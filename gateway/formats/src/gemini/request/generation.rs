@@ -1,37 +1,14 @@
 //! How tokens are chosen, how the answer looks, how much the model may think.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
-use serde_json::value::RawValue;
+use tollgate_families::{Effort, Fate, SeedWord, Style, Traits};
 
 use crate::error::FormatError;
-use crate::exchange::{Effort, OutputForm, Reasoning, Request, Text};
+use crate::exchange::{OutputForm, Reasoning, Request, Text};
+use crate::schema::{self, Fitted};
 use crate::unmapped::Unmapped;
-
-/// Most thinking tokens of 2.5 Flash and of 2.5 Pro, and the least of Pro, which cannot do without.
-const MOST_BUDGET: u64 = 24_576;
-const MOST_BUDGET_PRO: u64 = 32_768;
-const LEAST_BUDGET_PRO: u64 = 128;
-
-/// Generations of models that are asked differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Generation {
-    /// Up to 2.5, and models with names of their own: thinking has a budget.
-    Budgets,
-    /// From 3 on: thinking has levels and cannot be switched off, calls of tools come back with their proof.
-    Levels,
-}
-
-impl Generation {
-    /// By the model's name; Gemini without a version (`gemini-flash-latest`) is taken for a new one.
-    pub(super) fn of_model(model: &str) -> Self {
-        let Some((_, name)) = model.split_once("gemini-") else { return Self::Budgets };
-        let digits = name.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(name.len());
-        match name.get(..digits).unwrap_or_default().parse::<u32>() {
-            Ok(major) if major < 3 => Self::Budgets,
-            _ => Self::Levels,
-        }
-    }
-}
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,7 +36,7 @@ pub(super) struct GenerationConfig<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     response_mime_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response_json_schema: Option<&'r RawValue>,
+    response_json_schema: Option<Json<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking_config: Option<ThinkingConfig>,
     #[serde(skip)]
@@ -83,45 +60,120 @@ struct ThinkingConfig {
     thinking_level: Option<&'static str>,
 }
 
+/// Text that is JSON already.
+#[derive(Debug)]
+pub(super) struct Json<'r>(pub(super) Cow<'r, str>);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &serde_json::value::RawValue =
+            serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+/// Whether the form of the answer can be said; beside tools only newer models take one.
+pub(super) fn takes_form(request: &Request<'_>, traits: &Traits, has_tools: bool) -> bool {
+    let takes = &traits.structured;
+    (takes.with_tools || !has_tools)
+        && match &request.output {
+            OutputForm::Text => true,
+            OutputForm::JsonObject => takes.json_object,
+            OutputForm::JsonSchema { .. } => takes.json_schema,
+        }
+}
+
 pub(super) fn generation_config<'r>(
     request: &'r Request<'_>,
-    model: &str,
-    generation: Generation,
+    traits: &Traits,
+    takes_form: bool,
     unmapped: &mut Unmapped,
 ) -> Result<GenerationConfig<'r>, FormatError> {
-    let sampling = &request.sampling;
-    let seed = sampling.seed.and_then(|seed| i32::try_from(seed).ok());
-    if seed.is_none() {
-        unmapped.given("seed", sampling.seed.as_ref())?;
+    let thinking_config = request.reasoning.and_then(|reasoning| thinking(reasoning, traits, unmapped));
+    let thinks = traits.thinks(request.reasoning.and_then(wanted));
+    let mut config = GenerationConfig { thinking_config, ..GenerationConfig::default() };
+    sampling(&mut config, request, traits, thinks, unmapped)?;
+    match &request.output {
+        OutputForm::Text => {}
+        _ if !takes_form => unmapped.hint("response_format"),
+        OutputForm::JsonObject => config.response_mime_type = Some("application/json"),
+        OutputForm::JsonSchema { schema, .. } => {
+            config.response_mime_type = Some("application/json");
+            let Fitted { json, is_looser, .. } = schema::fitted(schema, &traits.schema);
+            if is_looser {
+                unmapped.hint("response_format.json_schema");
+            }
+            config.response_json_schema = Some(Json(json));
+        }
     }
-    let (response_mime_type, response_json_schema) = match &request.output {
-        OutputForm::Text => (None, None),
-        OutputForm::JsonObject => (Some("application/json"), None),
-        OutputForm::JsonSchema { schema, .. } => (Some("application/json"), Some(*schema)),
-    };
-    let thinking_config = match request.reasoning {
-        Some(reasoning) => thinking(reasoning, model, generation, unmapped)?,
-        None => None,
-    };
-    let has_effect = |penalty: &f64| *penalty != 0.0;
-    let mut config = GenerationConfig {
-        max_output_tokens: sampling.max_output_tokens,
-        temperature: sampling.temperature,
-        top_p: sampling.top_p,
-        top_k: sampling.top_k,
-        stop_sequences: (!sampling.stop.is_empty()).then_some(&*sampling.stop),
-        seed,
-        frequency_penalty: sampling.frequency_penalty.filter(has_effect),
-        presence_penalty: sampling.presence_penalty.filter(has_effect),
-        response_logprobs: sampling.top_logprobs.map(|_| true),
-        logprobs: sampling.top_logprobs.filter(|most| *most > 0),
-        response_mime_type,
-        response_json_schema,
-        thinking_config,
-        is_empty: false,
-    };
     config.is_empty = says_nothing(&config);
     Ok(config)
+}
+
+fn sampling<'r>(
+    config: &mut GenerationConfig<'r>,
+    request: &'r Request<'_>,
+    traits: &Traits,
+    thinks: bool,
+    unmapped: &mut Unmapped,
+) -> Result<(), FormatError> {
+    let (sampling, takes) = (&request.sampling, &traits.sampling);
+    let output = &traits.output;
+    let most = output.most_unstreamed.filter(|_| !request.stream).or(output.most).unwrap_or(u64::MAX);
+    if sampling.max_output_tokens.is_some_and(|wanted| wanted > most) {
+        unmapped.hint("max_tokens");
+    }
+    config.max_output_tokens = sampling.max_output_tokens.map(|wanted| wanted.min(most));
+    let mut sent = |name: &'static str, fate: Fate| -> Result<bool, FormatError> {
+        match fate {
+            Fate::Send => return Ok(true),
+            Fate::Leave => {}
+            Fate::Ignored => unmapped.hint(name),
+            Fate::Refused => unmapped.param(name)?,
+        }
+        Ok(false)
+    };
+    let has_effect = |penalty: &f64| *penalty != 0.0;
+    if let Some(wanted) = sampling.temperature
+        && sent("temperature", takes.temperature.fate(thinks, wanted == 1.0))?
+    {
+        config.temperature = Some(wanted);
+    }
+    if let Some(wanted) = sampling.top_p
+        && sent("top_p", takes.top_p.fate(thinks, wanted == 1.0))?
+    {
+        config.top_p = Some(wanted);
+    }
+    if sampling.top_k.is_some() && sent("top_k", takes.top_k.fate(thinks, false))? {
+        config.top_k = sampling.top_k;
+    }
+    if let Some(wanted) = sampling.frequency_penalty.filter(has_effect)
+        && sent("frequency_penalty", takes.penalties.fate(thinks, false))?
+    {
+        config.frequency_penalty = Some(wanted);
+    }
+    if let Some(wanted) = sampling.presence_penalty.filter(has_effect)
+        && sent("presence_penalty", takes.penalties.fate(thinks, false))?
+    {
+        config.presence_penalty = Some(wanted);
+    }
+    if sampling.top_logprobs.is_some() && sent("logprobs", takes.logprobs.fate(thinks, false))? {
+        config.response_logprobs = Some(true);
+        config.logprobs = sampling.top_logprobs.filter(|most| *most > 0);
+    }
+    if !sampling.stop.is_empty() && sent("stop", takes.stop.fate(thinks, false))? {
+        let most = takes.stop_most.map_or(usize::MAX, |most| most as usize);
+        if sampling.stop.len() > most {
+            unmapped.param("stop")?;
+        }
+        config.stop_sequences = Some(sampling.stop.get(..most).unwrap_or(&sampling.stop));
+    }
+    config.seed =
+        sampling.seed.filter(|_| takes.seed != SeedWord::None).and_then(|seed| i32::try_from(seed).ok());
+    if config.seed.is_none() {
+        unmapped.given("seed", sampling.seed.as_ref())?;
+    }
+    Ok(())
 }
 
 const fn says_nothing(config: &GenerationConfig<'_>) -> bool {
@@ -138,88 +190,112 @@ const fn says_nothing(config: &GenerationConfig<'_>) -> bool {
         && config.thinking_config.is_none()
 }
 
-/// A budget and a level exclude each other. A number of tokens stays one for every model; a word is what the
-/// model's generation calls it.
-fn thinking(
-    reasoning: Reasoning,
-    model: &str,
-    generation: Generation,
-    unmapped: &mut Unmapped,
-) -> Result<Option<ThinkingConfig>, FormatError> {
+fn wanted(reasoning: Reasoning) -> Option<Effort> {
+    reasoning.effort.or_else(|| reasoning.budget_tokens.map(Effort::from_budget))
+}
+
+/// In the words of the model, a budget or a level. A wish that it cannot follow becomes the nearest that it can, and
+/// is named.
+fn thinking(reasoning: Reasoning, traits: &Traits, unmapped: &mut Unmapped) -> Option<ThinkingConfig> {
     let mut config =
         ThinkingConfig { include_thoughts: reasoning.show, thinking_budget: None, thinking_level: None };
-    match (generation, reasoning.effort, reasoning.budget_tokens) {
-        (_, _, Some(budget)) => config.thinking_budget = Some(budget),
-        (_, None, None) => {}
-        (Generation::Levels, Some(Effort::None), None) => unmapped.param("reasoning_effort")?,
-        (Generation::Levels, Some(effort), None) => config.thinking_level = Some(level(effort)),
-        (Generation::Budgets, Some(effort), None) => match budget(effort, model) {
-            Some(budget) => config.thinking_budget = Some(budget),
-            None => unmapped.param("reasoning_effort")?,
-        },
+    let wanted = wanted(reasoning);
+    match traits.reasoning.style {
+        Style::GeminiBudget => {
+            let asked = reasoning.budget_tokens.or_else(|| wanted.map(Effort::budget_tokens));
+            config.thinking_budget = asked.and_then(|tokens| budget(tokens, traits));
+            let is_off = asked == Some(0);
+            if is_off && config.thinking_budget != Some(0) {
+                unmapped.hint("reasoning_effort");
+            }
+        }
+        Style::GeminiLevel => {
+            let nearest = wanted.and_then(|wanted| traits.reasoning.nearest(wanted, false));
+            if nearest.is_some_and(|nearest| nearest.changed) {
+                unmapped.hint("reasoning_effort");
+            }
+            config.thinking_level = nearest.map(|nearest| nearest.effort).and_then(level);
+        }
+        // Such a model refuses the field altogether.
+        _ => {
+            if wanted.is_some_and(|wanted| wanted != Effort::None) {
+                unmapped.hint("reasoning_effort");
+            }
+            return None;
+        }
     }
     let says_something = config.include_thoughts.is_some()
         || config.thinking_budget.is_some()
         || config.thinking_level.is_some();
-    Ok(says_something.then_some(config))
+    says_something.then_some(config)
 }
 
-/// Every model has the two outer levels; those between are the provider's to refuse.
-const fn level(effort: Effort) -> &'static str {
-    match effort {
-        Effort::None | Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High | Effort::XHigh | Effort::Max => "high",
-    }
+fn level(effort: Effort) -> Option<&'static str> {
+    (effort != Effort::None).then(|| effort.as_str())
 }
 
-/// `None` if the model cannot do without thinking.
-fn budget(effort: Effort, model: &str) -> Option<u64> {
-    let wanted = effort.budget_tokens();
-    if !model.contains("pro") {
-        return Some(wanted.min(MOST_BUDGET));
+/// Within the bounds of the model; 0 is no thinking, where it can do without.
+fn budget(tokens: u64, traits: &Traits) -> Option<u64> {
+    if tokens == 0 && !traits.reasoning.always() {
+        return Some(0);
     }
-    (effort != Effort::None).then(|| wanted.clamp(LEAST_BUDGET_PRO, MOST_BUDGET_PRO))
+    traits.reasoning.budget_within(tokens)
 }
 
 #[cfg(test)]
 mod tests {
+    use tollgate_families::ApiFormat;
+
     use super::*;
+    use crate::testing::target;
     use crate::unmapped::OnUnmappable;
 
-    #[test]
-    fn the_generation_follows_the_version_in_the_name() {
-        for old in ["gemini-2.5-flash", "models/gemini-2.0-flash", "gemini-1.5-pro-002", "gemma-3-27b-it"] {
-            assert_eq!(Generation::of_model(old), Generation::Budgets, "{old}");
-        }
-        for new in ["gemini-3-pro-preview", "gemini-3.5-flash", "gemini-flash-latest", "models/gemini-10"] {
-            assert_eq!(Generation::of_model(new), Generation::Levels, "{new}");
-        }
+    fn config(reasoning: Reasoning, model: &str) -> (String, bool) {
+        let mut unmapped = Unmapped::new(OnUnmappable::Reject);
+        let config = thinking(reasoning, target(model, ApiFormat::Gemini).traits, &mut unmapped);
+        (serde_json::to_string(&config).unwrap(), !unmapped.dropped().is_empty())
     }
 
-    fn config(effort: Effort, model: &str) -> Result<String, FormatError> {
-        let reasoning = Reasoning { effort: Some(effort), ..Reasoning::default() };
-        let mut unmapped = Unmapped::new(OnUnmappable::Reject);
-        let config = thinking(reasoning, model, Generation::of_model(model), &mut unmapped)?;
-        Ok(serde_json::to_string(&config).unwrap())
+    fn told(effort: Effort, model: &str) -> (String, bool) {
+        config(Reasoning { effort: Some(effort), ..Reasoning::default() }, model)
     }
 
     #[test]
     fn words_become_budgets_for_older_models() {
-        let said = |effort| config(effort, "gemini-2.5-flash").unwrap();
-        assert_eq!(said(Effort::None), r#"{"thinkingBudget":0}"#);
-        assert_eq!(said(Effort::Medium), r#"{"thinkingBudget":8192}"#);
-        assert_eq!(said(Effort::Max), r#"{"thinkingBudget":24576}"#);
-        assert_eq!(config(Effort::Max, "gemini-2.5-pro").unwrap(), r#"{"thinkingBudget":32768}"#);
-        assert!(config(Effort::None, "gemini-2.5-pro").is_err(), "Pro cannot do without");
+        for (model, effort, expected, is_named) in [
+            ("gemini-2.5-flash", Effort::None, 0, false),
+            ("gemini-2.5-flash", Effort::Medium, 8_192, false),
+            ("gemini-2.5-flash", Effort::Max, 24_576, false),
+            ("gemini-2.5-pro", Effort::Max, 32_768, false),
+            ("gemini-2.5-pro", Effort::None, 128, true),
+        ] {
+            let expected = (format!("{{\"thinkingBudget\":{expected}}}"), is_named);
+            assert_eq!(told(effort, model), expected, "{model} {effort:?}");
+        }
     }
 
     #[test]
-    fn words_become_levels_for_newer_models() {
-        let said = |effort| config(effort, "gemini-3-flash").unwrap();
-        assert_eq!(said(Effort::Minimal), r#"{"thinkingLevel":"minimal"}"#);
-        assert_eq!(said(Effort::Max), r#"{"thinkingLevel":"high"}"#);
-        assert!(config(Effort::None, "gemini-3-flash").is_err());
+    fn words_become_the_nearest_level_for_newer_models() {
+        for (model, effort, expected, is_named) in [
+            ("gemini-3-flash", Effort::Minimal, "minimal", false),
+            ("gemini-3-flash", Effort::Max, "high", true),
+            ("gemini-3-flash", Effort::None, "minimal", true),
+            ("gemini-3-pro-preview", Effort::Medium, "low", true),
+            ("gemini-3-pro-preview", Effort::None, "low", true),
+            ("gemini-4-neon", Effort::XHigh, "xhigh", false),
+        ] {
+            let expected = (format!("{{\"thinkingLevel\":\"{expected}\"}}"), is_named);
+            assert_eq!(told(effort, model), expected, "{model} {effort:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_tokens_is_told_in_the_words_of_the_model() {
+        let of = |tokens, model| {
+            config(Reasoning { budget_tokens: Some(tokens), ..Reasoning::default() }, model).0
+        };
+        assert_eq!(of(100, "gemini-2.5-pro"), r#"{"thinkingBudget":128}"#);
+        assert_eq!(of(8_000, "gemini-3.1-pro-preview"), r#"{"thinkingLevel":"medium"}"#);
+        assert_eq!(of(8_000, "gemini-2.0-flash"), "null");
     }
 }

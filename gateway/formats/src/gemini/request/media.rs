@@ -1,9 +1,10 @@
 //! Pictures, sounds and documents.
 
 use serde::Serialize;
+use tollgate_families::{Media, Traits};
 
 use crate::error::FormatError;
-use crate::exchange::{Media, Part, Source};
+use crate::exchange::{self, Part, Source};
 use crate::media::{self, Location};
 use crate::unmapped::Unmapped;
 
@@ -24,13 +25,15 @@ pub(super) struct FileData<'r> {
     file_uri: &'r str,
 }
 
-type Medium<'r> = (Option<InlineData<'r>>, Option<FileData<'r>>);
+pub(super) type Medium<'r> = (Option<InlineData<'r>>, Option<FileData<'r>>);
 
 /// A picture, sound or document. Names of documents have no place and no effect.
 pub(super) fn medium<'r>(
     part: &'r Part<'_>,
+    traits: &Traits,
     unmapped: &mut Unmapped,
 ) -> Result<Option<Medium<'r>>, FormatError> {
+    let takes = &traits.media;
     let (said, source, param) = match part {
         Part::Image(image) => {
             let is_coarse = image.detail.as_deref() == Some("low");
@@ -46,6 +49,9 @@ pub(super) fn medium<'r>(
             Some(mime_type) => Ok(Some((Some(InlineData { mime_type, data }), None))),
             None => Err(FormatError::invalid("the type of a picture, sound or file is not said", param)),
         },
+        Location::Address(address) if !takes_address(part, address, takes) => {
+            unmapped.param(param).map(|()| None)
+        }
         Location::Address(file_uri) => {
             let mime_type = media::media_type(said, "", "").or_else(|| media::by_ending(file_uri));
             Ok(Some((None, Some(FileData { mime_type, file_uri }))))
@@ -58,6 +64,18 @@ pub(super) fn medium<'r>(
     }
 }
 
-fn typed<'r>(media: &'r Media<'_>, param: &'static str) -> (&'r str, &'r Source<'r>, &'static str) {
+/// Models that fetch nothing from the web still take what Google keeps itself.
+fn takes_address(part: &Part<'_>, address: &str, takes: &Media) -> bool {
+    const OWN: [&str; 4] = [
+        "gs://",
+        "https://generativelanguage.googleapis.com/",
+        "https://www.youtube.com/",
+        "https://youtu.be/",
+    ];
+    let is_any = if matches!(part, Part::Image(_)) { takes.image_urls } else { takes.document_urls };
+    is_any || OWN.iter().any(|start| address.starts_with(start))
+}
+
+fn typed<'r>(media: &'r exchange::Media<'_>, param: &'static str) -> (&'r str, &'r Source<'r>, &'static str) {
     (&media.media_type, &media.source, param)
 }

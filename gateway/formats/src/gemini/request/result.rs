@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
+use tollgate_families::Traits;
 
 use super::media::{FileData, InlineData, medium};
 use crate::calls;
@@ -51,10 +52,12 @@ impl Serialize for Response<'_> {
     }
 }
 
-/// Writes a result of the function `name`.
+/// Writes a result of the function `name`, with those of its media that it may hold.
 pub(super) fn function_response<'r>(
     result: &'r ToolResult<'_>,
     name: &'r str,
+    traits: &Traits,
+    holds_media: impl Fn(&Part<'_>) -> bool,
     unmapped: &mut Unmapped,
 ) -> Result<FunctionResponse<'r>, FormatError> {
     let mut texts: Vec<&'r str> = Vec::new();
@@ -62,7 +65,8 @@ pub(super) fn function_response<'r>(
     for part in &result.parts {
         match part {
             Part::Text { text, .. } | Part::Refusal(text) => texts.push(text),
-            other => parts.extend(match medium(other, unmapped)? {
+            other if !holds_media(other) => {}
+            other => parts.extend(match medium(other, traits, unmapped)? {
                 Some((Some(inline), _)) => Some(MediaPart::InlineData(inline)),
                 Some((None, Some(file))) => Some(MediaPart::FileData(file)),
                 _ => None,

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::super::wire::CacheControl;
 use super::message::Message;
 use crate::exchange::{Extra, Text};
-use crate::json::{Members, Str, Texts, members};
+use crate::json::{Members, Str, Texts, members, whole};
 
 #[derive(Debug, Default)]
 pub(super) struct Body<'a> {
@@ -26,12 +26,12 @@ pub(super) struct Body<'a> {
     pub(super) logprobs: Option<bool>,
     pub(super) top_logprobs: Option<u8>,
     pub(super) logit_bias: Option<&'a RawValue>,
-    pub(super) tools: Option<Vec<ToolWire<'a>>>,
-    pub(super) tool_choice: Option<Choice<'a>>,
+    pub(super) tools: Option<Vec<&'a RawValue>>,
+    pub(super) tool_choice: Option<&'a RawValue>,
     pub(super) parallel_tool_calls: Option<bool>,
     pub(super) functions: Option<Vec<FunctionWire<'a>>>,
-    pub(super) function_call: Option<Choice<'a>>,
-    pub(super) response_format: Option<ResponseFormat<'a>>,
+    pub(super) function_call: Option<&'a RawValue>,
+    pub(super) response_format: Option<&'a RawValue>,
     pub(super) reasoning_effort: Option<Str<'a>>,
     pub(super) user: Option<Str<'a>>,
     pub(super) safety_identifier: Option<&'a RawValue>,
@@ -48,7 +48,20 @@ pub(super) struct ToolWire<'a> {
     #[serde(borrow, default)]
     pub(super) function: Option<FunctionWire<'a>>,
     #[serde(borrow, default)]
+    pub(super) custom: Option<CustomWire<'a>>,
+    #[serde(borrow, default)]
     pub(super) cache_control: Option<CacheControl<'a>>,
+}
+
+/// A tool that takes free text.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct CustomWire<'a> {
+    #[serde(borrow)]
+    pub(super) name: Str<'a>,
+    #[serde(borrow, default)]
+    pub(super) description: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) format: Option<&'a RawValue>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -107,6 +120,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choice<'a> {
             #[serde(borrow, default)]
             function: Option<Named<'a>>,
             #[serde(borrow, default)]
+            custom: Option<Named<'a>>,
+            #[serde(borrow, default)]
             name: Option<Str<'a>>,
         }
         let raw = <&'a RawValue>::deserialize(deserializer)?;
@@ -114,7 +129,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choice<'a> {
             return Ok(Self::Word(word));
         }
         let object: Object<'a> = serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
-        let name = object.function.map(|named| named.name).or(object.name);
+        let named = object.function.or(object.custom).map(|named| named.name);
+        let name = named.or(object.name);
         Ok(Self::Tool(object.kind.map(Str::into_text), name.map(Str::into_text)))
     }
 }
@@ -133,18 +149,18 @@ impl<'de> Members<'de> for Body<'de> {
             "messages" => self.messages = map.next_value()?,
             "stream" => self.stream = map.next_value()?,
             "stream_options" => self.stream_options = map.next_value()?,
-            "max_tokens" => self.max_tokens = map.next_value()?,
-            "max_completion_tokens" => self.max_completion_tokens = map.next_value()?,
+            "max_tokens" => self.max_tokens = whole(map)?,
+            "max_completion_tokens" => self.max_completion_tokens = whole(map)?,
             "temperature" => self.temperature = map.next_value()?,
             "top_p" => self.top_p = map.next_value()?,
-            "top_k" => self.top_k = map.next_value()?,
+            "top_k" => self.top_k = whole(map)?,
             "stop" => self.stop = map.next_value()?,
-            "seed" => self.seed = map.next_value()?,
+            "seed" => self.seed = whole(map)?,
             "frequency_penalty" => self.frequency_penalty = map.next_value()?,
             "presence_penalty" => self.presence_penalty = map.next_value()?,
-            "n" => self.n = map.next_value()?,
+            "n" => self.n = whole(map)?,
             "logprobs" => self.logprobs = map.next_value()?,
-            "top_logprobs" => self.top_logprobs = map.next_value()?,
+            "top_logprobs" => self.top_logprobs = whole(map)?,
             "logit_bias" => self.logit_bias = map.next_value()?,
             "tools" => self.tools = map.next_value()?,
             "tool_choice" => self.tool_choice = map.next_value()?,

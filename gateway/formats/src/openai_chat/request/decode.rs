@@ -2,11 +2,16 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::super::wire::CacheControl;
-use super::body::{Body, Choice, FunctionWire, ResponseFormat, ToolWire};
+use super::body::{Body, Choice, CustomWire, FunctionWire, ResponseFormat, ToolWire};
 use super::turns::Turns;
-use crate::error::FormatError;
-use crate::exchange::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, Tool, ToolChoice};
+use crate::error::{FormatError, request_fault};
+use crate::exchange::{
+    CUSTOM_PARAMETERS, CustomTool, Effort, Extra, OutputForm, Reasoning, Request, Sampling, Tool, ToolChoice,
+    ToolName,
+};
 use crate::json::Str;
 use crate::openai::fields::include_usage;
 use crate::view::{read, text_of};
@@ -14,7 +19,7 @@ use crate::view::{read, text_of};
 /// Reads a request.
 ///
 /// # Errors
-/// When the body is no chat request, or holds what the common view has no place for.
+/// When the body is no chat request. What the common view has no place for is in the request's extras.
 pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
     let mut body: Body<'_> = read(body)?;
     let messages =
@@ -33,8 +38,8 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
         turns.take(place, message, &mut request)?;
     }
     tools(&mut body, &mut request)?;
-    if let Some(format) = body.response_format.take() {
-        request.output = output(format)?;
+    if let Some(raw) = body.response_format.take() {
+        request.output = output(raw, &mut request.extras)?;
     }
     if let Some(effort) = body.reasoning_effort.take() {
         request.reasoning = Some(reasoning(&effort)?);
@@ -68,27 +73,59 @@ fn sampling<'a>(body: &mut Body<'a>) -> Sampling<'a> {
 }
 
 fn tools<'a>(body: &mut Body<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
-    for (place, tool) in body.tools.take().into_iter().flatten().enumerate() {
-        let ToolWire { kind, function, cache_control } = tool;
-        let function = match (kind.as_deref(), function) {
-            (Some("function") | None, Some(function)) => function,
-            _ => return Err(FormatError::Unsupported { param: format!("tools[{place}]").into() }),
+    for (place, raw) in body.tools.take().into_iter().flatten().enumerate() {
+        let wrong = |error: serde_json::Error| {
+            let message = format!("`tools[{place}]` cannot be read: {}", request_fault(&error));
+            FormatError::Invalid { message, param: Some(format!("tools[{place}]").into()) }
         };
-        request.tools.push(tool_of(function, cache_control));
+        let ToolWire { kind, function, custom, cache_control } =
+            serde_json::from_str(raw.get()).map_err(wrong)?;
+        match (kind.as_deref(), function, custom) {
+            (Some("function") | None, Some(function), _) => {
+                request.tools.push(tool_of(function, cache_control));
+            }
+            (Some("custom") | None, _, Some(custom)) => custom_tool(custom, cache_control, request)?,
+            // Tools that run at the provider.
+            _ => request.extras.push(Extra { name: format!("tools[{place}]").into(), value: raw }),
+        }
     }
     if let Some(functions) = body.functions.take() {
         request.legacy_functions = true;
         request.tools.extend(functions.into_iter().map(|function| tool_of(function, None)));
     }
-    if let Some(choice) = body.tool_choice.take() {
-        request.tool_choice = Some(tool_choice(choice, "tool_choice")?);
-    } else if let Some(choice) = body.function_call.take() {
-        request.tool_choice = Some(tool_choice(choice, "function_call")?);
+    if let Some(raw) = body.tool_choice.take() {
+        request.tool_choice = tool_choice(raw, "tool_choice", &mut request.extras)?;
+    } else if let Some(raw) = body.function_call.take() {
+        request.tool_choice = tool_choice(raw, "function_call", &mut request.extras)?;
     }
     // A client of the old form reads one call only.
     if request.legacy_functions && request.parallel_tool_calls.is_none() {
         request.parallel_tool_calls = Some(false);
     }
+    Ok(())
+}
+
+/// Told as a function with one text where the backend has no such tools; its calls come back as what the client gave.
+fn custom_tool<'a>(
+    custom: CustomWire<'a>,
+    cache: Option<CacheControl<'a>>,
+    request: &mut Request<'a>,
+) -> Result<(), FormatError> {
+    let name = custom.name.0;
+    request.tool_names.add(ToolName {
+        sent: name.clone().into_owned(),
+        name: name.clone().into_owned(),
+        is_custom: true,
+        ..ToolName::default()
+    });
+    request.tools.push(Tool {
+        name,
+        description: custom.description.map(Str::into_text),
+        parameters: Some(serde_json::from_str(CUSTOM_PARAMETERS)?),
+        strict: None,
+        custom: Some(CustomTool { format: custom.format }),
+        cache: cache.map(|cache| cache.mark()),
+    });
     Ok(())
 }
 
@@ -103,39 +140,59 @@ fn tool_of<'a>(function: FunctionWire<'a>, cache: Option<CacheControl<'a>>) -> T
     }
 }
 
-fn tool_choice<'a>(choice: Choice<'a>, param: &'static str) -> Result<ToolChoice<'a>, FormatError> {
-    match choice {
+/// What the common view has no word for (`allowed_tools`) is kept by its name.
+fn tool_choice<'a>(
+    raw: &'a RawValue,
+    param: &'static str,
+    extras: &mut Vec<Extra<'a>>,
+) -> Result<Option<ToolChoice<'a>>, FormatError> {
+    let wrong = || {
+        let message = format!("`{param}` must be `auto`, `none`, `required` or name a tool");
+        FormatError::invalid(message, param)
+    };
+    let choice: Choice<'a> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    Ok(Some(match choice {
         Choice::Word(word) => match &*word {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
-            "required" | "any" => Ok(ToolChoice::Required),
-            _ => {
-                let message = format!("`{param}` must be `auto`, `none`, `required` or name a tool");
-                Err(FormatError::invalid(message, param))
-            }
+            "auto" => ToolChoice::Auto,
+            "none" => ToolChoice::None,
+            "required" | "any" => ToolChoice::Required,
+            _ => return Err(wrong()),
         },
-        Choice::Tool(None, Some(name)) => Ok(ToolChoice::Named(name)),
-        Choice::Tool(Some(kind), Some(name)) if kind == "function" => Ok(ToolChoice::Named(name)),
-        Choice::Tool(..) => Err(FormatError::Unsupported { param: Cow::Borrowed(param) }),
-    }
+        Choice::Tool(None, Some(name)) => ToolChoice::Named(name),
+        Choice::Tool(Some(kind), Some(name)) if matches!(&*kind, "function" | "custom") => {
+            ToolChoice::Named(name)
+        }
+        Choice::Tool(..) => {
+            extras.push(Extra { name: Cow::Borrowed(param), value: raw });
+            return Ok(None);
+        }
+    }))
 }
 
-fn output(format: ResponseFormat<'_>) -> Result<OutputForm<'_>, FormatError> {
+fn output<'a>(raw: &'a RawValue, extras: &mut Vec<Extra<'a>>) -> Result<OutputForm<'a>, FormatError> {
+    let wrong = |message: String| FormatError::invalid(message, "response_format");
+    let format: ResponseFormat<'a> = serde_json::from_str(raw.get())
+        .map_err(|error| wrong(format!("`response_format` cannot be read: {}", request_fault(&error))))?;
     match &*format.kind {
         "text" => Ok(OutputForm::Text),
         "json_object" => Ok(OutputForm::JsonObject),
         "json_schema" => {
-            let missing =
-                |what: &str| FormatError::invalid(format!("`{what}` is missing"), "response_format");
-            let form = format.json_schema.ok_or_else(|| missing("response_format.json_schema"))?;
+            let form = format
+                .json_schema
+                .ok_or_else(|| wrong("`response_format.json_schema` is missing".to_owned()))?;
+            // Without a schema any object will do.
+            let Some(schema) = form.schema else { return Ok(OutputForm::JsonObject) };
             Ok(OutputForm::JsonSchema {
                 name: form.name.0,
                 description: form.description.map(Str::into_text),
-                schema: form.schema.ok_or_else(|| missing("response_format.json_schema.schema"))?,
+                schema,
                 strict: form.strict,
             })
         }
-        _ => Err(FormatError::Unsupported { param: "response_format.type".into() }),
+        _ => {
+            extras.push(Extra { name: "response_format".into(), value: raw });
+            Ok(OutputForm::Text)
+        }
     }
 }
 

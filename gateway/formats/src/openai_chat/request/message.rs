@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::super::wire::{CacheControl, CallWire, Content, ThinkingBlock, ToolCallWire};
+use super::super::thoughts::ThinkingBlock;
+use super::super::wire::{CacheControl, CallWire, Content, ToolCallWire};
 use crate::exchange::Text;
 use crate::json::Str;
 
@@ -20,6 +21,7 @@ pub(super) struct Message<'a> {
     pub(super) refusal: Option<Str<'a>>,
     pub(super) reasoning: Option<Str<'a>>,
     pub(super) thinking_blocks: Option<Vec<ThinkingBlock<'a>>>,
+    pub(super) reasoning_details: Option<&'a RawValue>,
     pub(super) cache_control: Option<CacheControl<'a>>,
     /// Fields that are not known.
     pub(super) others: Vec<(Text<'a>, &'a RawValue)>,
@@ -64,9 +66,10 @@ impl<'de> Message<'de> {
                 self.reasoning = text.or(self.reasoning.take());
             }
             "thinking_blocks" => self.thinking_blocks = map.next_value()?,
+            "reasoning_details" => self.reasoning_details = Some(map.next_value()?),
             "cache_control" => self.cache_control = map.next_value()?,
             // What models add to their answers and clients send back; it says nothing to the next model.
-            "annotations" | "id" | "reasoning_details" | "finish_reason" => {
+            "annotations" | "id" | "finish_reason" => {
                 map.next_value::<IgnoredAny>()?;
             }
             _ => {

@@ -41,12 +41,8 @@ fn a_fault_in_a_message_is_named_by_its_path() {
         "messages[0].content[0].image_url"
     );
     assert_eq!(
-        place(r#"[{"role":"user","content":[{"type":"hologram"}]}]"#),
-        "unsupported messages[0].content[0]"
-    );
-    assert_eq!(
-        place(r#"[{"role":"assistant","tool_calls":[{"id":"c","type":"custom","custom":{}}]}]"#),
-        "unsupported messages[0].tool_calls[0]"
+        place(r#"[{"role":"assistant","tool_calls":[{"id":"c","type":"custom"}]}]"#),
+        "messages[0].tool_calls[0].custom"
     );
     let image = r#"[{"role":"system","content":[{"type":"image_url","image_url":"https://a.example"}]}]"#;
     assert_eq!(place(image), "messages[0].content[0]");
@@ -61,16 +57,70 @@ fn wrong_types_are_refused_without_a_panic() {
         r#""temperature":"hot""#,
         r#""max_tokens":-1"#,
         r#""tools":{}"#,
-        r#""tools":[{"type":"custom"}]"#,
+        r#""tools":[{"type":"function","function":{}}]"#,
         r#""stop":7"#,
         r#""tool_choice":"maybe""#,
-        r#""tool_choice":{"type":"allowed_tools"}"#,
+        r#""max_tokens":2.5"#,
         r#""response_format":{"type":"json_schema"}"#,
         r#""reasoning_effort":"enormous""#,
     ] {
         let body = format!(r#"{{"messages":[],{field}}}"#);
         assert!(decode(body.as_bytes()).is_err(), "{field}");
     }
+}
+
+#[test]
+fn what_is_not_known_is_kept_by_its_name() {
+    let body = br#"{"messages":[
+        {"role":"user","content":[{"type":"hologram"},{"type":"text","text":"a"}]},
+        {"role":"assistant","tool_calls":[{"id":"c","type":"robot"}]}],
+        "tools":[{"type":"function","function":{"name":"f"}},{"type":"web_search"}],
+        "tool_choice":{"type":"allowed_tools","allowed_tools":{}},
+        "response_format":{"type":"grammar","grammar":"x"}}"#;
+    let request = decode(body).unwrap();
+    let names: Vec<&str> = request.extras.iter().map(|extra| &*extra.name).collect();
+    assert_eq!(
+        names,
+        ["messages[0].content[0]", "messages[1].tool_calls[0]", "tools[1]", "tool_choice", "response_format"]
+    );
+    let mut unmapped = Unmapped::new(OnUnmappable::Drop);
+    assert!(encode(&request, target("m", ApiFormat::OpenAi), &mut unmapped).is_ok());
+    assert_eq!(unmapped.dropped(), names);
+}
+
+#[test]
+fn tools_that_take_free_text_are_functions_with_one_text() {
+    let body = br#"{"messages":[{"role":"user","content":"x"},
+        {"role":"assistant","tool_calls":[{"id":"c","type":"custom","custom":{"name":"apply_patch","input":"*** \"a\""}}]},
+        {"role":"tool","tool_call_id":"c","content":"ok"}],
+        "tools":[{"type":"custom","custom":{"name":"apply_patch","description":"d","format":{"type":"text"}}}],
+        "tool_choice":{"type":"custom","custom":{"name":"apply_patch"}}}"#;
+    let request = decode(body).unwrap();
+    assert!(request.tool_names.is_custom("apply_patch"));
+    assert!(request.tools[0].custom.is_some_and(|custom| custom.format.is_some()));
+    assert_eq!(request.tool_choice, Some(ToolChoice::Named("apply_patch".into())));
+    let sent = encoded(&request, "m");
+    assert!(
+        sent.contains(r#""parameters":{"type":"object","properties":{"input":{"type":"string"}}"#),
+        "{sent}"
+    );
+    assert!(sent.contains(r#"{"name":"apply_patch","arguments":"{\"input\":\"*** \\\"a\\\"\"}"}"#), "{sent}");
+}
+
+#[test]
+fn whole_numbers_may_be_written_with_a_fraction_of_zero() {
+    let body = br#"{"messages":[],"max_tokens":2.0,"n":1.0,"seed":-3.0,"top_k":4.0,"logprobs":true,"top_logprobs":5.0}"#;
+    let sampling = decode(body).unwrap().sampling;
+    assert_eq!((sampling.max_output_tokens, sampling.choices, sampling.seed), (Some(2), None, Some(-3)));
+    assert_eq!((sampling.top_k, sampling.top_logprobs), (Some(4), Some(5)));
+    let seen = crate::openai_chat::view::view(body).unwrap();
+    assert_eq!((seen.max_output_tokens, seen.choices), (Some(2), 1));
+}
+
+#[test]
+fn a_form_without_a_schema_is_any_object() {
+    let body = br#"{"messages":[],"response_format":{"type":"json_schema","json_schema":{"name":"x"}}}"#;
+    assert!(matches!(decode(body).unwrap().output, OutputForm::JsonObject));
 }
 
 #[test]
@@ -200,6 +250,24 @@ fn user_part() -> impl Strategy<Value = Part<'static>> {
     prop_oneof![3 => text, 1 => image, 1 => audio, 1 => file]
 }
 
+/// Turns as they come out again: what a model says without a break is one turn, and results follow their calls.
+fn turns() -> impl Strategy<Value = Vec<Turn<'static>>> {
+    proptest::collection::vec(turn(), 0..6).prop_map(|turns| {
+        let mut kept: Vec<Turn<'static>> = Vec::new();
+        for turn in turns {
+            let after_model = kept.last().is_some_and(|last| last.role == TurnRole::Assistant);
+            let is_result = |turn: &Turn<'_>| matches!(turn.parts[..], [Part::ToolResult(_)]);
+            let after_result = kept.last().is_some_and(is_result);
+            let fits = match turn.role {
+                TurnRole::Assistant => !after_model,
+                _ => !is_result(&turn) || after_model || after_result,
+            };
+            kept.extend(fits.then_some(turn));
+        }
+        kept
+    })
+}
+
 fn turn() -> impl Strategy<Value = Turn<'static>> {
     let user = (proptest::option::of(word()), proptest::collection::vec(user_part(), 1..4))
         .prop_map(|(name, parts)| Turn { role: TurnRole::User, name, parts });
@@ -263,14 +331,15 @@ fn request() -> impl Strategy<Value = Request<'static>> {
     let output = prop_oneof![
         Just(OutputForm::Text),
         Just(OutputForm::JsonObject),
-        (word(), raw(), any::<Option<bool>>()).prop_map(|(name, schema, strict)| {
+        ("[a-z_]{1,8}", raw(), any::<Option<bool>>()).prop_map(|(name, schema, strict)| {
+            let name = name.into();
             OutputForm::JsonSchema { name, description: None, schema, strict }
         }),
     ];
-    let effort = prop_oneof![Just(Effort::None), Just(Effort::Low), Just(Effort::XHigh)];
+    let effort = prop_oneof![Just(Effort::Minimal), Just(Effort::Low), Just(Effort::XHigh)];
     (
         proptest::collection::vec(word(), 0..3),
-        proptest::collection::vec(turn(), 0..5),
+        turns(),
         proptest::collection::vec(tool, 1..3),
         proptest::option::of(choice),
         sampling(),

@@ -1,6 +1,9 @@
 //! Messages of a chat request as instructions and turns.
 
-use super::super::wire::{CacheControl, CallWire, Content, PartFault, PartWire, ToolCallWire};
+use serde_json::value::RawValue;
+
+use super::super::thoughts::thoughts;
+use super::super::wire::{CacheControl, CallWire, Content, PartFault, ToolCallWire};
 use super::message::Message;
 use crate::error::FormatError;
 use crate::exchange::{CacheMark, Extra, Part, Request, Text, ToolCall, ToolResult, Turn, TurnRole};
@@ -30,22 +33,24 @@ impl<'a> Turns<'a> {
         match &*role {
             "system" | "developer" => return instructions(place, message.content, cache, request),
             "user" => {
-                let parts = with_mark(parts(place, message.content)?, cache);
+                let parts = with_mark(parts(place, message.content, &mut request.extras)?, cache);
                 request.turns.push(Turn { role: TurnRole::User, name, parts });
             }
             "assistant" => {
-                let parts = with_mark(self.assistant(place, message)?, cache);
+                let parts = with_mark(self.assistant(place, message, &mut request.extras)?, cache);
                 request.turns.push(Turn { role: TurnRole::Assistant, name, parts });
             }
             "tool" => {
                 let id = message.tool_call_id.take();
                 let id =
                     id.ok_or_else(|| invalid("is missing", format!("messages[{place}].tool_call_id")))?;
-                request.turns.push(result(id.0, parts(place, message.content)?, cache));
+                let parts = parts(place, message.content, &mut request.extras)?;
+                request.turns.push(result(id.0, parts, cache));
             }
             "function" => {
                 let id = self.old_call_id(name.unwrap_or_default());
-                request.turns.push(result(id.into(), parts(place, message.content)?, cache));
+                let parts = parts(place, message.content, &mut request.extras)?;
+                request.turns.push(result(id.into(), parts, cache));
             }
             "" => return Err(invalid("is missing", format!("messages[{place}].role"))),
             _ => return Err(invalid("is no role", format!("messages[{place}].role"))),
@@ -53,25 +58,24 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    fn assistant(&mut self, place: usize, message: Message<'a>) -> Result<Vec<Part<'a>>, FormatError> {
-        let mut all = Vec::new();
-        match (message.thinking_blocks, message.reasoning) {
-            (Some(blocks), _) if !blocks.is_empty() => {
-                all.extend(blocks.into_iter().map(|block| block.part()))
-            }
-            (_, Some(text)) if !text.is_empty() => {
-                all.push(Part::Reasoning { text: text.0, signature: None, redacted: None });
-            }
-            _ => {}
-        }
-        let said = parts(place, message.content)?;
+    fn assistant(
+        &mut self,
+        place: usize,
+        message: Message<'a>,
+        extras: &mut Vec<Extra<'a>>,
+    ) -> Result<Vec<Part<'a>>, FormatError> {
+        let mut all = thoughts(message.thinking_blocks, message.reasoning_details, message.reasoning);
+        let said = parts(place, message.content, extras)?;
         all.extend(
             said.into_iter().filter(|part| !matches!(part, Part::Text { text, .. } if text.is_empty())),
         );
         all.extend(message.refusal.filter(|text| !text.is_empty()).map(|text| Part::Refusal(text.0)));
         for (at, call) in message.tool_calls.into_iter().flatten().enumerate() {
             let path = || format!("messages[{place}].tool_calls[{at}]");
-            all.push(Part::ToolCall(tool_call(call, path)?));
+            match tool_call(call, path)? {
+                Some(call) => all.push(Part::ToolCall(call)),
+                None => extras.push(unknown(path())),
+            }
         }
         if let Some(mut call) = message.function_call {
             let name = call.name();
@@ -89,14 +93,31 @@ impl<'a> Turns<'a> {
     }
 }
 
-fn tool_call<'a>(call: ToolCallWire<'a>, path: impl Fn() -> String) -> Result<ToolCall<'a>, FormatError> {
-    let ToolCallWire { id, kind, function, .. } = call;
-    if kind.is_some_and(|kind| &*kind != "function") {
-        return Err(FormatError::Unsupported { param: path().into() });
+/// `None` if the call is of a kind that is not known.
+fn tool_call<'a>(
+    call: ToolCallWire<'a>,
+    path: impl Fn() -> String,
+) -> Result<Option<ToolCall<'a>>, FormatError> {
+    let ToolCallWire { id, kind, function, custom, .. } = call;
+    let id = || id.ok_or_else(|| invalid("is missing", path() + ".id"));
+    match (kind.as_deref(), function, custom) {
+        (Some("function") | None, Some(mut function), _) => {
+            let function: &mut CallWire<'a> = &mut function;
+            Ok(Some(ToolCall { id: id()?.0, name: function.name(), arguments: function.arguments() }))
+        }
+        (Some("custom") | None, _, Some(custom)) => {
+            let (name, arguments) = custom.into_parts();
+            Ok(Some(ToolCall { id: id()?.0, name, arguments }))
+        }
+        (Some("function") | None, ..) => Err(invalid("is missing", path() + ".function")),
+        (Some("custom"), ..) => Err(invalid("is missing", path() + ".custom")),
+        (Some(_), ..) => Ok(None),
     }
-    let mut function: CallWire<'a> = function.ok_or_else(|| invalid("is missing", path() + ".function"))?;
-    let id = id.ok_or_else(|| invalid("is missing", path() + ".id"))?;
-    Ok(ToolCall { id: id.0, name: function.name(), arguments: function.arguments() })
+}
+
+/// What is not known, by its path: a format without a place for it says so.
+fn unknown<'a>(path: String) -> Extra<'a> {
+    Extra { name: path.into(), value: RawValue::NULL }
 }
 
 fn result<'a>(call_id: Text<'a>, parts: Vec<Part<'a>>, cache: Option<CacheMark>) -> Turn<'a> {
@@ -110,7 +131,7 @@ fn instructions<'a>(
     cache: Option<CacheMark>,
     request: &mut Request<'a>,
 ) -> Result<(), FormatError> {
-    let parts = with_mark(parts(place, content)?, cache);
+    let parts = with_mark(parts(place, content, &mut request.extras)?, cache);
     if let Some(at) = parts.iter().position(|part| !matches!(part, Part::Text { .. })) {
         let path = format!("messages[{place}].content[{at}]");
         return Err(invalid("must be text in instructions", path));
@@ -119,22 +140,28 @@ fn instructions<'a>(
     Ok(())
 }
 
-fn parts(place: usize, content: Content<'_>) -> Result<Vec<Part<'_>>, FormatError> {
-    match content {
-        Content::None => Ok(Vec::new()),
-        Content::Text(text) => Ok(vec![Part::text(text)]),
-        Content::Parts(parts) => {
-            parts.into_iter().enumerate().map(|(at, part)| part_at(place, at, part)).collect()
+fn parts<'a>(
+    place: usize,
+    content: Content<'a>,
+    extras: &mut Vec<Extra<'a>>,
+) -> Result<Vec<Part<'a>>, FormatError> {
+    let wires = match content {
+        Content::None => return Ok(Vec::new()),
+        Content::Text(text) => return Ok(vec![Part::text(text)]),
+        Content::Parts(parts) => parts,
+    };
+    let mut parts = Vec::with_capacity(wires.len());
+    for (at, wire) in wires.into_iter().enumerate() {
+        let path = || format!("messages[{place}].content[{at}]");
+        match wire.part() {
+            Ok(part) => parts.push(part),
+            Err(PartFault::Unknown) => extras.push(unknown(path())),
+            Err(PartFault::Incomplete(field)) => {
+                return Err(invalid("is missing", format!("{}.{field}", path())));
+            }
         }
     }
-}
-
-fn part_at(place: usize, at: usize, part: PartWire<'_>) -> Result<Part<'_>, FormatError> {
-    let path = || format!("messages[{place}].content[{at}]");
-    part.part().map_err(|fault| match fault {
-        PartFault::Unknown => FormatError::Unsupported { param: path().into() },
-        PartFault::Incomplete(field) => invalid("is missing", format!("{}.{field}", path())),
-    })
+    Ok(parts)
 }
 
 /// A mark on a whole message stands at its last part that can have one.

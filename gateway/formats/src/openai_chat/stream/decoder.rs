@@ -5,11 +5,12 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::super::answer::{call_id, refined, stop_of};
+use super::super::thoughts::details;
 use super::super::wire::{CallWire, Content, ToolCallWire, all_text};
 use super::calls::{Calls, Piece, Step};
 use super::prefix::Prefix;
 use crate::error::{FormatError, ProviderError};
-use crate::exchange::{Delta, PartStart, Stop, StreamDecoder, StreamEvent, Text};
+use crate::exchange::{Delta, Part, PartStart, Stop, StreamDecoder, StreamEvent, Text};
 use crate::json::Str;
 use crate::openai::error::{of_choice, of_event};
 use crate::openai::usage::UsageReport;
@@ -59,6 +60,8 @@ struct ChoiceDelta<'a> {
     reasoning_content: Option<Str<'a>>,
     #[serde(borrow, default)]
     reasoning: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    reasoning_details: Option<&'a RawValue>,
     #[serde(borrow, default)]
     refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -177,8 +180,13 @@ impl Decoder {
         delta: ChoiceDelta<'_>,
         out: &mut dyn FnMut(StreamEvent<'_>),
     ) -> Result<(), FormatError> {
-        if let Some(thoughts) = delta.reasoning_content.or(delta.reasoning) {
+        let thoughts = delta.reasoning_content.or(delta.reasoning);
+        let has_text = thoughts.as_deref().is_some_and(|text| !text.is_empty());
+        if let Some(thoughts) = thoughts {
             self.text(Kind::Reasoning, choice, thoughts.0, out);
+        }
+        for part in details(delta.reasoning_details) {
+            self.thought(choice, part, has_text, out);
         }
         match delta.content {
             Content::None => {}
@@ -201,6 +209,26 @@ impl Decoder {
         match delta.function_call {
             Some(call) => self.call(choice, Some(u32::MAX), "", Some(call), out),
             None => Ok(()),
+        }
+    }
+
+    /// A piece of `reasoning_details`, whose text is mostly told beside it, too: then only its proof is new.
+    fn thought(&mut self, choice: u32, part: Part<'_>, has_text: bool, out: &mut dyn FnMut(StreamEvent<'_>)) {
+        let Part::Reasoning { text, signature, redacted } = part else { return };
+        if !has_text {
+            self.text(Kind::Reasoning, choice, text, out);
+        }
+        if let Some(proof) = signature.filter(|proof| !proof.is_empty()) {
+            if self.parts.open != Some((Kind::Reasoning, choice)) {
+                self.end_parts(out);
+                self.parts.begin(Kind::Reasoning, choice, PartStart::Reasoning, out);
+            }
+            self.parts.add(Delta::Signature(proof), out);
+        }
+        if let Some(data) = redacted {
+            self.end_parts(out);
+            self.parts.begin(Kind::Reasoning, choice, PartStart::RedactedReasoning(data), out);
+            self.end_parts(out);
         }
     }
 

@@ -1,8 +1,11 @@
 //! From events into a client's chunks, in the order that OpenAI's own servers keep: the role first, then what is
 //! added, then the reason to stop, then usage where it was asked for, then `[DONE]`.
 
+use std::sync::Arc;
+
 use super::super::answer::{finish_reason, write_block, write_image};
-use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamEncoder, StreamEvent, Usage};
+use crate::calls::custom_input;
+use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamEncoder, StreamEvent, ToolNames, Usage};
 use crate::json::{Array, Object, write};
 use crate::openai::error::encode_event;
 use crate::openai::usage;
@@ -19,6 +22,10 @@ pub struct Encoder {
     /// Whether the open call has arguments.
     has_arguments: bool,
     in_call: bool,
+    /// Which calls the client knows as those of tools that take free text.
+    tool_names: Option<Arc<ToolNames>>,
+    /// Arguments of the open call of such a tool: its text is known when they are whole.
+    custom: Option<String>,
     refused: bool,
 }
 
@@ -42,6 +49,8 @@ impl Encoder {
             calls: 0,
             has_arguments: false,
             in_call: false,
+            tool_names: shown.tool_names,
+            custom: None,
             refused: false,
         }
     }
@@ -110,6 +119,15 @@ impl Encoder {
                     });
                     return;
                 }
+                if self.tool_names.as_ref().is_some_and(|names| names.is_custom(name)) {
+                    self.custom = Some(String::new());
+                    self.call(out, |call| {
+                        call.put("id", id).put("type", "custom").object("custom", |custom| {
+                            custom.put("name", name).put("input", "");
+                        });
+                    });
+                    return;
+                }
                 self.call(out, |call| {
                     call.put("id", id).put("type", "function").object("function", |function| {
                         function.put("name", name).put("arguments", "");
@@ -138,6 +156,10 @@ impl Encoder {
 
     fn arguments(&mut self, json: &str, out: &mut Vec<u8>) {
         self.has_arguments = true;
+        if let Some(arguments) = &mut self.custom {
+            arguments.push_str(json);
+            return;
+        }
         if self.legacy_functions {
             if self.calls > 1 {
                 return;
@@ -210,6 +232,14 @@ impl StreamEncoder for Encoder {
             StreamEvent::PartStart { part, .. } => self.part(part, out),
             StreamEvent::Delta { delta, .. } => self.delta(delta, out),
             StreamEvent::PartEnd { .. } => {
+                if let Some(arguments) = self.custom.take() {
+                    self.in_call = false;
+                    self.call(out, |call| {
+                        call.object("custom", |custom| {
+                            custom.put("input", &custom_input(&arguments));
+                        });
+                    });
+                }
                 // Clients parse the arguments; an empty text is no JSON.
                 if std::mem::take(&mut self.in_call) && !self.has_arguments {
                     self.arguments("{}", out);
