@@ -3,6 +3,7 @@
 
 use tollgate_families::Traits;
 
+use crate::cache_marks;
 use crate::exchange::proofs::{self, Accepts};
 use crate::exchange::{Request, ToolNames, TurnRole, tool_names};
 
@@ -33,6 +34,7 @@ pub fn adapt(request: &mut Request<'_>, target: TargetModel<'_>, place: Place) -
     let accepts = Accepts { origin: target.origin, unmarked: place.takes_unmarked_proofs };
     proofs::keep_own(request, accepts);
     keep_notes_in_place(request, target.traits, place);
+    cache_marks::fit(request, target.traits);
     let most =
         usize::try_from(target.traits.tools.name_most).unwrap_or(usize::MAX).min(place.most_name_letters);
     tool_names::fit(request, |name| (name.len() > most).then(|| tool_names::fitted(name, most).into_owned()))
