@@ -49,7 +49,7 @@ pub use cache::{CacheConfig, CacheScope, CacheServiceConfig, ExactCacheConfig, S
 pub use circuits::{CapacityConfig, CircuitConfig, DeploymentConfig, ProbeConfig, ReplicasConfig};
 pub use credentials::CredentialsConfig;
 pub use events::{ContentConfig, FsyncConfig, OnFullConfig, SpoolConfig};
-pub use models::{AliasCaps, AliasDefaults, ModelConfig, OnUnmappableConfig, TargetConfig};
+pub use models::{AliasCaps, AliasDefaults, ModelConfig, OnUnmappableConfig, PromptCacheConfig, TargetConfig};
 pub use overload::OverloadConfig;
 pub use products::{CounterScope, LimitConfig, ProductConfig};
 pub use resiliency::{

@@ -9,7 +9,9 @@ use smallvec::SmallVec;
 use tollgate_formats::adapt::adapt;
 use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder, ToolNames};
 use tollgate_formats::view::{Change, View};
-use tollgate_formats::{Answer, ClientError, FormatError, OnUnmappable, TargetModel, Unmapped, openai_media};
+use tollgate_formats::{
+    Answer, ClientError, FormatError, OnUnmappable, TargetModel, Unmapped, anthropic, openai_media,
+};
 use tollgate_schemas::ids::RequestId;
 
 use super::client::ClientFormat;
@@ -25,6 +27,15 @@ pub struct Crossing {
     pub client: ClientFormat,
     /// What the backend is spoken to in.
     pub wire: Wire,
+}
+
+/// What an alias wants of a translation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What happens to parameters that the backend's format has no place for.
+    pub on_unmappable: OnUnmappable,
+    /// Whether prompts are marked for the provider's cache where the client set no mark.
+    pub marks_prompt: bool,
 }
 
 /// A request on its way to a backend.
@@ -85,7 +96,7 @@ impl Crossing {
         view: &View<'_>,
         body: &Bytes,
         target: TargetModel<'_>,
-        policy: OnUnmappable,
+        policy: Policy,
         extra: SmallVec<[Change; 1]>,
     ) -> Result<Outgoing, FormatError> {
         if self.is_native() {
@@ -96,9 +107,11 @@ impl Crossing {
                 changes.extend(self.client.usage_change(view));
             }
             let body = self.client.for_provider(view.rewrite(body, &changes), target.name)?;
+            let body =
+                if self.wire == Wire::Messages { anthropic::request::own_thoughts(body, target) } else { body };
             return Ok(Outgoing::of(body, Vec::new()));
         }
-        let mut unmapped = Unmapped::new(policy);
+        let mut unmapped = Unmapped::new(policy.on_unmappable);
         if self.client.embeds() {
             let (embeddings, last) =
                 Embeddings::request(self.client, self.wire, body, target.name, &mut unmapped)?;
@@ -108,6 +121,7 @@ impl Crossing {
         let body = self.client.prepare(body);
         let mut request = self.client.decode(&body)?;
         std::mem::take(&mut request.hints).into_iter().for_each(|hint| unmapped.hint(hint.into_owned()));
+        request.marks_prompt = policy.marks_prompt;
         let fitted = adapt(&mut request, target, self.wire.place());
         request.hints.iter().for_each(|name| unmapped.hint(name.clone().into_owned()));
         let encoded = self.wire.encode(&request, target, &mut unmapped)?;
@@ -226,7 +240,7 @@ mod tests {
         let body = Bytes::from_static(body.as_bytes());
         let view = client.view(&body).unwrap();
         let way = Crossing { client, wire };
-        let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new()).unwrap();
+        let sent = way.request(&view, &body, target, Policy::default(), SmallVec::new()).unwrap();
         String::from_utf8(sent.body.to_vec()).unwrap()
     }
 
@@ -246,3 +260,7 @@ mod tests {
         );
     }
 }
+
+#[cfg(test)]
+#[path = "crossing_tests.rs"]
+mod request_tests;

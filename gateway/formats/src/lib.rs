@@ -31,6 +31,8 @@ pub mod openai_completions;
 pub mod openai_embeddings;
 pub mod openai_media;
 pub mod openai_responses;
+#[cfg(test)]
+mod prefix_tests;
 mod schema_repair;
 pub mod sse;
 #[cfg(test)]
