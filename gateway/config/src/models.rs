@@ -27,6 +27,9 @@ pub struct ModelConfig {
     /// What happens to parameters that the API format of the target has no place for.
     #[serde(default)]
     pub on_unmappable: OnUnmappableConfig,
+    /// Whether the gateway marks prompts for the provider's prompt cache where the client set no mark.
+    #[serde(default)]
+    pub prompt_cache: PromptCacheConfig,
     /// How one of them is chosen.
     #[serde(default)]
     pub pool: PoolConfig,
@@ -133,6 +136,19 @@ pub enum OnUnmappableConfig {
     Reject,
     /// They are left out and named in `x-tollgate-dropped-parameters`.
     Drop,
+}
+
+/// Whether the gateway marks prompts for the provider's prompt cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PromptCacheConfig {
+    /// Translated requests to Claude and Nova get marks behind the instructions (behind the tools where there are none)
+    /// and behind the last two turns of the user, if the client set none.
+    #[default]
+    Auto,
+    /// Only the client's own marks are sent.
+    Off,
 }
 
 impl From<OnUnmappableConfig> for tollgate_formats::OnUnmappable {

@@ -10,7 +10,8 @@ use tollgate_formats::adapt::adapt;
 use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder, ToolNames};
 use tollgate_formats::view::{Change, View};
 use tollgate_formats::{
-    Answer, FormatError, OnUnmappable, TargetModel, Unmapped, openai_chat, openai_media,
+use tollgate_formats::{
+    Answer, FormatError, OnUnmappable, TargetModel, Unmapped, anthropic, openai_chat, openai_media,
 };
 
 use super::client::ClientFormat;
@@ -26,6 +27,15 @@ pub struct Crossing {
     pub client: ClientFormat,
     /// What the backend is spoken to in.
     pub wire: Wire,
+}
+
+/// What an alias wants of a translation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What happens to parameters that the backend's format has no place for.
+    pub on_unmappable: OnUnmappable,
+    /// Whether prompts are marked for the provider's cache where the client set no mark.
+    pub marks_prompt: bool,
 }
 
 /// A request on its way to a backend.
@@ -87,7 +97,7 @@ impl Crossing {
         view: &View<'_>,
         body: &Bytes,
         target: TargetModel<'_>,
-        policy: OnUnmappable,
+        policy: Policy,
         extra: SmallVec<[Change; 1]>,
         betas: &[&str],
     ) -> Result<Outgoing, FormatError> {
@@ -103,9 +113,12 @@ impl Crossing {
             if self.client == ClientFormat::Chat && openai_chat::bound::is_foreign(view, word) {
                 body = openai_chat::bound::worded(&body, word);
             }
+            if self.wire == Wire::Messages {
+                body = anthropic::request::own_thoughts(body, target);
+            }
             return Ok(Outgoing::of(body, Vec::new()));
         }
-        let mut unmapped = Unmapped::new(policy);
+        let mut unmapped = Unmapped::new(policy.on_unmappable);
         if self.client.embeds() {
             let (embeddings, last) =
                 Embeddings::request(self.client, self.wire, body, target.name, &mut unmapped)?;
@@ -115,6 +128,7 @@ impl Crossing {
         let body = self.client.prepare(body);
         let mut request = self.client.decode(&body)?;
         request.betas = betas.iter().map(|beta| Cow::Borrowed(*beta)).collect();
+        request.marks_prompt = policy.marks_prompt;
         let fitted = adapt(&mut request, target, self.wire.place());
         request.hints.iter().for_each(|name| unmapped.hint(name.clone().into_owned()));
         let encoded = self.wire.encode(&request, target, &mut unmapped)?;
@@ -222,7 +236,7 @@ mod tests {
         let body = Bytes::from_static(body.as_bytes());
         let view = client.view(&body).unwrap();
         let way = Crossing { client, wire };
-        let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new(), &[]).unwrap();
+        let sent = way.request(&view, &body, target, Policy::default(), SmallVec::new(), &[]).unwrap();
         String::from_utf8(sent.body.to_vec()).unwrap()
     }
 
@@ -261,3 +275,7 @@ mod tests {
         );
     }
 }
+
+#[cfg(test)]
+#[path = "crossing_tests.rs"]
+mod request_tests;

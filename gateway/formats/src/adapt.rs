@@ -4,6 +4,7 @@
 use tollgate_base::hash::fnv1a;
 use tollgate_families::{NameForm, SystemNote, Tools, Traits};
 
+use crate::cache_marks;
 use crate::exchange::proofs::{self, Accepts};
 use crate::exchange::{Part, Request, ToolNames, Turn, TurnRole, tool_names};
 
@@ -41,6 +42,7 @@ pub fn adapt(request: &mut Request<'_>, target: TargetModel<'_>, place: Place) -
     request.system.retain(|text| !text.text.trim_start().starts_with(BILLING_LINE));
     begin_as_user(request, target.traits);
     keep_notes_in_place(request, target.traits, place);
+    cache_marks::fit(request, target.traits);
     let tools = &target.traits.tools;
     let most = usize::try_from(tools.name_most).unwrap_or(usize::MAX).min(place.most_name_letters);
     tool_names::fit(request, |name| fitted_name(name, tools, most))

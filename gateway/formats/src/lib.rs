@@ -7,13 +7,14 @@
 //! Modules in reading order: [`exchange`] is the common view, [`unmapped`] says what a format cannot carry,
 //! [`error`] what can go wrong; then one folder per API format, each with the same file names: `request`,
 //! `answer`, `stream`, `error`. Formats do not import each other. What some of them share has a place of its own:
-//! `openai` what OpenAI's formats say alike, `claude` how Claude models think in whichever format, `calls` and `media`
-//! what formats refuse of each other's ids and files.
+//! `openai` what OpenAI's formats say alike, `claude` what Messages and Converse say alike, `calls`, `media`,
+//! `schema_repair` and `cache_marks` what formats refuse of each other's ids, files, schemas and marks.
 
 pub mod adapt;
 pub mod anthropic;
 mod backend_format;
 pub mod bedrock;
+mod cache_marks;
 mod calls;
 mod claude;
 mod error;
@@ -31,8 +32,11 @@ pub mod openai_completions;
 pub mod openai_embeddings;
 pub mod openai_media;
 pub mod openai_responses;
+#[cfg(test)]
+mod prefix_tests;
 pub mod redact;
 mod schema;
+mod schema_repair;
 pub mod sse;
 #[cfg(test)]
 mod testing;

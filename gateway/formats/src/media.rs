@@ -35,13 +35,35 @@ fn data_url(url: &str) -> Option<(&str, &str)> {
     Some((head.split_once(';').map_or(head, |(media_type, _)| media_type), data))
 }
 
-/// The MIME type: as said, else as the address says, else as the first bytes show.
+/// The MIME type, without its parameters. What the first bytes show counts more than what is said of pictures and
+/// PDF: providers look at the bytes and refuse a picture of another type than they were told. Else it is as said,
+/// else as the address says.
 pub(crate) fn media_type<'r>(said: &'r str, in_address: &'r str, data: &str) -> Option<&'r str> {
-    [said, in_address]
-        .into_iter()
-        .find(|kind| !kind.is_empty())
-        .map(|kind| if kind == "image/jpg" { "image/jpeg" } else { kind })
-        .or_else(|| sniffed(data))
+    let said = [said, in_address].into_iter().map(plain).find(|kind| !kind.is_empty());
+    let shown = sniffed(data);
+    match said {
+        None => shown,
+        Some(kind) if may_be_mistaken(kind) => shown.filter(|_| is_certain(data)).or(Some(kind)),
+        kind => kind,
+    }
+}
+
+/// A MIME type without its parameters, in the usual word.
+fn plain(kind: &str) -> &str {
+    match kind.split(';').next().unwrap_or(kind).trim_ascii() {
+        "image/jpg" => "image/jpeg",
+        plain => plain,
+    }
+}
+
+/// Whether the bytes may say better: sounds share the first bytes of WebP.
+fn may_be_mistaken(kind: &str) -> bool {
+    kind.starts_with("image/") || matches!(kind, "application/pdf" | "application/octet-stream")
+}
+
+/// Whether the first bytes stand for one type alone; those of WebP do with the four that follow its length.
+fn is_certain(data: &str) -> bool {
+    !data.starts_with("UklGR") || data.get(12..16) == Some("RUJQ")
 }
 
 /// The text of a document whose bytes are here and are text, with its name before it; `None` for every other kind.
@@ -116,9 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn types_come_from_what_is_said_before_what_is_seen() {
+    fn the_first_bytes_of_pictures_count_more_than_what_is_said() {
         assert_eq!(media_type("image/jpg", "image/png", ""), Some("image/jpeg"));
-        assert_eq!(media_type("", "image/png", "/9j/"), Some("image/png"));
+        assert_eq!(media_type("image/png", "", "/9j/4AAQ"), Some("image/jpeg"));
+        assert_eq!(media_type("", "image/png", "/9j/"), Some("image/jpeg"));
+        assert_eq!(media_type("image/png", "", "UklGRgAAAABXRUJQVlA4"), Some("image/webp"));
+        assert_eq!(media_type("image/png", "", "AAAA"), Some("image/png"));
+        assert_eq!(media_type("audio/wav", "", "UklGRgAAAABXQVZF"), Some("audio/wav"));
+        assert_eq!(media_type("text/plain; charset=utf-8", "", "JVBERi0"), Some("text/plain"));
         assert_eq!(media_type("", "", "/9j/4AAQ"), Some("image/jpeg"));
         assert_eq!(media_type("", "", "UklGRh"), Some("image/webp"));
         assert_eq!(media_type("", "", "AAAA"), None);

@@ -7,7 +7,7 @@ use tollgate_admission::AdmissionRules;
 use tollgate_backends::routing::alias::{Alias, AliasTarget};
 use tollgate_backends::{Deployment, DeploymentId, DeploymentSpec};
 use tollgate_base::hash::fnv1a;
-use tollgate_config::{BackendConfig, Config, ModelConfig};
+use tollgate_config::{BackendConfig, Config, ModelConfig, PromptCacheConfig};
 use tollgate_crossing::Conversations;
 use tollgate_identity::KeyTable;
 use tollgate_settings::Mistakes;
@@ -155,6 +155,7 @@ fn build_model(
         defaults: model.defaults,
         caps: model.caps,
         on_unmappable: model.on_unmappable.into(),
+        marks_prompt: model.prompt_cache == PromptCacheConfig::Auto,
         resiliency: Resiliency::new(model, parts.affinity, state),
         cache: model.cache,
         hidden: model.hidden,

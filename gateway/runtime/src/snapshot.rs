@@ -115,6 +115,8 @@ pub struct Model {
     pub caps: AliasCaps,
     /// What happens to parameters that a target's format has no place for.
     pub on_unmappable: OnUnmappable,
+    /// Whether prompts are marked for the provider's cache where the client set no mark.
+    pub marks_prompt: bool,
     /// What happens when a target is slow or fails, or a client goes.
     pub resiliency: Resiliency,
     /// Whether answers are cached.

@@ -29,6 +29,8 @@ pub(super) struct Block<'a> {
     pub(super) input: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) tool_use_id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) tool_name: Option<Str<'a>>,
     /// Of a tool's result a text or blocks; of other types whatever they like.
     #[serde(borrow, default)]
     pub(super) content: Option<&'a RawValue>,

@@ -6,15 +6,16 @@
 //! endpoint of a region: `https://bedrock-runtime.eu-central-1.amazonaws.com`.
 //!
 //! What is peculiar here and handled: turns alternate and the first is the user's; results of tools open the
-//! user's turn; texts may not be blank; pictures are bytes, never addresses; tools cannot be forbidden; what only
-//! some models know stands in `additionalModelRequestFields`.
+//! user's turn; texts may not be blank; pictures are bytes, never addresses; tools cannot be forbidden, and those
+//! that a conversation called must be declared; what only some models know stands in `additionalModelRequestFields`.
+//! ARNs of provisioned, imported and application inference profiles do not name their model: unless the configuration
+//! does, such a model is told what Converse itself knows and nothing more.
 
 pub mod answer;
 pub mod count_tokens;
 pub mod embeddings;
 pub mod error;
 pub mod event_stream;
-mod family;
 pub mod invoke;
 pub mod request;
 pub mod stream;

@@ -26,7 +26,7 @@ pub struct Accepts<'a> {
 
 impl Accepts<'_> {
     /// A proof as the target made it; `None` if somebody else did.
-    fn own<'a>(self, proof: Text<'a>) -> Option<Text<'a>> {
+    pub(crate) fn own<'a>(self, proof: Text<'a>) -> Option<Text<'a>> {
         if proof.is_empty() {
             return None;
         }

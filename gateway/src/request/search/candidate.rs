@@ -9,7 +9,7 @@ use http::Uri;
 use smallvec::SmallVec;
 use tollgate_admission::Permit;
 use tollgate_backends::InFlight;
-use tollgate_crossing::crossing::Outgoing;
+use tollgate_crossing::crossing::{Outgoing, Policy};
 use tollgate_crossing::{Crossing, WayBack, Wire};
 use tollgate_formats::TargetModel;
 use tollgate_formats::view::Change;
@@ -75,7 +75,10 @@ impl<'a> Candidate<'a> {
             request.view,
             request.body,
             TargetModel { name: &target.model, origin: &target.origin, traits: &target.traits },
-            request.model.on_unmappable,
+            Policy {
+                on_unmappable: request.model.on_unmappable,
+                marks_prompt: request.model.marks_prompt,
+            },
             extra,
             &request.betas(),
         )?;

@@ -1,5 +1,7 @@
 //! Parts of a turn as content blocks.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -10,10 +12,10 @@ use crate::exchange::{CacheMark, Image, Media, Part, ToolResult};
 use crate::media::{Location, locate, media_type};
 
 /// A list of blocks.
-pub(super) struct Blocks<'r, 'a>(&'r [&'r Part<'a>]);
+pub(super) struct Blocks<'r, 'a>(&'r [Cow<'r, Part<'a>>]);
 
 impl<'r, 'a> Blocks<'r, 'a> {
-    pub(super) const fn of(parts: &'r [&'r Part<'a>]) -> Self {
+    pub(super) const fn of(parts: &'r [Cow<'r, Part<'a>>]) -> Self {
         Self(parts)
     }
 
@@ -22,11 +24,11 @@ impl<'r, 'a> Blocks<'r, 'a> {
         TextBlock { text, cache }
     }
 
-    /// Whether a part becomes a block. Empty texts are refused by the API, and thoughts that nobody signed are
+    /// Whether a part becomes a block. Blank texts are refused by the API, and thoughts that nobody signed are
     /// not its own.
     pub(super) fn has_place(part: &Part<'_>) -> bool {
         match part {
-            Part::Text { text, .. } | Part::Refusal(text) => !text.is_empty(),
+            Part::Text { text, .. } | Part::Refusal(text) => !text.trim_ascii().is_empty(),
             Part::Reasoning { signature, redacted, .. } => signature.is_some() || redacted.is_some(),
             other => obstacle(other).is_none(),
         }
@@ -113,12 +115,14 @@ impl Serialize for BlockOut<'_, '_> {
 fn tool_result<S: Serializer>(result: &ToolResult<'_>, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = typed(serializer, "tool_result")?;
     map.serialize_entry("tool_use_id", &CallId(&result.call_id))?;
-    let parts: Vec<&Part<'_>> = result.parts.iter().filter(|part| Blocks::has_place(part)).collect();
-    match (parts.as_slice(), result.json) {
-        ([], None) => {}
-        ([], Some(json)) => map.serialize_entry("content", json.get())?,
-        ([Part::Text { text, cache: None }], _) => map.serialize_entry("content", text)?,
-        (parts, _) => map.serialize_entry("content", &Blocks(parts))?,
+    let parts: Vec<Cow<'_, Part<'_>>> =
+        result.parts.iter().filter(|part| Blocks::has_place(part)).map(Cow::Borrowed).collect();
+    let alone = if let [alone] = parts.as_slice() { Some(&**alone) } else { None };
+    match (alone, result.json) {
+        (Some(Part::Text { text, cache: None }), _) => map.serialize_entry("content", text)?,
+        _ if !parts.is_empty() => map.serialize_entry("content", &Blocks(&parts))?,
+        (_, Some(json)) => map.serialize_entry("content", json.get())?,
+        (_, None) => {}
     }
     if result.is_error {
         map.serialize_entry("is_error", &true)?;
@@ -170,6 +174,7 @@ impl Serialize for ImageSource<'_, '_> {
 /// Documents that the format knows.
 enum DocumentKind<'r> {
     Pdf(&'r str),
+    /// Whatever its kind, it is read as plain text.
     Text(String),
     Url(&'r str),
     File(&'r str),
@@ -184,7 +189,9 @@ impl<'r> DocumentKind<'r> {
         };
         match media_type(&media.media_type, in_address, data)? {
             "application/pdf" => Some(Self::Pdf(data)),
-            "text/plain" => String::from_utf8(BASE64_STANDARD.decode(data).ok()?).ok().map(Self::Text),
+            kind if kind.starts_with("text/") => {
+                String::from_utf8(BASE64_STANDARD.decode(data).ok()?).ok().map(Self::Text)
+            }
             _ => None,
         }
     }

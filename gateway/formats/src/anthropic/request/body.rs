@@ -5,12 +5,12 @@ use serde_json::value::RawValue;
 
 use crate::anthropic::wire::{CacheControl, Content};
 use crate::exchange::{Extra, Text};
-use crate::json::{Members, Str, members};
+use crate::json::{Members, Str, Whole, members};
 
 /// A request. Fields that have no place in the common view are kept in `extras`.
 #[derive(Debug, Default)]
 pub(super) struct Body<'a> {
-    pub(super) max_tokens: Option<u64>,
+    pub(super) max_tokens: Option<Whole>,
     pub(super) messages: Option<Vec<Message<'a>>>,
     pub(super) system: Option<Content<'a>>,
     pub(super) tools: Option<Vec<ToolEntry<'a>>>,
@@ -21,12 +21,16 @@ pub(super) struct Body<'a> {
     pub(super) stop_sequences: Option<Vec<Str<'a>>>,
     pub(super) temperature: Option<f64>,
     pub(super) top_p: Option<f64>,
-    pub(super) top_k: Option<u64>,
+    pub(super) top_k: Option<Whole>,
     pub(super) stream: Option<bool>,
     pub(super) metadata: Option<Metadata<'a>>,
     pub(super) service_tier: Option<Str<'a>>,
     pub(super) extras: Vec<Extra<'a>>,
+    pub(super) hints: Vec<Text<'a>>,
 }
+
+/// Fields that change how the provider keeps or caches a conversation, not what it answers.
+const HINTS: [&str; 2] = ["cache_control", "context_management"];
 
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Message<'a> {
@@ -74,7 +78,7 @@ pub(super) struct Thinking<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: &'a RawValue,
     #[serde(default)]
-    pub(super) budget_tokens: Option<u64>,
+    pub(super) budget_tokens: Option<Whole>,
     #[serde(borrow, default)]
     pub(super) display: Option<Str<'a>>,
 }
@@ -132,8 +136,10 @@ impl<'de> Members<'de> for Body<'de> {
             "service_tier" => self.service_tier = map.next_value()?,
             _ => {
                 let value: &RawValue = map.next_value()?;
-                if value.get() != "null" {
-                    self.extras.push(Extra { name, value });
+                match value.get() {
+                    "null" => {}
+                    _ if HINTS.contains(&&*name) => self.hints.push(name),
+                    _ => self.extras.push(Extra { name, value }),
                 }
             }
         }

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::body::{Body, Message, OutputConfig, OutputFormat, Thinking, ToolChoice as Choice, ToolEntry};
-use super::parts::parts;
+use super::parts::{Aside, parts};
 use super::place::{Place, extra, missing};
 use crate::anthropic::wire::Content;
 use crate::error::FormatError;
@@ -31,18 +31,20 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
         include_usage: true,
         end_user: body.metadata.and_then(|metadata| metadata.user_id).map(|id| id.0),
         service_tier: body.service_tier.map(|tier| tier.0),
-        extras: body.extras,
+        hints: body.hints,
         ..Request::default()
     };
+    let mut aside = Aside { extras: body.extras, ..Aside::default() };
     if let Some(system) = body.system {
-        read_system(system, || "system".to_owned(), &mut request)?;
+        read_system(system, || "system".to_owned(), &mut request, &mut aside)?;
     }
     for (index, message) in messages.into_iter().enumerate() {
-        read_message(message, index, &mut request)?;
+        read_message(message, index, &mut request, &mut aside)?;
     }
     for (index, tool) in body.tools.unwrap_or_default().into_iter().enumerate() {
-        read_tool(tool, index, &mut request)?;
+        read_tool(tool, index, &mut request, &mut aside)?;
     }
+    request.extras = aside.extras;
     if let Some(choice) = body.tool_choice {
         read_choice(choice, &mut request)?;
     }
@@ -55,10 +57,10 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
 
 fn sampling<'a>(body: &mut Body<'a>) -> Sampling<'a> {
     Sampling {
-        max_output_tokens: body.max_tokens,
+        max_output_tokens: body.max_tokens.map(|number| number.0),
         temperature: body.temperature,
         top_p: body.top_p,
-        top_k: body.top_k,
+        top_k: body.top_k.map(|number| number.0),
         stop: body.stop_sequences.take().unwrap_or_default().into_iter().map(|text| text.0).collect(),
         ..Sampling::default()
     }
@@ -69,6 +71,7 @@ fn read_system<'a>(
     content: Content<'a>,
     path: impl Fn() -> String,
     request: &mut Request<'a>,
+    aside: &mut Aside<'a>,
 ) -> Result<(), FormatError> {
     let mut texts = Vec::new();
     match content {
@@ -80,7 +83,7 @@ fn read_system<'a>(
                 match (block.kind(), block.text) {
                     ("text", Some(text)) => texts.push(Part::Text { text: text.0, cache }),
                     ("text", None) => return Err(missing(format!("{}.text", path()))),
-                    _ => request.extras.push(extra(format!("{}.type", path()), block.kind)),
+                    _ => aside.extras.push(extra(format!("{}.type", path()), block.kind)),
                 }
             }
         }
@@ -93,12 +96,13 @@ fn read_message<'a>(
     message: Message<'a>,
     index: usize,
     request: &mut Request<'a>,
+    aside: &mut Aside<'a>,
 ) -> Result<(), FormatError> {
     let role = match &*message.role {
         "user" => TurnRole::User,
         "assistant" => TurnRole::Assistant,
         "system" => {
-            return read_system(message.content, || format!("messages[{index}].content"), request);
+            return read_system(message.content, || format!("messages[{index}].content"), request, aside);
         }
         _ => {
             return Err(FormatError::Invalid {
@@ -107,26 +111,35 @@ fn read_message<'a>(
             });
         }
     };
-    let parts = parts(message.content, Place::message(index), &mut request.extras)?;
+    let parts = parts(message.content, Place::message(index), aside)?;
     request.turns.push(Turn { role, name: None, parts });
     Ok(())
 }
 
-/// Tools that run at the provider have a type of their own; no other provider has them.
-fn read_tool<'a>(tool: ToolEntry<'a>, index: usize, request: &mut Request<'a>) -> Result<(), FormatError> {
+/// Tools that run at the provider have a type of their own; no other provider has them. A tool that was put off is
+/// one of the request's once a result has referred to it or the model has called it.
+fn read_tool<'a>(
+    tool: ToolEntry<'a>,
+    index: usize,
+    request: &mut Request<'a>,
+    aside: &mut Aside<'a>,
+) -> Result<(), FormatError> {
     if let Some(kind) = tool.kind.filter(|kind| kind.get() != r#""custom""#) {
-        request.extras.push(extra(format!("tools[{index}].type"), kind));
+        aside.extras.push(extra(format!("tools[{index}].type"), kind));
         return Ok(());
     }
     let is_special =
         |raw: &&RawValue| !raw.get().bytes().filter(|byte| !byte.is_ascii_whitespace()).eq(*br#"["direct"]"#);
-    let others = [
-        ("allowed_callers", tool.allowed_callers.filter(is_special)),
-        ("defer_loading", tool.defer_loading.filter(|raw| raw.get() != "false")),
-        ("input_examples", tool.input_examples),
-    ];
-    for (field, value) in others {
-        request.extras.extend(value.map(|value| extra(format!("tools[{index}].{field}"), value)));
+    let callers = tool.allowed_callers.filter(is_special);
+    aside.extras.extend(callers.map(|value| extra(format!("tools[{index}].allowed_callers"), value)));
+    if tool.input_examples.is_some() {
+        hint(request, "tools[].input_examples");
+    }
+    if tool.defer_loading.is_some_and(|raw| raw.get() == "true") {
+        hint(request, "tools[].defer_loading");
+        if !tool.name.as_deref().is_some_and(|name| aside.knows_tool(name)) {
+            return Ok(());
+        }
     }
     let name = tool.name.ok_or_else(|| missing(format!("tools[{index}].name")))?;
     request.tools.push(Tool {
@@ -138,6 +151,13 @@ fn read_tool<'a>(tool: ToolEntry<'a>, index: usize, request: &mut Request<'a>) -
         cache: tool.cache_control.map(|control| control.mark()),
     });
     Ok(())
+}
+
+/// Each name once, however many tools have it.
+fn hint(request: &mut Request<'_>, name: &'static str) {
+    if !request.hints.iter().any(|known| known == name) {
+        request.hints.push(name.into());
+    }
 }
 
 fn read_choice<'a>(choice: Choice<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
@@ -167,7 +187,9 @@ fn read_output<'a>(
     let mut format = older_format;
     if let Some(config) = config {
         format = config.format.or(format);
-        request.extras.extend(config.task_budget.map(|value| extra("output_config.task_budget", value)));
+        if config.task_budget.is_some() {
+            hint(request, "output_config.task_budget");
+        }
         if let Some(effort) = config.effort {
             let known = Effort::from_name(&effort).ok_or_else(|| {
                 FormatError::invalid("`output_config.effort` is none of the known efforts", "output_config")
@@ -185,6 +207,10 @@ fn read_output<'a>(
                 strict: Some(true),
             };
         }
+        // Without a schema any object will do.
+        Some(OutputFormat { kind, schema: None }) if kind.get() == r#""json_schema""# => {
+            request.output = OutputForm::JsonObject;
+        }
         Some(other) => request.extras.push(extra("output_config.format", other.kind)),
         None => {}
     }
@@ -196,7 +222,7 @@ fn read_thinking<'a>(thinking: &Thinking<'a>, request: &mut Request<'a>) {
     match thinking.kind.get() {
         r#""enabled""# => {
             let reasoning = request.reasoning.get_or_insert_default();
-            reasoning.budget_tokens = thinking.budget_tokens;
+            reasoning.budget_tokens = thinking.budget_tokens.map(|number| number.0);
             reasoning.show = display.or(Some(true));
         }
         r#""adaptive""# => request.reasoning.get_or_insert_default().show = display,

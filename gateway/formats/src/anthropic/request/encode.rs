@@ -1,20 +1,26 @@
 //! Writes a Messages request.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::value::RawValue;
+use tollgate_families::Traits;
 
 use super::blocks::Blocks;
 use super::turns::{Message, messages};
 use crate::adapt::{Place, TargetModel};
 use crate::anthropic::wire::CacheControlOut;
-use crate::claude::{self, Plan, Thinking};
+use crate::claude::{self, Choice, Form, Thinking};
 use crate::error::FormatError;
-use crate::exchange::{OutputForm, Request, SystemText, Text, Tool, ToolChoice};
+use crate::exchange::{Request, SystemText, Text, Tool};
 use crate::json;
+use crate::schema_repair::{self, Schema};
 use crate::unmapped::Unmapped;
 
 /// Longest name of a tool, bytes.
 const MAX_TOOL_NAME_BYTES: usize = 128;
+/// Longest `metadata.user_id`, bytes.
+const MAX_USER_BYTES: usize = 256;
+/// `max_tokens` when neither the client nor the model's family says one: the format demands it, and every model takes
+/// as many.
+const DEFAULT_MAX_TOKENS: u64 = 4_096;
 
 /// What this API takes, whatever the model.
 pub const PLACE: Place =
@@ -23,32 +29,36 @@ pub const PLACE: Place =
 /// Writes a request for `model`. Thoughts of other models are left out in any case: no provider wants them back.
 ///
 /// # Errors
-/// When something has no place here and may not be left out, or the conversation does not begin with the user.
+/// When something has no place here and may not be left out, or there is nothing to answer.
 pub fn encode(
     request: &Request<'_>,
     target: TargetModel<'_>,
     unmapped: &mut Unmapped,
 ) -> Result<Vec<u8>, FormatError> {
-    let model = target.name;
+    let TargetModel { name: model, traits, .. } = target;
     refuse_unmappable(request, unmapped)?;
-    let plan = claude::plan(request, model, unmapped)?;
+    let choice = claude::choice(request, traits, unmapped);
+    let plan = claude::plan(request, traits, choice.is_some_and(Choice::is_forced), unmapped);
+    let sampled = claude::sampled(request, traits, plan.thinks, unmapped)?;
+    let form = claude::form(request, traits, unmapped);
+    let stop = stop_sequences(request, traits, unmapped)?;
+    let most = || claude::most_output(request, traits).unwrap_or(DEFAULT_MAX_TOKENS);
     let body = Body {
         model,
-        max_tokens: plan.max_tokens,
-        system: system(&request.system),
-        messages: messages(request, unmapped)?,
-        tools: tools(&request.tools)?,
-        tool_choice: tool_choice(request),
-        output_config: output_config(request, &plan, unmapped)?,
-        temperature: temperature(request, &plan, unmapped)?,
-        // 1 bounds nothing, and newer models refuse it beside a temperature.
-        top_p: request.sampling.top_p.filter(|top_p| !plan.thinks() && *top_p != 1.0),
-        top_k: request.sampling.top_k.filter(|_| !plan.thinks()),
+        max_tokens: plan.max_tokens.unwrap_or_else(most),
+        system: system(&request.system, &form),
+        messages: messages(request, traits, unmapped)?,
+        tools: tools(&request.tools, traits, unmapped)?,
+        tool_choice: tool_choice(request, choice),
+        output_config: OutputConfig { effort: plan.effort, format: FormatOut::of(&form) },
+        temperature: sampled.temperature,
+        top_p: sampled.top_p,
+        top_k: sampled.top_k,
         thinking: plan.thinking,
-        stop_sequences: &request.sampling.stop,
+        stop_sequences: stop,
         stream: request.stream,
-        metadata: request.end_user.as_deref().map(|user_id| Metadata { user_id }),
-        service_tier: service_tier(request, unmapped)?,
+        metadata: metadata(request, unmapped),
+        service_tier: service_tier(request, unmapped),
     };
     let mut out = Vec::with_capacity(1_024);
     json::write(&mut out, &body);
@@ -69,7 +79,7 @@ struct Body<'r, 'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking: Option<Thinking>,
     #[serde(skip_serializing_if = "OutputConfig::is_empty")]
-    output_config: OutputConfig<'a>,
+    output_config: OutputConfig<'r>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,38 +111,80 @@ fn refuse_unmappable(request: &Request<'_>, unmapped: &mut Unmapped) -> Result<(
     unmapped.given("n", sampling.choices.as_ref().filter(|choices| **choices != 1))?;
     unmapped.given("logprobs", sampling.top_logprobs.as_ref())?;
     unmapped.given("logit_bias", sampling.logit_bias.filter(|bias| bias.get() != "{}").as_ref())?;
-    unmapped.given("metadata", request.metadata.filter(|labels| labels.get() != "{}").as_ref())?;
+    // Labels are for the caller's own books.
+    if request.metadata.is_some_and(|labels| labels.get() != "{}") {
+        unmapped.hint("metadata");
+    }
     for extra in &request.extras {
         unmapped.param(extra.name.clone().into_owned())?;
     }
     Ok(())
 }
 
-struct System<'r, 'a>(Vec<&'r SystemText<'a>>);
+/// The name of the caller's user, where it is not longer than the API takes.
+fn metadata<'r>(request: &'r Request<'_>, unmapped: &mut Unmapped) -> Option<Metadata<'r>> {
+    let user_id = request.end_user.as_deref()?;
+    if user_id.len() > MAX_USER_BYTES {
+        unmapped.hint("user");
+        return None;
+    }
+    Some(Metadata { user_id })
+}
 
-/// Without empty texts, which the API refuses.
-fn system<'r, 'a>(texts: &'r [SystemText<'a>]) -> System<'r, 'a> {
-    System(texts.iter().filter(|text| !text.text.is_empty()).collect())
+fn stop_sequences<'r, 'a>(
+    request: &'r Request<'a>,
+    traits: &Traits,
+    unmapped: &mut Unmapped,
+) -> Result<&'r [Text<'a>], FormatError> {
+    let stop = Some(&*request.sampling.stop).filter(|stop| !stop.is_empty());
+    Ok(claude::taken(stop, traits.sampling.stop.fate(false, false), "stop", unmapped)?.unwrap_or_default())
+}
+
+struct System<'r, 'a> {
+    texts: Vec<&'r SystemText<'a>>,
+    /// What the form of the answer is told by.
+    form: Option<&'r str>,
+}
+
+/// Without blank texts, which the API refuses.
+fn system<'r, 'a>(texts: &'r [SystemText<'a>], form: &'r Form<'_>) -> System<'r, 'a> {
+    let form = if let Form::Told(text) = form { Some(text.as_str()) } else { None };
+    System { texts: texts.iter().filter(|text| !text.text.trim_ascii().is_empty()).collect(), form }
 }
 
 impl System<'_, '_> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    const fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.form.is_none()
     }
 }
 
 impl Serialize for System<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.as_slice() {
-            [SystemText { text, cache: None }] => serializer.serialize_str(text),
-            texts => serializer.collect_seq(texts.iter().map(|text| Blocks::text(&text.text, text.cache))),
+        match (self.texts.as_slice(), self.form) {
+            ([SystemText { text, cache: None }], None) => serializer.serialize_str(text),
+            ([], Some(form)) => serializer.serialize_str(form),
+            (texts, form) => {
+                let texts = texts.iter().map(|text| (&*text.text, text.cache));
+                let all = texts.chain(form.map(|form| (form, None)));
+                serializer.collect_seq(all.map(|(text, cache)| Blocks::text(text, cache)))
+            }
         }
     }
 }
 
-struct ToolOut<'r, 'a>(&'r Tool<'a>);
+struct ToolOut<'r, 'a> {
+    tool: &'r Tool<'a>,
+    schema: Schema<'a>,
+    strict: bool,
+}
 
-fn tools<'r, 'a>(tools: &'r [Tool<'a>]) -> Result<Vec<ToolOut<'r, 'a>>, FormatError> {
+fn tools<'r, 'a>(
+    tools: &'r [Tool<'a>],
+    traits: &Traits,
+    unmapped: &mut Unmapped,
+) -> Result<Vec<ToolOut<'r, 'a>>, FormatError> {
+    let mut out = Vec::with_capacity(tools.len());
+    let mut strict_left = claude::StrictTools::of(traits);
     for tool in tools {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if tool.name.len() > MAX_TOOL_NAME_BYTES || tool.name.is_empty() || !tool.name.bytes().all(is_plain) {
@@ -145,33 +197,22 @@ fn tools<'r, 'a>(tools: &'r [Tool<'a>]) -> Result<Vec<ToolOut<'r, 'a>>, FormatEr
                 "tools",
             ));
         }
+        let schema = schema_repair::arguments(tool.parameters, &traits.schema);
+        out.push(ToolOut { tool, schema, strict: strict_left.takes(tool, unmapped) });
     }
-    Ok(tools.iter().map(ToolOut).collect())
+    Ok(out)
 }
 
 impl Serialize for ToolOut<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(serde::Serialize)]
-        struct NoArguments {
-            r#type: &'static str,
-            properties: std::collections::BTreeMap<(), ()>,
-        }
-
-        let tool = self.0;
+        let tool = self.tool;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &tool.name)?;
         if let Some(description) = &tool.description {
             map.serialize_entry("description", description)?;
         }
-        match tool.parameters {
-            Some(schema) => map.serialize_entry("input_schema", schema)?,
-            None => map.serialize_entry(
-                "input_schema",
-                &NoArguments { r#type: "object", properties: std::collections::BTreeMap::new() },
-            )?,
-        }
-        // Not strict is the default, and older models know no other.
-        if tool.strict == Some(true) {
+        map.serialize_entry("input_schema", &self.schema)?;
+        if self.strict {
             map.serialize_entry("strict", &true)?;
         }
         if let Some(mark) = tool.cache {
@@ -190,27 +231,27 @@ struct ChoiceOut<'r> {
     disable_parallel_tool_use: bool,
 }
 
-fn tool_choice<'r>(request: &'r Request<'_>) -> Option<ChoiceOut<'r>> {
+fn tool_choice<'r>(request: &Request<'_>, choice: Option<Choice<'r>>) -> Option<ChoiceOut<'r>> {
     if request.tools.is_empty() {
         return None;
     }
     let one_at_a_time = request.parallel_tool_calls == Some(false);
-    let (kind, name) = match request.tool_choice.as_ref() {
+    let (kind, name) = match choice {
         None if !one_at_a_time => return None,
-        None | Some(ToolChoice::Auto) => ("auto", None),
-        Some(ToolChoice::Required) => ("any", None),
-        Some(ToolChoice::None) => ("none", None),
-        Some(ToolChoice::Named(name)) => ("tool", Some(&**name)),
+        None | Some(Choice::Auto) => ("auto", None),
+        Some(Choice::Any) => ("any", None),
+        Some(Choice::None) => ("none", None),
+        Some(Choice::Named(name)) => ("tool", Some(name)),
     };
     Some(ChoiceOut { r#type: kind, name, disable_parallel_tool_use: one_at_a_time && kind != "none" })
 }
 
 #[derive(serde::Serialize)]
-struct OutputConfig<'a> {
+struct OutputConfig<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     effort: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    format: Option<FormatOut<'a>>,
+    format: Option<FormatOut<'r>>,
 }
 
 impl OutputConfig<'_> {
@@ -220,60 +261,29 @@ impl OutputConfig<'_> {
 }
 
 #[derive(serde::Serialize)]
-struct FormatOut<'a> {
+struct FormatOut<'r> {
     r#type: &'static str,
-    schema: &'a RawValue,
+    schema: &'r Schema<'r>,
 }
 
-/// A schema has a place; its name is a label without effect. Any JSON object has none.
-fn output_config<'a>(
-    request: &Request<'a>,
-    plan: &Plan,
-    unmapped: &mut Unmapped,
-) -> Result<OutputConfig<'a>, FormatError> {
-    let format = match &request.output {
-        OutputForm::Text => None,
-        OutputForm::JsonObject => {
-            unmapped.param("response_format")?;
-            None
+impl<'r> FormatOut<'r> {
+    /// A schema's name and description are labels without effect.
+    const fn of(form: &'r Form<'r>) -> Option<Self> {
+        match form {
+            Form::Schema { schema, .. } => Some(Self { r#type: "json_schema", schema }),
+            Form::Free | Form::Told(_) => None,
         }
-        OutputForm::JsonSchema { schema, .. } => Some(FormatOut { r#type: "json_schema", schema }),
-    };
-    Ok(OutputConfig { effort: plan.effort, format })
-}
-
-/// The scale ends at 1 here, and a model that thinks wants its sampling untouched.
-fn temperature(
-    request: &Request<'_>,
-    plan: &Plan,
-    unmapped: &mut Unmapped,
-) -> Result<Option<f64>, FormatError> {
-    let sampling = &request.sampling;
-    let is_changed = |value: &&f64| **value != 1.0;
-    if plan.thinks() {
-        unmapped.given("temperature", sampling.temperature.as_ref().filter(is_changed))?;
-        unmapped.given("top_p", sampling.top_p.as_ref().filter(is_changed))?;
-        unmapped.given("top_k", sampling.top_k.as_ref())?;
-        return Ok(None);
-    }
-    match sampling.temperature {
-        Some(above) if above > 1.0 => {
-            unmapped.param("temperature")?;
-            Ok(Some(1.0))
-        }
-        other => Ok(other),
     }
 }
 
-/// OpenAI's `default` is what `standard_only` says here.
-fn service_tier(request: &Request<'_>, unmapped: &mut Unmapped) -> Result<Option<&'static str>, FormatError> {
-    Ok(match request.service_tier.as_deref() {
-        None => None,
-        Some("auto") => Some("auto"),
-        Some("default" | "standard_only") => Some("standard_only"),
-        Some(_) => {
-            unmapped.param("service_tier")?;
+/// OpenAI's `default` is what `standard_only` says here. Others change the price and the wait, not the answer.
+fn service_tier(request: &Request<'_>, unmapped: &mut Unmapped) -> Option<&'static str> {
+    match request.service_tier.as_deref()? {
+        "auto" => Some("auto"),
+        "default" | "standard_only" => Some("standard_only"),
+        _ => {
+            unmapped.hint("service_tier");
             None
         }
-    })
+    }
 }

@@ -4,12 +4,14 @@ mod blocks;
 mod body;
 mod decode;
 mod encode;
+mod own_thoughts;
 mod parts;
 mod place;
 mod turns;
 
 pub use decode::decode;
 pub use encode::{PLACE, encode};
+pub use own_thoughts::own_thoughts;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Content blocks of a request as parts of a turn.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,11 +11,25 @@ use crate::anthropic::wire::{Block, Content, SourceField, SourceObject};
 use crate::error::{FormatError, request_fault};
 use crate::exchange::{CacheMark, Extra, Image, Media, Part, Source, Text, ToolCall, ToolResult};
 
+/// What reading a conversation brings up beside its turns.
+#[derive(Debug, Default)]
+pub(super) struct Aside<'a> {
+    pub(super) extras: Vec<Extra<'a>>,
+    /// Tools that were referred to or called.
+    pub(super) tools: HashSet<Text<'a>>,
+}
+
+impl Aside<'_> {
+    pub(super) fn knows_tool(&self, name: &str) -> bool {
+        self.tools.contains(name)
+    }
+}
+
 /// Content as parts; blocks that no other format has are kept by path in `extras`.
 pub(super) fn parts<'a>(
     content: Content<'a>,
     place: Place,
-    extras: &mut Vec<Extra<'a>>,
+    aside: &mut Aside<'a>,
 ) -> Result<Vec<Part<'a>>, FormatError> {
     let blocks = match content {
         Content::Text(text) => return Ok(vec![Part::text(text)]),
@@ -22,7 +37,7 @@ pub(super) fn parts<'a>(
     };
     let mut parts = Vec::with_capacity(blocks.len());
     for (index, block) in blocks.into_iter().enumerate() {
-        parts.extend(part(block, place.at(index), extras)?);
+        parts.extend(part(block, place.at(index), aside)?);
     }
     Ok(parts)
 }
@@ -30,27 +45,37 @@ pub(super) fn parts<'a>(
 fn part<'a>(
     block: Block<'a>,
     place: Place,
-    extras: &mut Vec<Extra<'a>>,
+    aside: &mut Aside<'a>,
 ) -> Result<Option<Part<'a>>, FormatError> {
     let cache = block.cache_control.as_ref().map(|control| control.mark());
     let absent = |field: &str| missing(place.field(field));
     Ok(Some(match block.kind() {
         "text" => Part::Text { text: block.text.ok_or_else(|| absent("text"))?.0, cache },
         "image" => {
-            extras.extend(block.transformations.map(|raw| extra(place.field("transformations"), raw)));
+            aside.extras.extend(block.transformations.map(|raw| extra(place.field("transformations"), raw)));
             let (media_type, source) = match block.source {
                 Some(SourceField::Object(object)) => source(object, place)?,
                 _ => return Err(absent("source")),
             };
             Part::Image(Image { media_type, source, detail: None, cache })
         }
-        "document" => return document(block, cache, place, extras),
-        "tool_use" => Part::ToolCall(ToolCall {
-            id: block.id.ok_or_else(|| absent("id"))?.0,
-            name: block.name.ok_or_else(|| absent("name"))?.0,
-            arguments: Cow::Borrowed(block.input.map_or("", |raw| raw.get())),
-        }),
-        "tool_result" if !place.is_inner() => Part::ToolResult(tool_result(block, cache, place, extras)?),
+        "document" => return document(block, cache, place, aside),
+        "tool_use" => {
+            let name = block.name.ok_or_else(|| absent("name"))?.0;
+            aside.tools.insert(name.clone());
+            Part::ToolCall(ToolCall {
+                id: block.id.ok_or_else(|| absent("id"))?.0,
+                name,
+                arguments: Cow::Borrowed(block.input.map_or("", |raw| raw.get())),
+            })
+        }
+        // Other providers know no references: the model is told the name of the tool that was found.
+        "tool_reference" => {
+            let name = block.tool_name.ok_or_else(|| absent("tool_name"))?.0;
+            aside.tools.insert(name.clone());
+            Part::Text { text: name, cache }
+        }
+        "tool_result" if !place.is_inner() => Part::ToolResult(tool_result(block, cache, place, aside)?),
         "thinking" => Part::Reasoning {
             text: block.thinking.ok_or_else(|| absent("thinking"))?.0,
             signature: block.signature.map(|text| text.0).filter(|text| !text.is_empty()),
@@ -62,7 +87,7 @@ fn part<'a>(
             redacted: Some(block.data.ok_or_else(|| absent("data"))?.0),
         },
         _ => {
-            extras.push(extra(place.field("type"), block.kind));
+            aside.extras.push(extra(place.field("type"), block.kind));
             return Ok(None);
         }
     }))
@@ -72,7 +97,7 @@ fn tool_result<'a>(
     block: Block<'a>,
     cache: Option<CacheMark>,
     place: Place,
-    extras: &mut Vec<Extra<'a>>,
+    aside: &mut Aside<'a>,
 ) -> Result<ToolResult<'a>, FormatError> {
     let content = match block.content {
         None => None,
@@ -86,7 +111,7 @@ fn tool_result<'a>(
     };
     Ok(ToolResult {
         call_id: block.tool_use_id.ok_or_else(|| missing(place.field("tool_use_id")))?.0,
-        parts: content.map(|content| parts(content, place, extras)).transpose()?.unwrap_or_default(),
+        parts: content.map(|content| parts(content, place, aside)).transpose()?.unwrap_or_default(),
         json: None,
         is_error: block.is_error.unwrap_or(false),
         cache,
@@ -97,11 +122,11 @@ fn document<'a>(
     block: Block<'a>,
     cache: Option<CacheMark>,
     place: Place,
-    extras: &mut Vec<Extra<'a>>,
+    aside: &mut Aside<'a>,
 ) -> Result<Option<Part<'a>>, FormatError> {
-    extras.extend(block.context.map(|raw| extra(place.field("context"), raw)));
+    aside.extras.extend(block.context.map(|raw| extra(place.field("context"), raw)));
     let citations = block.citations.filter(|raw| !raw.get().contains("false"));
-    extras.extend(citations.map(|raw| extra(place.field("citations"), raw)));
+    aside.extras.extend(citations.map(|raw| extra(place.field("citations"), raw)));
     let object = match block.source {
         Some(SourceField::Object(object)) => object,
         _ => return Err(missing(place.field("source"))),
@@ -109,7 +134,7 @@ fn document<'a>(
     let (media_type, source) = match &*object.kind {
         // Documents made of blocks are known here alone.
         "content" => {
-            extras.push(extra(place.field("source"), block.kind));
+            aside.extras.push(extra(place.field("source"), block.kind));
             return Ok(None);
         }
         "text" => {

@@ -31,7 +31,16 @@ fn refused(request: &Request<'_>) -> String {
 
 /// What is written when the policy is to leave out, and what was left out.
 fn without(request: &Request<'_>) -> (Value, Vec<String>) {
-    let mut unmapped = Unmapped::new(OnUnmappable::Drop);
+    named(request, OnUnmappable::Drop)
+}
+
+/// The same when the policy is to refuse.
+fn kept(request: &Request<'_>) -> (Value, Vec<String>) {
+    named(request, OnUnmappable::Reject)
+}
+
+fn named(request: &Request<'_>, policy: OnUnmappable) -> (Value, Vec<String>) {
+    let mut unmapped = Unmapped::new(policy);
     let body = encode(request, target("claude-sonnet-4-5", ApiFormat::Anthropic), &mut unmapped).unwrap();
     let dropped = unmapped.dropped().iter().map(|name| name.clone().into_owned()).collect();
     (serde_json::from_slice(&body).unwrap(), dropped)
@@ -67,7 +76,7 @@ fn result(id: &'static str, text: &'static str) -> Part<'static> {
 fn what_the_format_demands_is_there_even_if_the_client_said_nothing() {
     assert_eq!(
         written(&hello()),
-        json!({"model": "claude-sonnet-4-5", "max_tokens": 4096, "messages": [{"role": "user", "content": "hello"}]})
+        json!({"model": "claude-sonnet-4-5", "max_tokens": 64000, "messages": [{"role": "user", "content": "hello"}]})
     );
 }
 
@@ -103,11 +112,17 @@ fn turns_of_one_side_are_joined_and_results_of_tools_come_first() {
 }
 
 #[test]
-fn a_conversation_that_the_model_begins_is_refused() {
-    let request =
+fn a_conversation_that_the_user_does_not_begin_gets_an_opening() {
+    let mut request =
         Request { turns: vec![turn(TurnRole::Assistant, vec![Part::text("hi")])], ..Request::default() };
-    assert!(refused(&request).contains("begins with a message of the user"));
-    assert!(refused(&Request::default()).contains("at least one message"));
+    assert_eq!(
+        written(&request)["messages"],
+        json!([{"role": "user", "content": "Begin."}, {"role": "assistant", "content": "hi"}])
+    );
+    request.turns.clear();
+    assert!(refused(&request).contains("at least one message"));
+    request.system = vec![SystemText { text: "Write a poem".into(), cache: None }];
+    assert_eq!(written(&request)["messages"], json!([{"role": "user", "content": "Begin."}]));
 }
 
 #[test]
@@ -150,16 +165,13 @@ fn what_has_no_place_is_refused_by_name() {
         change(&mut request);
         request
     };
-    let cases: [(&str, Request<'_>); 9] = [
+    let cases: [(&str, Request<'_>); 6] = [
         ("seed", with(&|request| request.sampling.seed = Some(1))),
         ("n", with(&|request| request.sampling.choices = Some(2))),
         ("frequency_penalty", with(&|request| request.sampling.frequency_penalty = Some(0.1))),
         ("presence_penalty", with(&|request| request.sampling.presence_penalty = Some(-1.0))),
         ("logprobs", with(&|request| request.sampling.top_logprobs = Some(0))),
         ("temperature", with(&|request| request.sampling.temperature = Some(1.5))),
-        ("response_format", with(&|request| request.output = OutputForm::JsonObject)),
-        ("service_tier", with(&|request| request.service_tier = Some("flex".into()))),
-        ("messages[].name", with(&|request| request.turns[0].name = Some("ann".into()))),
     ];
     for (param, request) in cases {
         assert_eq!(refused(&request), param);
@@ -176,12 +188,35 @@ fn what_has_no_place_is_refused_by_name() {
 }
 
 #[test]
+fn what_does_not_change_the_answer_is_left_out_and_named_whatever_the_policy() {
+    let labels = serde_json::value::RawValue::from_string(r#"{"a":"b"}"#.to_owned()).unwrap();
+    let cases: [(&str, &dyn Fn(&mut Request<'_>)); 5] = [
+        ("response_format", &|request| request.output = OutputForm::JsonObject),
+        ("service_tier", &|request| request.service_tier = Some("flex".into())),
+        ("messages[].name", &|request| request.turns[0].name = Some("ann".into())),
+        ("user", &|request| request.end_user = Some("u".repeat(300).into())),
+        ("max_tokens", &|request| request.sampling.max_output_tokens = Some(99_999)),
+    ];
+    for (name, change) in cases {
+        let mut request = hello();
+        change(&mut request);
+        assert_eq!(kept(&request).1, [name]);
+    }
+    let mut request = hello();
+    request.metadata = Some(&labels);
+    let (body, dropped) = kept(&request);
+    assert_eq!((body.get("metadata"), dropped), (None, vec!["metadata".to_owned()]));
+}
+
+#[test]
 fn a_nucleus_of_everything_is_left_out_beside_a_temperature() {
     let mut request = hello();
     request.sampling.temperature = Some(0.7);
     request.sampling.top_p = Some(1.0);
     assert_eq!(written(&request).get("top_p"), None);
     request.sampling.top_p = Some(0.9);
+    assert_eq!(refused(&request), "top_p");
+    request.sampling.temperature = None;
     assert_eq!(written(&request)["top_p"], 0.9);
 }
 
@@ -263,7 +298,7 @@ fn a_schema_is_demanded_natively() {
         OutputForm::JsonSchema { name: "n".into(), description: None, schema: &schema, strict: Some(true) };
     assert_eq!(
         written(&request)["output_config"],
-        json!({"format": {"type": "json_schema", "schema": {"type": "object"}}})
+        json!({"format": {"type": "json_schema", "schema": {"type": "object", "additionalProperties": false}}})
     );
 }
 
@@ -273,7 +308,7 @@ fn a_model_that_thinks_wants_its_sampling_and_choices_free() {
     request.reasoning = Some(Reasoning { effort: Some(Effort::Low), ..Reasoning::default() });
     let body = written(&request);
     assert_eq!(body["thinking"], json!({"type": "enabled", "budget_tokens": 2048}));
-    assert_eq!(body["max_tokens"], 6144);
+    assert_eq!(body["max_tokens"], 64000);
 
     request.sampling.temperature = Some(0.2);
     assert_eq!(refused(&request), "temperature");
@@ -281,8 +316,8 @@ fn a_model_that_thinks_wants_its_sampling_and_choices_free() {
 
     request.sampling.temperature = None;
     request.tool_choice = Some(ToolChoice::Required);
-    assert_eq!(refused(&request), "reasoning_effort");
-    assert_eq!(without(&request).0.get("thinking"), None);
+    let (body, dropped) = kept(&request);
+    assert_eq!((body.get("thinking"), dropped), (None, vec!["reasoning_effort".to_owned()]));
 }
 
 #[test]
@@ -310,7 +345,9 @@ fn thinking_in_the_midst_of_tools_needs_the_earlier_thoughts() {
         reasoning: Some(Reasoning { effort: Some(Effort::Low), ..Reasoning::default() }),
         ..Request::default()
     };
-    assert_eq!(refused(&with(unsigned)), "reasoning_effort");
+    let (body, dropped) = kept(&with(unsigned));
+    assert_eq!((body.get("thinking"), &body["max_tokens"]), (None, &json!(64000)));
+    assert_eq!(dropped, ["reasoning_effort"]);
     let body = written(&with(signed));
     assert_eq!(
         body["messages"][1]["content"][0],
@@ -358,7 +395,7 @@ fn a_request_of_every_part_is_written_as_it_was_read() {
                    "cache_control": {"type": "ephemeral"}}],
         "tool_choice": {"type": "auto", "disable_parallel_tool_use": true},
         "thinking": {"type": "enabled", "budget_tokens": 2000},
-        "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}},
+        "output_config": {"format": {"type": "json_schema", "schema": {"type": "object", "additionalProperties": false}}},
         "stop_sequences": ["END"], "stream": true, "metadata": {"user_id": "u1"}, "service_tier": "auto",
     });
     let (extras, again) = read(&body).unwrap();
@@ -398,13 +435,12 @@ fn what_only_this_format_knows_is_kept_by_path() {
             "messages[0].content[0].type",
             "messages[1].content[1].type",
             "tools[0].type",
-            "tools[1].defer_loading",
             "thinking.type",
         ]
     );
     assert_eq!(again["messages"][2]["role"], "system");
     assert_eq!(again["messages"][2]["content"], "from now on in French");
-    assert_eq!(again["tools"].as_array().unwrap().len(), 1);
+    assert_eq!(again.get("tools"), None);
 }
 
 #[test]

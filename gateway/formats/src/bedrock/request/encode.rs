@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tollgate_families::{Traits, Vendor};
 
 use super::additional::{Additional, AdditionalFields, additional};
 use super::blocks::{Block, BlockWriter};
-use super::messages::{Message, messages};
-use super::tools::{ToolConfig, tool_config};
+use super::messages::{Message, has_system, messages};
+use super::tools::{Declared, ToolConfig, tool_config};
 use crate::adapt::{Place, TargetModel};
-use crate::bedrock::family::Family;
+use crate::claude::{self, Choice, Form};
 use crate::error::FormatError;
-use crate::exchange::{OutputForm, Request, SystemText, Text};
+use crate::exchange::{Request, SystemText, Text};
 use crate::json;
 use crate::unmapped::Unmapped;
 
@@ -28,18 +29,24 @@ pub fn encode(
     target: TargetModel<'_>,
     unmapped: &mut Unmapped,
 ) -> Result<Vec<u8>, FormatError> {
-    let model = target.name;
+    let traits = target.traits;
     refuse_unmappable(request, unmapped)?;
-    let additional = additional(request, model, unmapped)?;
-    let inference_config = inference_config(request, &additional, unmapped)?;
-    let tool_config = tool_config(request, additional.has_tool_choice, unmapped)?;
-    let output_config =
-        OutputConfig { text_format: text_format(request, unmapped)?, effort: additional.effort };
-    let service_tier = service_tier(request, unmapped)?;
-    let has_stop_text = Family::of_model(model) == Family::Claude && !request.sampling.stop.is_empty();
+    let mut choice = claude::choice(request, traits, unmapped);
+    let declared = Declared::of(request, traits, choice, unmapped)?;
+    if declared == Declared::Stubs {
+        choice = Some(Choice::None);
+    }
+    let has_tools = declared != Declared::Nothing;
+    let additional = additional(request, traits, choice, has_tools, unmapped)?;
+    let inference_config = inference_config(request, traits, &additional, unmapped)?;
+    let tool_config = tool_config(request, traits, declared, choice, additional.has_tool_choice, unmapped);
+    let form = claude::form(request, traits, unmapped);
+    let output_config = OutputConfig { text_format: text_format(&form), effort: additional.effort };
+    let service_tier = service_tier(request, unmapped);
+    let has_stop_text = traits.vendor == Vendor::Claude && !request.sampling.stop.is_empty();
     let body = Body {
-        messages: messages(&request.turns, &mut BlockWriter::new(unmapped))?,
-        system: system(&request.system),
+        messages: messages(request, &form, &mut BlockWriter::new(traits, unmapped))?,
+        system: if has_system(traits) { system(&request.system, &form) } else { Vec::new() },
         inference_config,
         tool_config,
         additional_model_request_fields: additional.fields,
@@ -85,18 +92,24 @@ fn refuse_unmappable(request: &Request<'_>, unmapped: &mut Unmapped) -> Result<(
     unmapped.given("n", sampling.choices.as_ref().filter(|choices| **choices != 1))?;
     unmapped.given("logprobs", sampling.top_logprobs.as_ref())?;
     unmapped.given("logit_bias", sampling.logit_bias.filter(|bias| bias.get() != "{}").as_ref())?;
-    unmapped.given("user", request.end_user.as_ref())?;
+    // Who asks does not change the answer.
+    if request.end_user.is_some() {
+        unmapped.hint("user");
+    }
     for extra in &request.extras {
         unmapped.param(extra.name.clone().into_owned())?;
     }
     Ok(())
 }
 
-fn system<'r>(texts: &'r [SystemText<'_>]) -> Vec<Block<'r>> {
+fn system<'r>(texts: &'r [SystemText<'_>], form: &'r Form<'_>) -> Vec<Block<'r>> {
     let mut blocks = Vec::with_capacity(texts.len());
     for text in texts.iter().filter(|text| !text.text.trim_ascii().is_empty()) {
-        blocks.push(Block::Text(&text.text));
+        blocks.push(Block::text(&text.text));
         blocks.extend(text.cache.map(|mark| Block::CachePoint(mark.into())));
+    }
+    if let Form::Told(text) = form {
+        blocks.push(Block::text(text));
     }
     blocks
 }
@@ -114,29 +127,19 @@ struct InferenceConfig<'r> {
     stop_sequences: &'r [Text<'r>],
 }
 
-/// The scale of temperatures ends at 1 here, and Claude wants its sampling untouched while it thinks.
 fn inference_config<'r>(
     request: &'r Request<'_>,
+    traits: &Traits,
     additional: &Additional<'_>,
     unmapped: &mut Unmapped,
 ) -> Result<Option<InferenceConfig<'r>>, FormatError> {
-    let sampling = &request.sampling;
-    // 1 bounds nothing, and newer models refuse it beside a temperature.
-    let (mut temperature, mut top_p) = (sampling.temperature, sampling.top_p.filter(|top_p| *top_p != 1.0));
-    if additional.keeps_sampling {
-        let is_changed = |value: &&f64| **value != 1.0;
-        unmapped.given("temperature", temperature.take().as_ref().filter(is_changed))?;
-        unmapped.given("top_p", top_p.take().as_ref().filter(is_changed))?;
-    }
-    if temperature.is_some_and(|temperature| temperature > 1.0) {
-        unmapped.param("temperature")?;
-        temperature = Some(1.0);
-    }
+    let stop = Some(&*request.sampling.stop).filter(|stop| !stop.is_empty());
+    let stop = claude::taken(stop, traits.sampling.stop.fate(false, false), "stop", unmapped)?;
     let config = InferenceConfig {
         max_tokens: additional.max_tokens,
-        temperature,
-        top_p,
-        stop_sequences: &sampling.stop,
+        temperature: additional.temperature,
+        top_p: additional.top_p,
+        stop_sequences: stop.unwrap_or_default(),
     };
     let says_something = config.max_tokens.is_some()
         || config.temperature.is_some()
@@ -175,28 +178,19 @@ struct Structure<'r> {
 /// The schema is a text here that holds JSON.
 #[derive(Serialize)]
 struct JsonSchema<'r> {
-    schema: &'r str,
+    schema: String,
     name: &'r str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'r str>,
 }
 
-/// A schema has a place; any JSON object has none.
-fn text_format<'r>(
-    request: &'r Request<'_>,
-    unmapped: &mut Unmapped,
-) -> Result<Option<TextFormat<'r>>, FormatError> {
-    Ok(match &request.output {
-        OutputForm::Text => None,
-        OutputForm::JsonObject => {
-            unmapped.param("response_format")?;
-            None
-        }
-        OutputForm::JsonSchema { name, description, schema, .. } => {
-            let json_schema = JsonSchema { schema: schema.get(), name, description: description.as_deref() };
-            Some(TextFormat { r#type: "json_schema", structure: Structure { json_schema } })
-        }
-    })
+fn text_format<'r>(form: &Form<'r>) -> Option<TextFormat<'r>> {
+    let Form::Schema { name, description, schema } = form else { return None };
+    let mut text = Vec::new();
+    json::write(&mut text, schema);
+    let schema = String::from_utf8(text).unwrap_or_default();
+    let json_schema = JsonSchema { schema, name, description: *description };
+    Some(TextFormat { r#type: "json_schema", structure: Structure { json_schema } })
 }
 
 #[derive(Serialize)]
@@ -204,17 +198,25 @@ struct ServiceTier {
     r#type: &'static str,
 }
 
-fn service_tier(request: &Request<'_>, unmapped: &mut Unmapped) -> Result<Option<ServiceTier>, FormatError> {
-    let kind = match request.service_tier.as_deref() {
-        None | Some("auto") => return Ok(None),
-        Some("default" | "standard_only") => "default",
-        Some("flex") => "flex",
-        Some("priority") => "priority",
-        Some(_) => return unmapped.param("service_tier").map(|()| None),
+/// Tiers change the price and the wait, not the answer.
+fn service_tier(request: &Request<'_>, unmapped: &mut Unmapped) -> Option<ServiceTier> {
+    let kind = match request.service_tier.as_deref()? {
+        "auto" => return None,
+        "default" | "standard_only" => "default",
+        "flex" => "flex",
+        "priority" => "priority",
+        _ => {
+            unmapped.hint("service_tier");
+            return None;
+        }
     };
-    Ok(Some(ServiceTier { r#type: kind }))
+    Some(ServiceTier { r#type: kind })
 }
 
 #[cfg(test)]
 #[path = "encode_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod rules_tests;

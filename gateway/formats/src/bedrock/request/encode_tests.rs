@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
-use super::*;
 use tollgate_families::ApiFormat;
+
+use super::*;
 
 use crate::exchange::{
     CacheMark, Effort, Image, Media, Part, Reasoning, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
@@ -47,6 +48,14 @@ fn written(request: &Request<'_>, name: &str) -> Result<String, FormatError> {
     Ok(String::from_utf8(body).unwrap())
 }
 
+/// What is written, and what was left out of it.
+fn named(request: &Request<'_>, name: &str) -> (String, Vec<String>) {
+    let mut unmapped = Unmapped::new(OnUnmappable::Reject);
+    let body = encode(request, target(name, ApiFormat::Bedrock), &mut unmapped).unwrap();
+    let dropped = unmapped.dropped().iter().map(|name| name.clone().into_owned()).collect();
+    (String::from_utf8(body).unwrap(), dropped)
+}
+
 fn refused(request: &Request<'_>, name: &str) -> String {
     written(request, name).unwrap_err().to_string()
 }
@@ -78,29 +87,68 @@ fn turns_of_one_side_are_joined_with_results_first_and_blank_texts_left_out() {
 }
 
 #[test]
-fn a_conversation_begins_with_the_user() {
-    let turns = vec![model(vec![Part::text("hi")])];
+fn a_conversation_that_the_user_does_not_begin_gets_an_opening() {
+    let mut request = Request { turns: vec![model(vec![Part::text("hi")])], ..Request::default() };
+    let body = written(&request, NOVA).unwrap();
     assert!(
-        refused(&Request { turns, ..Request::default() }, NOVA).contains("begins with a message of the user")
+        body.starts_with(
+            r#"{"messages":[{"role":"user","content":[{"text":"Begin."}]},{"role":"assistant","content":[{"text":"hi"}]}]"#
+        ),
+        "{body}"
     );
-    assert!(refused(&Request::default(), NOVA).contains("at least one message"));
+    request.turns.clear();
+    assert!(refused(&request, NOVA).contains("at least one message"));
+    request.system = vec![SystemText { text: "Write a poem".into(), cache: None }];
+    assert!(written(&request, NOVA).unwrap().contains(r#""messages":[{"role":"user","content":[{"text":"Begin."}]}]"#));
 }
 
-#[test]
-fn calls_in_the_conversation_need_their_tools() {
+fn with_calls() -> Request<'static> {
     let mut request = hello();
     request.turns.extend([model(vec![call("1")]), user(vec![result("1", None)])]);
-    assert!(refused(&request, NOVA).contains("`tools`"));
+    request
+}
+
+const STUB: &str = concat!(
+    r#""toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":"#,
+    r#"{"json":{"type":"object","properties":{}}}}}]}"#
+);
+
+#[test]
+fn tools_that_the_conversation_called_are_declared_and_must_not_be_called_again() {
+    let body = written(&with_calls(), NOVA).unwrap();
+    assert!(body.contains(STUB) && !body.contains("additionalModel"), "{body}");
+    let body = written(&with_calls(), CLAUDE).unwrap();
+    assert!(body.contains(STUB), "{body}");
+    assert!(body.contains(r#""additionalModelRequestFields":{"tool_choice":{"type":"none"}}"#), "{body}");
 }
 
 #[test]
 fn tools_that_must_not_be_used_are_left_out_unless_the_conversation_needs_them() {
+    let none = |mut request: Request<'static>| {
+        request.tools = vec![tool()];
+        request.tool_choice = Some(ToolChoice::None);
+        request
+    };
+    assert!(!written(&none(hello()), NOVA).unwrap().contains("toolConfig"));
+    assert_eq!(named(&none(with_calls()), NOVA).1, ["tool_choice"]);
+    let (body, dropped) = named(&none(with_calls()), CLAUDE);
+    assert!(body.contains(r#"{"tool_choice":{"type":"none"}}"#) && dropped.is_empty(), "{body}");
+    let (body, dropped) = named(&none(with_calls()), "anthropic.claude-opus-5-5");
+    assert!(body.contains("toolSpec") && !body.contains("tool_choice"), "{body}");
+    assert_eq!(dropped, ["tool_choice"]);
+}
+
+#[test]
+fn a_choice_that_a_model_cannot_be_forced_to_is_left_to_it() {
     let mut request = hello();
     request.tools = vec![tool()];
-    request.tool_choice = Some(ToolChoice::None);
-    assert!(!written(&request, NOVA).unwrap().contains("toolConfig"));
-    request.turns.extend([model(vec![call("1")]), user(vec![result("1", None)])]);
-    assert!(refused(&request, NOVA).contains("`tool_choice`"));
+    request.tool_choice = Some(ToolChoice::Required);
+    let (body, dropped) = named(&request, "anthropic.claude-opus-5-5");
+    assert!(body.contains(r#""toolChoice":{"auto":{}}"#), "{body}");
+    assert_eq!(dropped, ["tool_choice"]);
+    let (body, dropped) = named(&request, "us.meta.llama3-1-70b-instruct-v1:0");
+    assert!(body.contains("toolSpec") && !body.contains("toolChoice"), "{body}");
+    assert_eq!(dropped, ["tool_choice"]);
 }
 
 #[test]
@@ -115,9 +163,9 @@ fn one_call_at_a_time_is_said_in_the_words_of_claude() {
         r#""additionalModelRequestFields":{"tool_choice":{"type":"any","disable_parallel_tool_use":true}}"#
     ));
     assert!(!body.contains("toolChoice"), "{body}");
-    assert!(refused(&request, NOVA).contains("`parallel_tool_calls`"));
+    assert_eq!(named(&request, NOVA).1, ["parallel_tool_calls"]);
     request.legacy_functions = true;
-    assert!(written(&request, NOVA).is_ok(), "it was never asked for");
+    assert_eq!(named(&request, NOVA).1, [""; 0], "it was never asked for");
 }
 
 #[test]
@@ -141,7 +189,7 @@ fn thinking(effort: Effort, max_tokens: Option<u64>, name: &str) -> Result<Strin
 #[test]
 fn thinking_is_asked_for_as_the_family_wants_it() {
     let body = thinking(Effort::Medium, None, CLAUDE).unwrap();
-    assert!(body.contains(r#""inferenceConfig":{"maxTokens":12288}"#), "{body}");
+    assert!(body.contains(r#""inferenceConfig":{"maxTokens":64000}"#), "{body}");
     assert!(body.contains(r#"Fields":{"thinking":{"type":"enabled","budget_tokens":8192}}"#), "{body}");
     let body = thinking(Effort::High, None, "us.anthropic.claude-opus-4-7").unwrap();
     assert!(body.contains(r#"{"thinking":{"type":"adaptive"}}"#) && !body.contains("maxTokens"), "{body}");
@@ -150,7 +198,10 @@ fn thinking_is_asked_for_as_the_family_wants_it() {
     assert!(body.contains(r#"{"reasoningConfig":{"type":"enabled","maxReasoningEffort":"high"}}"#), "{body}");
     let body = thinking(Effort::Minimal, None, "openai.gpt-oss-20b-1:0").unwrap();
     assert!(body.contains(r#"{"reasoning_effort":"low"}"#), "{body}");
-    assert!(matches!(thinking(Effort::Low, None, NOVA), Err(FormatError::Unsupported { .. })));
+    let body = thinking(Effort::High, None, "openai.gpt-5.4").unwrap();
+    assert!(body.contains(r#"{"reasoning":{"effort":"high"}}"#), "{body}");
+    assert!(!body.contains("maxTokens"), "{body}");
+    assert!(!thinking(Effort::Low, None, NOVA).unwrap().contains("easoning"));
 }
 
 #[test]
@@ -170,7 +221,8 @@ fn a_nucleus_of_everything_is_left_out() {
     request.sampling.top_p = Some(1.0);
     assert!(!written(&request, CLAUDE).unwrap().contains("topP"));
     request.sampling.top_p = Some(0.9);
-    assert!(written(&request, CLAUDE).unwrap().contains(r#""topP":0.9"#));
+    assert!(refused(&request, CLAUDE).contains("`top_p`"));
+    assert!(written(&request, NOVA).unwrap().contains(r#""topP":0.9"#));
 }
 
 #[test]
@@ -259,6 +311,7 @@ fn thoughts_go_back_when_bedrock_signed_them() {
         r#"[{"reasoningContent":{"reasoningText":{"text":"hm","signature":"s"}}},"#,
         r#"{"reasoningContent":{"redactedContent":"AA=="}},{"text":"hi"}]"#
     )));
+    assert!(!written(&request, NOVA).unwrap().contains("reasoningContent"));
 }
 
 #[test]

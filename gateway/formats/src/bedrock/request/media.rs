@@ -1,6 +1,7 @@
 //! Pictures, sounds and documents: their bytes in the request, or in the caller's S3.
 
 use serde::Serialize;
+use tollgate_families::Traits;
 
 use crate::error::FormatError;
 use crate::exchange::{Image, Media};
@@ -40,8 +41,10 @@ pub(super) fn image<'r>(
     image: &'r Image<'_>,
     unmapped: &mut Unmapped,
 ) -> Result<Option<MediaBlock<'r>>, FormatError> {
-    let is_coarse = image.detail.as_deref() == Some("low");
-    unmapped.given("messages[].content[].image_url.detail", is_coarse.then_some(&()))?;
+    // The model sees more of it than was asked for, at another price.
+    if image.detail.as_deref() == Some("low") {
+        unmapped.hint("messages[].content[].image_url.detail");
+    }
     let format = |kind: &str| {
         Some(match kind {
             "image/png" => "png",
@@ -84,11 +87,16 @@ pub(super) fn audio<'r>(
     Ok(block)
 }
 
-/// A document; `None` if it was left out. `nth` tells apart documents of one request: names must differ.
+/// Names of a request's documents: each must be another one.
+#[derive(Debug, Default)]
+pub(super) struct Names(Vec<String>);
+
+/// A document; `None` if it was left out.
 pub(super) fn document<'r>(
     document: &'r Media<'_>,
     name: Option<&str>,
-    nth: usize,
+    traits: &Traits,
+    names: &mut Names,
     unmapped: &mut Unmapped,
 ) -> Result<Option<MediaBlock<'r>>, FormatError> {
     let format = |kind: &str| {
@@ -100,13 +108,17 @@ pub(super) fn document<'r>(
             "application/vnd.ms-excel" => "xls",
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => "xlsx",
             "text/html" => "html",
-            "text/plain" => "txt",
             "text/markdown" => "md",
+            kind if kind.starts_with("text/") => "txt",
             _ => return None,
         })
     };
-    match block(&document.media_type, media::locate(&document.source), format) {
-        Some(block) => Ok(Some(MediaBlock { name: Some(document_name(name, nth)), ..block })),
+    let media = &traits.media;
+    let has_room = media.documents_most.is_none_or(|most| names.0.len() < most as usize);
+    let is_taken = |block: &MediaBlock<'_>| if block.format == "pdf" { media.pdf } else { media.text_documents };
+    let block = block(&document.media_type, media::locate(&document.source), format);
+    match block.filter(|block| has_room && is_taken(block)) {
+        Some(block) => Ok(Some(MediaBlock { name: Some(names.add(name)), ..block })),
         None => unmapped.param("messages[].content[].file").map(|()| None),
     }
 }
@@ -126,14 +138,28 @@ fn block<'r>(
         ),
         Location::Address(_) | Location::File(_) => return None,
     };
-    let plain = kind.split(';').next().unwrap_or(kind).trim_ascii();
-    Some(MediaBlock { format: format(plain)?, name: None, source })
+    Some(MediaBlock { format: format(kind)?, name: None, source })
 }
 
-/// In the letters that the API allows: letters, digits, single spaces, hyphens, parentheses, brackets.
-fn document_name(name: Option<&str>, nth: usize) -> String {
+impl Names {
+    /// The name of the next document, in the letters that the API allows: letters, digits, single spaces, hyphens,
+    /// parentheses, brackets. It depends on the documents before it alone, so that a prompt begins as it did a turn ago.
+    fn add(&mut self, name: Option<&str>) -> String {
+        let clean = clean_name(name.unwrap_or_default());
+        let mut nth = self.0.len();
+        let mut unique = if nth == 0 { clean.clone() } else { format!("{clean} {}", nth + 1) };
+        while self.0.contains(&unique) {
+            nth += 1;
+            unique = format!("{clean} {}", nth + 1);
+        }
+        self.0.push(unique.clone());
+        unique
+    }
+}
+
+fn clean_name(name: &str) -> String {
     let mut clean = String::new();
-    for letter in name.unwrap_or_default().chars() {
+    for letter in name.chars() {
         let letter = match letter {
             letter if letter.is_ascii_alphanumeric() => letter,
             '-' | '(' | ')' | '[' | ']' => letter,
@@ -146,8 +172,7 @@ fn document_name(name: Option<&str>, nth: usize) -> String {
         }
     }
     let clean = clean.trim_ascii_end();
-    let clean = if clean.is_empty() { UNNAMED } else { clean };
-    if nth == 0 { clean.to_owned() } else { format!("{clean} {}", nth + 1) }
+    (if clean.is_empty() { UNNAMED } else { clean }).to_owned()
 }
 
 #[cfg(test)]
@@ -156,10 +181,15 @@ mod tests {
 
     #[test]
     fn names_of_documents_are_brought_into_the_allowed_letters_and_differ() {
-        assert_eq!(document_name(Some("Q3_report  (final).pdf"), 0), "Q3-report (final)-pdf");
-        assert_eq!(document_name(Some("Q3_report  (final).pdf"), 1), "Q3-report (final)-pdf 2");
-        assert_eq!(document_name(Some("日本"), 0), "document");
-        assert_eq!(document_name(None, 2), "document 3");
-        assert!(document_name(Some(&"x".repeat(500)), 123_456).len() <= MAX_NAME_BYTES);
+        let mut names = Names::default();
+        assert_eq!(names.add(Some("Q3_report  (final).pdf")), "Q3-report (final)-pdf");
+        assert_eq!(names.add(Some("Q3_report  (final).pdf")), "Q3-report (final)-pdf 2");
+        assert_eq!(names.add(None), "document 3");
+        assert_eq!(names.add(Some("日本 5")), "5 4");
+        assert_eq!(Names::default().add(Some("日本")), "document");
+        let mut twins = Names(vec!["a".to_owned(), "a 3".to_owned()]);
+        assert_eq!(twins.add(Some("a")), "a 4");
+        let mut many = Names(vec![String::new(); 123_456]);
+        assert!(many.add(Some(&"x".repeat(500))).len() <= MAX_NAME_BYTES);
     }
 }

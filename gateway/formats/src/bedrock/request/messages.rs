@@ -1,10 +1,15 @@
 //! The conversation: turns alternate, the first is the user's, results of tools open the user's turn.
 
 use serde::Serialize;
+use tollgate_families::{Prefill, SystemNote, Traits};
 
 use super::blocks::{Block, BlockWriter};
+use crate::claude::{Form, GO_ON, OPENING};
 use crate::error::FormatError;
-use crate::exchange::{Turn, TurnRole};
+use crate::exchange::{Request, TurnRole};
+
+/// Stands beside documents without a text, which the API wants there.
+const BESIDE_DOCUMENTS: &str = "The documents are attached.";
 
 /// All that one side says until the other one speaks.
 #[derive(Debug, Serialize)]
@@ -13,38 +18,87 @@ pub(super) struct Message<'r> {
     content: Vec<Block<'r>>,
 }
 
+impl<'r> Message<'r> {
+    fn of_user(text: &'r str) -> Self {
+        Self { role: "user", content: vec![Block::text(text)] }
+    }
+}
+
+/// Whether the model has a place for instructions apart from the conversation.
+pub(super) const fn has_system(traits: &Traits) -> bool {
+    !matches!(traits.messages.system_first, SystemNote::UserText)
+}
+
 /// The conversation as messages.
 pub(super) fn messages<'r>(
-    turns: &'r [Turn<'_>],
+    request: &'r Request<'_>,
+    form: &'r Form<'_>,
     writer: &mut BlockWriter<'_>,
 ) -> Result<Vec<Message<'r>>, FormatError> {
-    let mut messages: Vec<Message<'r>> = Vec::with_capacity(turns.len());
-    for turn in turns {
-        writer.unmapped().given("messages[].name", turn.name.as_ref())?;
+    let mut messages: Vec<Message<'r>> = Vec::with_capacity(request.turns.len() + 1);
+    messages.extend(instructions(request, form, writer.traits()));
+    for turn in &request.turns {
+        if turn.name.is_some() {
+            writer.unmapped().hint("messages[].name");
+        }
         let role = match turn.role {
             TurnRole::User | TurnRole::System => "user",
             TurnRole::Assistant => "assistant",
         };
-        let mut content = Vec::with_capacity(turn.parts.len());
-        for part in &turn.parts {
-            writer.write(part, &mut content)?;
-        }
+        let content = writer.content(&turn.parts)?;
         match messages.last_mut() {
             _ if content.is_empty() => {}
             Some(last) if last.role == role => last.content.extend(content),
+            // Only the user opens a conversation here.
+            None if role != "user" => messages.extend([Message::of_user(OPENING), Message { role, content }]),
             _ => messages.push(Message { role, content }),
         }
     }
     for message in &mut messages {
         results_first(&mut message.content);
+        if writer.traits().media.document_needs_text {
+            text_beside_documents(&mut message.content);
+        }
     }
-    match messages.first() {
-        Some(Message { role: "user", .. }) => Ok(messages),
-        Some(_) => Err(FormatError::invalid(
-            "the model behind this alias wants a conversation that begins with a message of the user",
-            "messages",
-        )),
-        None => Err(FormatError::invalid("there must be at least one message of the user", "messages")),
+    if messages.is_empty() {
+        if request.system.iter().all(|text| text.text.trim_ascii().is_empty()) {
+            return Err(FormatError::invalid("there must be at least one message of the user", "messages"));
+        }
+        messages.push(Message::of_user(OPENING));
+    }
+    end_well(&mut messages, writer);
+    Ok(messages)
+}
+
+/// Instructions as a text of the user, for models that have no other place for them.
+fn instructions<'r>(request: &'r Request<'_>, form: &'r Form<'_>, traits: &Traits) -> Option<Message<'r>> {
+    if has_system(traits) {
+        return None;
+    }
+    let told = if let Form::Told(text) = form { Some(text.as_str()) } else { None };
+    let texts = request.system.iter().map(|text| &*text.text).chain(told);
+    let content: Vec<Block<'r>> = texts.filter(|text| !text.trim_ascii().is_empty()).map(Block::text).collect();
+    (!content.is_empty()).then_some(Message { role: "user", content })
+}
+
+/// A conversation that ends with the model: its text goes on without a space before it, or the user asks it to go on
+/// where the model does not by itself.
+fn end_well(messages: &mut Vec<Message<'_>>, writer: &mut BlockWriter<'_>) {
+    let Some(last) = messages.last_mut().filter(|last| last.role == "assistant") else { return };
+    if writer.traits().messages.prefill == Prefill::Refused {
+        writer.unmapped().hint("messages[].prefill");
+        messages.push(Message::of_user(GO_ON));
+    } else if let Some(Block::Text(text)) = last.content.last_mut()
+        && text.ends_with(char::is_whitespace)
+    {
+        *text = text.trim_end().to_owned().into();
+    }
+}
+
+fn text_beside_documents(content: &mut Vec<Block<'_>>) {
+    let has_document = content.iter().any(|block| matches!(block, Block::Document(_)));
+    if has_document && !content.iter().any(|block| matches!(block, Block::Text(_))) {
+        content.push(Block::text(BESIDE_DOCUMENTS));
     }
 }
 
