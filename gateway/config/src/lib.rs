@@ -51,7 +51,9 @@ pub use circuits::{CapacityConfig, CircuitConfig, DeploymentConfig, ProbeConfig,
 pub use cors::CorsConfig;
 pub use credentials::CredentialsConfig;
 pub use events::{ContentConfig, FsyncConfig, OnFullConfig, SpoolConfig};
-pub use models::{AliasCaps, AliasDefaults, ModelConfig, OnUnmappableConfig, PromptCacheConfig, TargetConfig};
+pub use models::{
+    AliasCaps, AliasDefaults, ModelConfig, OnUnmappableConfig, PromptCacheConfig, TargetConfig,
+};
 pub use overload::OverloadConfig;
 pub use products::{CounterScope, LimitConfig, ProductConfig};
 pub use resiliency::{

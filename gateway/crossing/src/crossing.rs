@@ -10,7 +10,6 @@ use tollgate_formats::adapt::adapt;
 use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder, ToolNames};
 use tollgate_formats::view::{Change, View};
 use tollgate_formats::{
-use tollgate_formats::{
     Answer, FormatError, OnUnmappable, TargetModel, Unmapped, anthropic, openai_chat, openai_media,
 };
 
@@ -249,7 +248,7 @@ mod tests {
             let target = TargetModel { name: model, origin: "a1", traits: &traits };
             let way = Crossing { client: ClientFormat::Chat, wire: Wire::Chat };
             let view = way.client.view(&body).unwrap();
-            let sent = way.request(&view, &body, target, OnUnmappable::Reject, SmallVec::new(), &[]).unwrap();
+            let sent = way.request(&view, &body, target, Policy::default(), SmallVec::new(), &[]).unwrap();
             String::from_utf8(sent.body.to_vec()).unwrap()
         };
         assert_eq!(

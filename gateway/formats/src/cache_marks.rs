@@ -32,7 +32,8 @@ pub(crate) fn fit(request: &mut Request<'_>, traits: &Traits) {
             _ => {}
         }
     });
-    if !any && request.marks_prompt && matches!(traits.vendor, Vendor::Claude | Vendor::Nova | Vendor::Nova2) {
+    if !any && request.marks_prompt && matches!(traits.vendor, Vendor::Claude | Vendor::Nova | Vendor::Nova2)
+    {
         set(request, traits);
     }
     let most = if unknown { MOST_UNKNOWN } else { usize::try_from(cache.most).unwrap_or(usize::MAX) };

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -58,39 +58,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
         }
 
         deserializer.deserialize_str(Texts).map(Str)
-    }
-}
-
-/// A whole number; some clients write it as `2.0`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Whole(pub(crate) u64);
-
-impl<'de> Deserialize<'de> for Whole {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Numbers;
-
-        impl Visitor<'_> for Numbers {
-            type Value = u64;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("u64")
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
-                Ok(number)
-            }
-
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
-            fn visit_f64<E: Error>(self, number: f64) -> Result<u64, E> {
-                // Above 2^53 not every whole number is one of these.
-                if number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number) {
-                    return Ok(number as u64);
-                }
-                Err(E::invalid_value(Unexpected::Float(number), &self))
-            }
-        }
-
-        deserializer.deserialize_u64(Numbers).map(Whole)
     }
 }
 

@@ -57,8 +57,12 @@ fn unmarked(value: &mut Value) {
 fn asking(nth: usize, kinds: &[u8], note: bool) -> Vec<Value> {
     let block = |(at, kind): (usize, &u8)| match kind {
         0 => json!({"type": "text", "text": format!("question {nth}.{at}")}),
-        1 => json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "/9j/4AAQ"}}),
-        2 => json!({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hello"}}),
+        1 => {
+            json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "/9j/4AAQ"}})
+        }
+        2 => {
+            json!({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hello"}})
+        }
         3 => json!({"type": "text", "text": " "}),
         _ => json!({"type": "tool_result", "tool_use_id": format!("t{nth}"), "content": [
             {"type": "text", "text": "22C"},
@@ -78,7 +82,8 @@ fn answering(nth: usize, kind: u8) -> Value {
     let thought = json!({"type": "thinking", "thinking": "hm", "signature": "tg1.test.AA=="});
     let foreign = json!({"type": "thinking", "thinking": "hm", "signature": "tg1.other.AA=="});
     let text = json!({"type": "text", "text": format!("answer {nth} ")});
-    let call = json!({"type": "tool_use", "id": format!("t{}", nth + 1), "name": "f", "input": {"b": 1, "a": 2}});
+    let call =
+        json!({"type": "tool_use", "id": format!("t{}", nth + 1), "name": "f", "input": {"b": 1, "a": 2}});
     let blocks = match kind {
         0 => json!([text]),
         1 => json!([thought, text, call]),

@@ -140,7 +140,8 @@ fn put<'a>(members: &mut Members<'a>, name: &'static str, value: Node<'a>) {
 /// refuses become one object of all their properties, so that arguments keep their form; only what all alternatives
 /// require is required.
 pub(crate) fn arguments<'a>(schema: Option<&'a RawValue>, dialect: &SchemaDialect) -> Schema<'a> {
-    let empty = || vec![("type".into(), Node::Word("object")), ("properties".into(), Node::Object(Vec::new()))];
+    let empty =
+        || vec![("type".into(), Node::Word("object")), ("properties".into(), Node::Object(Vec::new()))];
     let Some(raw) = schema else { return Schema::Changed(Node::Object(empty())) };
     let Some(mut top) = members(raw) else {
         return match raw.get() {
@@ -332,7 +333,10 @@ mod tests {
     fn arguments_are_an_object_with_properties() {
         let fine = r#"{"type":"object", "title":"T"}"#;
         assert_eq!(fitted(fine, claude()), fine);
-        assert_eq!(fitted(r#"{"type":"object","properties":null}"#, claude()), r#"{"type":"object","properties":{}}"#);
+        assert_eq!(
+            fitted(r#"{"type":"object","properties":null}"#, claude()),
+            r#"{"type":"object","properties":{}}"#
+        );
         assert_eq!(fitted("{}", claude()), r#"{"type":"object"}"#);
         assert_eq!(fitted("null", claude()), r#"{"type":"object","properties":{}}"#);
         let converse = dialect("amazon.nova-pro-v1:0", ApiFormat::Bedrock);
@@ -354,15 +358,16 @@ mod tests {
         let either = r#"{"type":"object","properties":{"a":{},"b":{}},"anyOf":[{"required":["a"]},{"required":["b"]}]}"#;
         assert_eq!(fitted(either, claude()), r#"{"type":"object","properties":{"a":{},"b":{}}}"#);
         let all = r#"{"allOf":[{"properties":{"a":{}},"required":["a"]},{"properties":{"b":{}},"required":["b"]}]}"#;
-        assert_eq!(fitted(all, claude()), r#"{"type":"object","properties":{"a":{},"b":{}},"required":["a","b"]}"#);
+        assert_eq!(
+            fitted(all, claude()),
+            r#"{"type":"object","properties":{"a":{},"b":{}},"required":["a","b"]}"#
+        );
     }
 
     #[test]
     fn answers_have_closed_objects_and_no_refused_words() {
-        let schema = raw(
-            r#"{"type":"object","properties":{"minimum":{"type":"integer","minimum":1},
-                "list":{"type":"array","items":{"properties":{"x":{}}}}},"required":["minimum"]}"#,
-        );
+        let schema = raw(r#"{"type":"object","properties":{"minimum":{"type":"integer","minimum":1},
+                "list":{"type":"array","items":{"properties":{"x":{}}}}},"required":["minimum"]}"#);
         let (found, lost) = answer(&schema, claude(), true);
         assert!(lost);
         assert_eq!(

@@ -16,11 +16,7 @@ pub(crate) enum Form<'r> {
     /// Not at all.
     Free,
     /// As a schema that the target keeps to.
-    Schema {
-        name: &'r str,
-        description: Option<&'r str>,
-        schema: Schema<'r>,
-    },
+    Schema { name: &'r str, description: Option<&'r str>, schema: Schema<'r> },
     /// By this instruction; nobody guarantees that the model follows it.
     Told(String),
 }

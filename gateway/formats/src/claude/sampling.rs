@@ -114,6 +114,9 @@ mod tests {
 
     #[test]
     fn the_scale_of_temperatures_ends_at_one() {
-        assert_eq!(of("glm-4.6", false, Some(1.5), None), (Sampled { temperature: Some(1.0), ..Sampled::default() }, vec!["temperature".to_owned()]));
+        assert_eq!(
+            of("glm-4.6", false, Some(1.5), None),
+            (Sampled { temperature: Some(1.0), ..Sampled::default() }, vec!["temperature".to_owned()])
+        );
     }
 }

@@ -60,12 +60,17 @@ pub(crate) fn most_output(request: &Request<'_>, traits: &Traits) -> Option<u64>
 pub(crate) fn plan(request: &Request<'_>, traits: &Traits, forced: bool, unmapped: &mut Unmapped) -> Plan {
     let silent = Plan { thinks: traits.thinks(None), ..Plan::silent(request, traits, unmapped) };
     let Some(reasoning) = request.reasoning else { return silent };
-    let is_wanted = reasoning.effort.is_some_and(|effort| effort != Effort::None) || reasoning.budget_tokens.is_some();
+    let is_wanted =
+        reasoning.effort.is_some_and(|effort| effort != Effort::None) || reasoning.budget_tokens.is_some();
     let has_effort = reasoning.effort.is_some() || reasoning.budget_tokens.is_some();
     match traits.reasoning.style {
-        Style::ClaudeBudget | Style::ClaudeAdaptive if has_effort && !is_wanted => off(traits, silent, unmapped),
+        Style::ClaudeBudget | Style::ClaudeAdaptive if has_effort && !is_wanted => {
+            off(traits, silent, unmapped)
+        }
         Style::ClaudeAdaptive => adaptive(reasoning, traits, silent, unmapped),
-        Style::ClaudeBudget if is_wanted => within_budget(request, reasoning, traits, forced, silent, unmapped),
+        Style::ClaudeBudget if is_wanted => {
+            within_budget(request, reasoning, traits, forced, silent, unmapped)
+        }
         // Nothing but whether thoughts are shown: they are where there are any.
         _ if !is_wanted => silent,
         _ => {
@@ -113,9 +118,16 @@ fn adaptive(reasoning: Reasoning, traits: &Traits, silent: Plan, unmapped: &mut 
     let from_budget = || reasoning.budget_tokens.map(Effort::from_budget);
     let effort = match reasoning.effort {
         Some(wanted) => word(wanted, traits, unmapped),
-        None => from_budget().and_then(|wanted| traits.reasoning.nearest(wanted, false)).map(|near| near.effort.as_str()),
+        None => from_budget()
+            .and_then(|wanted| traits.reasoning.nearest(wanted, false))
+            .map(|near| near.effort.as_str()),
     };
-    Plan { thinking: Some(Thinking { kind: "adaptive", budget_tokens: None, display }), effort, thinks: true, ..silent }
+    Plan {
+        thinking: Some(Thinking { kind: "adaptive", budget_tokens: None, display }),
+        effort,
+        thinks: true,
+        ..silent
+    }
 }
 
 /// Thinking with a budget. Where it is not possible for this turn (a forced tool, thoughts that are missing), the bound
@@ -137,13 +149,19 @@ fn within_budget(
         return Plan { max_tokens, ..silent };
     };
     // A word beside the budget bounds the answer as well, where the model knows words.
-    let effort = reasoning.budget_tokens.and(reasoning.effort).and_then(|wanted| word(wanted, traits, unmapped));
+    let effort =
+        reasoning.budget_tokens.and(reasoning.effort).and_then(|wanted| word(wanted, traits, unmapped));
     let thinking = Thinking { kind: "enabled", budget_tokens: Some(budget), display: None };
     Plan { thinking: Some(thinking), effort, max_tokens, thinks: true }
 }
 
 /// The budget and the bound of the whole answer; `None` if the bound leaves no room for the lowest budget.
-fn budget(request: &Request<'_>, reasoning: Reasoning, traits: &Traits, given: Option<u64>) -> Option<(u64, u64)> {
+fn budget(
+    request: &Request<'_>,
+    reasoning: Reasoning,
+    traits: &Traits,
+    given: Option<u64>,
+) -> Option<(u64, u64)> {
     let wanted = reasoning.budget_tokens.or_else(|| reasoning.effort.map(Effort::budget_tokens))?;
     let asked = reasoning.budget_tokens.is_some();
     let least = traits.reasoning.budget.map_or(LEAST_BUDGET, |budget| budget.least).max(1);

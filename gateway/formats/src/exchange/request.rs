@@ -49,8 +49,6 @@ pub struct Request<'a> {
     pub extras: Vec<Extra<'a>>,
     /// What no other format has and the answer does not depend on, by name: left out and named.
     pub hints: Vec<Text<'a>>,
-    /// Betas that the client asked for, by name (`anthropic-beta`).
-    pub betas: Vec<Text<'a>>,
     /// Whether the prompt is marked for the provider's cache where the client set no mark at all.
     pub marks_prompt: bool,
 }

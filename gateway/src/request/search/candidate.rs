@@ -75,10 +75,7 @@ impl<'a> Candidate<'a> {
             request.view,
             request.body,
             TargetModel { name: &target.model, origin: &target.origin, traits: &target.traits },
-            Policy {
-                on_unmappable: request.model.on_unmappable,
-                marks_prompt: request.model.marks_prompt,
-            },
+            Policy { on_unmappable: request.model.on_unmappable, marks_prompt: request.model.marks_prompt },
             extra,
             &request.betas(),
         )?;

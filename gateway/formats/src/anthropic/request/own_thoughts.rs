@@ -192,7 +192,11 @@ mod tests {
 
     #[test]
     fn thoughts_of_others_are_cut_out_and_the_rest_stays_byte_for_byte() {
-        let body = |blocks: &str| format!(r#"{{ "messages" : [ {{"role":"assistant","content":[{blocks}]}} , {{"role":"user","content":"x"}}],"top":1e2 }}"#);
+        let body = |blocks: &str| {
+            format!(
+                r#"{{ "messages" : [ {{"role":"assistant","content":[{blocks}]}} , {{"role":"user","content":"x"}}],"top":1e2 }}"#
+            )
+        };
         let text = r#"{"type": "text","text":"\u00e9"}"#;
         for foreign in [
             r#"{"type":"thinking","thinking":"hm","signature": ""}"#,
@@ -221,7 +225,11 @@ mod tests {
 
     #[test]
     fn a_proof_of_the_target_loses_its_mark() {
-        let body = |proof: &str| format!(r#"{{"messages":[{{"role":"assistant","content":[{{"type":"thinking","thinking":"","signature":"{proof}"}}]}}]}}"#);
+        let body = |proof: &str| {
+            format!(
+                r#"{{"messages":[{{"role":"assistant","content":[{{"type":"thinking","thinking":"","signature":"{proof}"}}]}}]}}"#
+            )
+        };
         assert_eq!(of_claude(&body("tg1.test.c2ln")), body("c2ln"));
     }
 
@@ -241,7 +249,11 @@ mod tests {
 
     #[test]
     fn models_that_sign_nothing_keep_their_thoughts_but_not_those_that_were_marked() {
-        let body = |blocks: &str| format!(r#"{{"messages":[{{"role":"assistant","content":[{blocks}{{"type":"text","text":"x"}}]}}]}}"#);
+        let body = |blocks: &str| {
+            format!(
+                r#"{{"messages":[{{"role":"assistant","content":[{blocks}{{"type":"text","text":"x"}}]}}]}}"#
+            )
+        };
         let unsigned = r#"{"type":"thinking","thinking":"hm","signature":""},"#;
         assert_eq!(cleaned(&body(unsigned), "MiniMax-M2"), body(unsigned));
         let marked = r#"{"type":"thinking","thinking":"hm","signature":"tg1.other.c2ln"},"#;

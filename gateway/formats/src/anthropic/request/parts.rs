@@ -42,11 +42,7 @@ pub(super) fn parts<'a>(
     Ok(parts)
 }
 
-fn part<'a>(
-    block: Block<'a>,
-    place: Place,
-    aside: &mut Aside<'a>,
-) -> Result<Option<Part<'a>>, FormatError> {
+fn part<'a>(block: Block<'a>, place: Place, aside: &mut Aside<'a>) -> Result<Option<Part<'a>>, FormatError> {
     let cache = block.cache_control.as_ref().map(|control| control.mark());
     let absent = |field: &str| missing(place.field(field));
     Ok(Some(match block.kind() {

@@ -90,7 +90,10 @@ fn end_well(messages: &mut Vec<Message<'_, '_>>, traits: &Traits, unmapped: &mut
 }
 
 /// The parts of a turn that have a place here.
-fn carried<'r, 'a>(turn: &'r Turn<'a>, unmapped: &mut Unmapped) -> Result<Vec<Cow<'r, Part<'a>>>, FormatError> {
+fn carried<'r, 'a>(
+    turn: &'r Turn<'a>,
+    unmapped: &mut Unmapped,
+) -> Result<Vec<Cow<'r, Part<'a>>>, FormatError> {
     if turn.name.is_some() {
         unmapped.hint("messages[].name");
     }

@@ -208,7 +208,8 @@ fn claude_choice<'r>(
 
 /// Betas of Claude that are known here; an unknown one is refused.
 fn betas<'r>(request: &'r Request<'_>, traits: &Traits, unmapped: &mut Unmapped) -> Vec<&'r str> {
-    let is_known = |beta: &&str| traits.vendor == Vendor::Claude && traits.betas.is_some() && traits.knows_beta(beta);
+    let is_known =
+        |beta: &&str| traits.vendor == Vendor::Claude && traits.betas.is_some() && traits.knows_beta(beta);
     let known: Vec<&str> = request.betas.iter().map(|beta| &**beta).filter(is_known).collect();
     if known.len() < request.betas.len() {
         unmapped.hint("anthropic-beta");

@@ -144,7 +144,8 @@ impl<'u> BlockWriter<'u> {
             Part::Audio(audio) => media::audio(audio, self.unmapped)?.map(Block::Audio),
             Part::Document { media, name } => {
                 let name = name.as_deref();
-                media::document(media, name, self.traits, &mut self.names, self.unmapped)?.map(Block::Document)
+                media::document(media, name, self.traits, &mut self.names, self.unmapped)?
+                    .map(Block::Document)
             }
             Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning { .. } => None,
         })

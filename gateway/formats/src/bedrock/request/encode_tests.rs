@@ -99,7 +99,11 @@ fn a_conversation_that_the_user_does_not_begin_gets_an_opening() {
     request.turns.clear();
     assert!(refused(&request, NOVA).contains("at least one message"));
     request.system = vec![SystemText { text: "Write a poem".into(), cache: None }];
-    assert!(written(&request, NOVA).unwrap().contains(r#""messages":[{"role":"user","content":[{"text":"Begin."}]}]"#));
+    assert!(
+        written(&request, NOVA)
+            .unwrap()
+            .contains(r#""messages":[{"role":"user","content":[{"text":"Begin."}]}]"#)
+    );
 }
 
 fn with_calls() -> Request<'static> {

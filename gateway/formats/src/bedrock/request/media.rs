@@ -115,7 +115,8 @@ pub(super) fn document<'r>(
     };
     let media = &traits.media;
     let has_room = media.documents_most.is_none_or(|most| names.0.len() < most as usize);
-    let is_taken = |block: &MediaBlock<'_>| if block.format == "pdf" { media.pdf } else { media.text_documents };
+    let is_taken =
+        |block: &MediaBlock<'_>| if block.format == "pdf" { media.pdf } else { media.text_documents };
     let block = block(&document.media_type, media::locate(&document.source), format);
     match block.filter(|block| has_room && is_taken(block)) {
         Some(block) => Ok(Some(MediaBlock { name: Some(names.add(name)), ..block })),

@@ -77,7 +77,8 @@ fn instructions<'r>(request: &'r Request<'_>, form: &'r Form<'_>, traits: &Trait
     }
     let told = if let Form::Told(text) = form { Some(text.as_str()) } else { None };
     let texts = request.system.iter().map(|text| &*text.text).chain(told);
-    let content: Vec<Block<'r>> = texts.filter(|text| !text.trim_ascii().is_empty()).map(Block::text).collect();
+    let content: Vec<Block<'r>> =
+        texts.filter(|text| !text.trim_ascii().is_empty()).map(Block::text).collect();
     (!content.is_empty()).then_some(Message { role: "user", content })
 }
 

@@ -55,7 +55,8 @@ fn documents_have_a_text_beside_them_and_are_at_most_five() {
     let (body, dropped) = named(&asking((0..7).map(|_| document("application/pdf")).collect()), NOVA);
     assert_eq!(body.matches("\"document\"").count(), 5 + 1, "one name is `document`");
     assert_eq!(dropped, ["messages[].content[].file"]);
-    let (body, dropped) = named(&asking(vec![document("application/pdf"), Part::text("hi")]), "amazon.nova-micro-v1:0");
+    let (body, dropped) =
+        named(&asking(vec![document("application/pdf"), Part::text("hi")]), "amazon.nova-micro-v1:0");
     assert!(!body.contains("document\""), "{body}");
     assert_eq!(dropped, ["messages[].content[].file"]);
 }
@@ -103,7 +104,8 @@ fn strict_is_told_to_those_who_take_it() {
 fn stop_texts_go_to_those_who_take_them() {
     let mut request = asking(vec![Part::text("hi")]);
     request.sampling.stop = vec!["END".into()];
-    for (model, sent) in [(CLAUDE, true), ("openai.gpt-5.4", true), ("openai.gpt-5.6-sol", false), ("xai.grok-4.7", false)]
+    for (model, sent) in
+        [(CLAUDE, true), ("openai.gpt-5.4", true), ("openai.gpt-5.6-sol", false), ("xai.grok-4.7", false)]
     {
         let (body, dropped) = named(&request, model);
         assert_eq!((body.contains("stopSequences"), dropped.is_empty()), (sent, sent), "{model}: {body}");
@@ -121,7 +123,10 @@ fn a_form_without_a_place_is_told_by_an_instruction() {
     request.output =
         OutputForm::JsonSchema { name: "n".into(), description: None, schema: &schema, strict: Some(true) };
     let (body, dropped) = named(&request, "openai.gpt-oss-20b-1:0");
-    assert!(body.contains(r#"JSON Schema:\n{\"type\":\"object\"}"#) && !body.contains("textFormat"), "{body}");
+    assert!(
+        body.contains(r#"JSON Schema:\n{\"type\":\"object\"}"#) && !body.contains("textFormat"),
+        "{body}"
+    );
     assert_eq!(dropped, ["response_format"]);
     let (body, dropped) = named(&request, CLAUDE);
     assert!(body.contains(r#""schema":"{\"type\":\"object\",\"additionalProperties\":false}""#), "{body}");

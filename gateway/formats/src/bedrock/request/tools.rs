@@ -135,7 +135,12 @@ fn stubs<'r>(request: &'r Request<'_>, traits: &Traits) -> Vec<ToolEntry<'r>> {
     }
     let stub = |name| {
         let json = schema_repair::arguments(None, &traits.schema);
-        ToolEntry::ToolSpec(ToolSpec { name, description: None, input_schema: InputSchema { json }, strict: None })
+        ToolEntry::ToolSpec(ToolSpec {
+            name,
+            description: None,
+            input_schema: InputSchema { json },
+            strict: None,
+        })
     };
     names.into_iter().map(stub).collect()
 }
