@@ -6,7 +6,6 @@ use tollgate_families::{Api, Traits};
 use tollgate_formats::view::View;
 
 use super::client::ClientFormat;
-use super::wire::Wire;
 
 /// What the configuration says of a target, before its model does.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,20 +23,17 @@ impl Conversations {
         Self { api: target.api.or(backend.api), serves_responses: backend.serves_responses() }
     }
 
-    /// The API of a request that `client` speaks, to a model with these traits.
-    pub(crate) fn wire(self, client: ClientFormat, view: &View<'_>, traits: &Traits) -> Wire {
+    /// Whether a request that `client` speaks goes to Responses, for a model with these traits.
+    pub(crate) fn by_responses(self, client: ClientFormat, view: &View<'_>, traits: &Traits) -> bool {
         match (self.api, traits.api) {
-            (Some(ConversationApi::Chat), _) => return Wire::Chat,
-            (Some(ConversationApi::Responses), _) => return Wire::Responses,
-            (None, _) if !self.serves_responses => return Wire::Chat,
-            (None, Api::Chat) => return Wire::Chat,
-            (None, Api::Responses) => return Wire::Responses,
-            (None, Api::Any) => {}
-        }
-        let needed = view.tools && traits.tools_need_responses(view.effort);
-        match client == ClientFormat::Responses || needed {
-            true => Wire::Responses,
-            false => Wire::Chat,
+            (Some(api), _) => api == ConversationApi::Responses,
+            (None, _) if !self.serves_responses => false,
+            (None, Api::Chat) => false,
+            (None, Api::Responses) => true,
+            (None, Api::Any) => {
+                let needed = view.tools && traits.tools_need_responses(view.effort);
+                client == ClientFormat::Responses || needed
+            }
         }
     }
 }
@@ -48,9 +44,9 @@ mod tests {
 
     use super::*;
 
-    fn wire(said: Conversations, client: ClientFormat, view: &View<'_>, model: &str) -> Wire {
+    fn by_responses(said: Conversations, client: ClientFormat, view: &View<'_>, model: &str) -> bool {
         let traits = Families::built_in().resolve(&Lookup::new(model, ApiFormat::OpenAi));
-        said.wire(client, view, &traits)
+        said.by_responses(client, view, &traits)
     }
 
     const CHAT: ClientFormat = ClientFormat::Chat;
@@ -63,17 +59,21 @@ mod tests {
     fn tools_of_a_model_that_thinks_go_to_responses() {
         let view = |tools, effort| View { tools, effort, ..View::default() };
         for (model, tools, effort, expected) in [
-            ("gpt-5.6-sol", true, None, Wire::Responses),
-            ("gpt-5.6-sol", true, Some(Effort::None), Wire::Chat),
-            ("gpt-5.6-sol", false, Some(Effort::High), Wire::Chat),
-            ("gpt-5.4", true, None, Wire::Chat),
-            ("gpt-5.4", true, Some(Effort::Low), Wire::Responses),
-            ("gpt-4.1", true, None, Wire::Chat),
-            ("gpt-5.3-codex", false, None, Wire::Responses),
-            ("gpt-5-pro", false, None, Wire::Responses),
+            ("gpt-5.6-sol", true, None, true),
+            ("gpt-5.6-sol", true, Some(Effort::None), false),
+            ("gpt-5.6-sol", false, Some(Effort::High), false),
+            ("gpt-5.4", true, None, false),
+            ("gpt-5.4", true, Some(Effort::Low), true),
+            ("gpt-4.1", true, None, false),
+            ("gpt-5.3-codex", false, None, true),
+            ("gpt-5-pro", false, None, true),
         ] {
             for client in [CHAT, ClientFormat::Messages] {
-                assert_eq!(wire(open(), client, &view(tools, effort), model), expected, "{model} {effort:?}");
+                assert_eq!(
+                    by_responses(open(), client, &view(tools, effort), model),
+                    expected,
+                    "{model} {effort:?}"
+                );
             }
         }
     }
@@ -83,10 +83,10 @@ mod tests {
         let view = View { tools: true, ..View::default() };
         let said = |api, serves_responses| Conversations { api, serves_responses };
         let chat = said(Some(ConversationApi::Chat), true);
-        assert_eq!(wire(chat, ClientFormat::Responses, &view, "gpt-5.6-sol"), Wire::Chat);
+        assert!(!by_responses(chat, ClientFormat::Responses, &view, "gpt-5.6-sol"));
         let responses = said(Some(ConversationApi::Responses), true);
-        assert_eq!(wire(responses, CHAT, &View::default(), "gpt-4.1"), Wire::Responses);
-        assert_eq!(wire(said(None, false), CHAT, &view, "gpt-5.6-sol"), Wire::Chat);
-        assert_eq!(wire(open(), ClientFormat::Responses, &View::default(), "gpt-4.1"), Wire::Responses);
+        assert!(by_responses(responses, CHAT, &View::default(), "gpt-4.1"));
+        assert!(!by_responses(said(None, false), CHAT, &view, "gpt-5.6-sol"));
+        assert!(by_responses(open(), ClientFormat::Responses, &View::default(), "gpt-4.1"));
     }
 }

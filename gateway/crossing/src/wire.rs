@@ -66,7 +66,10 @@ impl Wire {
         use ClientFormat as C;
         Some(match (format, client) {
             (B::OpenAi | B::AzureOpenAi, C::Chat | C::Messages | C::Responses | C::Gemini { .. }) => {
-                conversations.wire(client, view, traits)
+                match conversations.by_responses(client, view, traits) {
+                    true => Self::Responses,
+                    false => Self::Chat,
+                }
             }
             (B::OpenAi | B::AzureOpenAi, C::Completions) => Self::Completions,
             (B::OpenAi | B::AzureOpenAi, C::Embeddings | C::GeminiEmbeddings(_)) => Self::Embeddings,

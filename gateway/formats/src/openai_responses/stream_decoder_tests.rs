@@ -1,3 +1,5 @@
+//! Streams of a backend: pieces, whole items, proofs, failures.
+
 use super::*;
 use crate::error::ProviderErrorKind;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Streams for a client: the order of events, calls, failures.
+
 use super::*;
 use crate::exchange::StreamDecoder as _;
 

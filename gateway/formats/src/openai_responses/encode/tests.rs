@@ -1,3 +1,5 @@
+//! What a backend is sent: thoughts, bounds, what has no place.
+
 use tollgate_families::ApiFormat;
 
 use super::*;
