@@ -11,7 +11,8 @@ fn sent(client: ClientFormat, wire: Wire, body: &'static str, policy: Policy) ->
     let target = TargetModel { name, origin: "a1", traits: &traits };
     let body = Bytes::from_static(body.as_bytes());
     let view = client.view(&body).unwrap();
-    let outgoing = Crossing { client, wire }.request(&view, &body, target, policy, SmallVec::new(), &[]).unwrap();
+    let outgoing =
+        Crossing { client, wire }.request(&view, &body, target, policy, SmallVec::new(), &[]).unwrap();
     String::from_utf8(outgoing.body.to_vec()).unwrap()
 }
 

@@ -13,6 +13,7 @@ use tollgate_backends::call::{CallError, CallResult, collect};
 use tollgate_backends::routing::{self, Pick};
 use tollgate_backends::{AttemptClass, FailureKind, InFlight};
 use tollgate_base::headers::Headers;
+use tollgate_crossing::crossing::Policy;
 use tollgate_crossing::{Crossing, Wire};
 use tollgate_formats::view::View;
 use tollgate_formats::{OnUnmappable, TargetModel};
@@ -108,9 +109,9 @@ fn planned<'a>(
     let crossing = Crossing { client, wire };
     let betas = headers::anthropic_betas(prompt.headers);
     // What has no place there is not counted there.
-    let (policy, extra) = (OnUnmappable::Drop, SmallVec::new());
+    let policy = Policy { on_unmappable: OnUnmappable::Drop, marks_prompt: false };
     let named = TargetModel { name: &target.model, origin: &target.origin, traits: &target.traits };
-    let outgoing = crossing.request(prompt.view, prompt.body, named, policy, extra, &betas).ok()?;
+    let outgoing = crossing.request(prompt.view, prompt.body, named, policy, SmallVec::new(), &betas).ok()?;
     shared_account::check(wire, backend.tenant.as_deref(), &events.payer.tenant, &outgoing.body).ok()?;
     let body = wire.count_request(&outgoing.body, &target.model)?.into();
     let headers = headers::for_backend(prompt.headers, &context.trace, backend.format, crossing.is_native());

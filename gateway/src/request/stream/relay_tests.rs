@@ -37,6 +37,7 @@ fn relay(bed: &Bed, total: Duration) -> Relay<Endless> {
     });
     let options = RelayOptions {
         stages,
+        first: Bytes::new(),
         client: ClientFormat::Chat,
         backend: bed.backend(total),
         patience: Duration::MAX,
