@@ -19,6 +19,7 @@ pub mod call;
 mod call_error;
 mod capacity;
 pub mod circuit;
+mod collect;
 mod connections;
 pub mod credentials;
 pub mod deployment;

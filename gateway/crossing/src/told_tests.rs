@@ -1,3 +1,5 @@
+//! How backends' errors are told to clients.
+
 use serde_json::Value;
 
 use super::*;

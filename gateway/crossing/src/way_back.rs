@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_formats::Answer;
-use tollgate_formats::exchange::{StreamEncoder, StreamEvent, ToolNames, proofs, tool_names};
+use tollgate_formats::exchange::{StreamEncoder, StreamEvent, ToolNames, proofs, renaming};
 
 /// Kept beside a request from its translation to its answer. Empty where bytes pass.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +22,7 @@ impl WayBack {
     /// Brings an answer as the backend gave it into the client's terms.
     pub(crate) fn answer(&self, answer: &mut Answer<'_>) {
         if let Some(names) = &self.fitted {
-            tool_names::shown_answer(answer, names);
+            renaming::shown_answer(answer, names);
         }
         if let Some(origin) = &self.origin {
             proofs::mark_answer(answer, origin);
@@ -47,7 +47,7 @@ struct ClientTerms {
 impl StreamEncoder for ClientTerms {
     fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
         let WayBack { fitted, origin, .. } = &self.way_back;
-        if let Some(shown) = fitted.as_deref().and_then(|names| tool_names::shown_event(event, names)) {
+        if let Some(shown) = fitted.as_deref().and_then(|names| renaming::shown_event(event, names)) {
             return self.inner.write(&shown, out);
         }
         if let Some(marked) = origin.as_deref().and_then(|origin| proofs::mark_event(event, origin)) {

@@ -1,3 +1,5 @@
+//! The data files: complete, dated, reachable.
+
 use std::collections::BTreeSet;
 
 use super::*;

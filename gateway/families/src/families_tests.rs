@@ -1,3 +1,5 @@
+//! Models and the traits of their families.
+
 use super::*;
 use crate::effort::Effort::{self, *};
 use crate::lookup::ApiFormat;

@@ -6,7 +6,7 @@ use tollgate_families::{NameForm, SystemNote, Tools, Traits};
 
 use crate::cache_marks;
 use crate::exchange::proofs::{self, Accepts};
-use crate::exchange::{Part, Request, ToolNames, Turn, TurnRole, tool_names};
+use crate::exchange::{Part, Request, ToolNames, Turn, TurnRole, fitted_tool_name, renaming};
 
 /// Begins a line that Claude Code puts first into its instructions, for Anthropic's billing: it has a new checksum in
 /// each request. It tells no model anything, and with it no request would begin as the one before, which is what
@@ -45,7 +45,7 @@ pub fn adapt(request: &mut Request<'_>, target: TargetModel<'_>, place: Place) -
     cache_marks::fit(request, target.traits);
     let tools = &target.traits.tools;
     let most = usize::try_from(tools.name_most).unwrap_or(usize::MAX).min(place.most_name_letters);
-    tool_names::fit(request, |name| fitted_name(name, tools, most))
+    renaming::fit(request, |name| fitted_name(name, tools, most))
 }
 
 /// Instructions for a model that takes none become the first words of the user.
@@ -80,7 +80,7 @@ fn fitted_name(name: &str, tools: &Tools, most: usize) -> Option<String> {
         let hash = fnv1a(name.bytes());
         plain.push_str(&format!("_{:08x}", (hash ^ (hash >> 32)) as u32));
     }
-    Some(tool_names::fitted(&plain, most).into_owned())
+    Some(fitted_tool_name(&plain, most).into_owned())
 }
 
 /// Instructions that have no place of their own become texts of the user where they stand.

@@ -20,6 +20,7 @@ mod failure;
 mod first_byte;
 pub mod guard;
 mod idempotency;
+mod incoming;
 mod model_request;
 mod open_answer;
 pub mod passthrough;

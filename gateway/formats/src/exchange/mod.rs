@@ -9,9 +9,10 @@ pub(crate) mod embeddings;
 mod gather;
 mod phase;
 pub mod proofs;
+pub mod renaming;
 mod request;
 mod stream;
-pub mod tool_names;
+mod tool_names;
 mod usage;
 mod vectors;
 
@@ -25,7 +26,7 @@ pub use request::{
 };
 pub use stream::{Delta, PartStart, StreamDecoder, StreamEncoder, StreamEvent};
 pub use tollgate_families::Effort;
-pub use tool_names::{ToolName, ToolNames};
+pub use tool_names::{ToolName, ToolNames, fitted as fitted_tool_name};
 pub use usage::{Lines, Reported, Usage};
 pub use vectors::Vectors;
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tollgate_families::{Families, Lookup};
 use tollgate_formats::adapt::adapt;
 use tollgate_formats::exchange::proofs;
-use tollgate_formats::exchange::{AnswerHead, StreamEvent, ToolNames, tool_names};
+use tollgate_formats::exchange::{AnswerHead, StreamEvent, ToolNames, renaming};
 use tollgate_formats::sse::{Action, Splitter};
 use tollgate_formats::{FormatError, OnUnmappable, TargetModel, Unmapped};
 
@@ -62,7 +62,7 @@ pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String 
         section("backend answer", body);
         let answer = (backend.decode_answer)(body.as_bytes());
         let encoded = answer.map(|mut answer| {
-            tool_names::shown_answer(&mut answer, &fitted);
+            renaming::shown_answer(&mut answer, &fitted);
             proofs::mark_answer(&mut answer, ORIGIN);
             (client.encode_answer)(&answer, &shown)
         });
@@ -114,7 +114,7 @@ fn stream(
     let mut take = |event: Option<(Option<&str>, &str)>| {
         let mut each = |event: StreamEvent<'_>| {
             order.check(&event);
-            let renamed = tool_names::shown_event(&event, fitted);
+            let renamed = renaming::shown_event(&event, fitted);
             let marked = proofs::mark_event(&event, ORIGIN);
             encoder.write(renamed.as_ref().or(marked.as_ref()).unwrap_or(&event), &mut out);
         };
