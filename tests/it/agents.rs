@@ -10,6 +10,7 @@ mod said;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use serde_json::json;
 use tokio::process::Command;
 use tollgate_tests::harness::gateway::{Gateway, GatewayConfig, Subscriber};
@@ -34,6 +35,8 @@ const BACKENDS: [(&str, &str); 6] = [
 /// What the agent is asked; the simulated models know the first words.
 const TASK: &str = "AGENT TASK: read notes.txt, then change it, then say that you have changed it.";
 const CHANGED: &str = "changed by an agent";
+/// Agents that run at the same time.
+const AT_ONCE: usize = 2;
 /// Longest time for one task.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -47,12 +50,12 @@ async fn every_agent_does_its_task_on_every_backend_format_with_the_default_poli
     let sim: Sim = sim(Options::default()).await;
     let config = config(folder.path(), &sim);
     let mut gateway = config.start().await.unwrap();
-    let mut done = Vec::new();
-    for agent in &AGENTS {
-        for (backend, _) in BACKENDS {
-            done.push((agent.name, backend, run(agent, backend, &gateway, folder.path()).await));
-        }
-    }
+    let tasks = AGENTS.iter().flat_map(|agent| BACKENDS.map(|(backend, _)| (agent, backend)));
+    let (running, place) = (&gateway, folder.path());
+    let runs = tasks.map(|(agent, backend)| async move {
+        (agent.name, backend, run(agent, backend, running, place).await)
+    });
+    let done: Vec<_> = futures_util::stream::iter(runs).buffered(AT_ONCE).collect().await;
     gateway.stop().await.unwrap();
     let records = log::usage(&config.folder().join("log")).unwrap();
     let mut wrong = Vec::new();
@@ -93,7 +96,12 @@ fn config(folder: &Path, sim: &Sim) -> GatewayConfig {
 
 /// Runs one agent in a folder and with a home of its own. Gives the tokens that it says it has used, where it says
 /// so.
-async fn run(agent: &Agent, backend: &str, gateway: &Gateway, folder: &Path) -> Result<Option<Tokens>, String> {
+async fn run(
+    agent: &Agent,
+    backend: &str,
+    gateway: &Gateway,
+    folder: &Path,
+) -> Result<Option<Tokens>, String> {
     let place = folder.join(subscription(agent.name, backend));
     let (work, home) = (place.join("work"), place.join("home"));
     std::fs::create_dir_all(&work).unwrap();
@@ -105,14 +113,18 @@ async fn run(agent: &Agent, backend: &str, gateway: &Gateway, folder: &Path) -> 
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &home);
     command.env("NO_COLOR", "1").env("CI", "1").current_dir(&work).kill_on_drop(true);
     command.stdin(std::process::Stdio::null());
-    (agent.prepare)(&mut command, &program::Asked { url: &url, key: &key, alias: backend, task: TASK, home: &home });
+    (agent.prepare)(
+        &mut command,
+        &program::Asked { url: &url, key: &key, alias: backend, task: TASK, home: &home },
+    );
     let Ok(ended) = tokio::time::timeout(PATIENCE, command.output()).await else {
         return Err(format!("was not done after {PATIENCE:?}"));
     };
     let ended = ended.map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
     let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
-    let tail = |text: &str| text.chars().rev().take(1_500).collect::<Vec<_>>().into_iter().rev().collect::<String>();
+    let tail =
+        |text: &str| text.chars().rev().take(1_500).collect::<Vec<_>>().into_iter().rev().collect::<String>();
     if !ended.status.success() {
         return Err(format!("ended with {}: {} {}", ended.status, tail(&text), tail(&errors)));
     }
@@ -127,16 +139,10 @@ async fn run(agent: &Agent, backend: &str, gateway: &Gateway, folder: &Path) -> 
 fn ledger(records: &Records, subscription: &str) -> (usize, Tokens) {
     let mut sum = Tokens::default();
     let mut rows = 0;
-    for event in records.events.iter().filter(|event| event.payer.subscription == *subscription) {
+    for event in records.events.iter().filter(|event| *event.payer.subscription == *subscription) {
         rows += 1;
-        for line in &event.usage {
-            let class = serde_json::to_value(line.class).unwrap_or(json!(null));
-            match class.as_str() {
-                Some(name) if name.starts_with("input") => sum.input += line.qty,
-                Some(name) if name.starts_with("output") => sum.output += line.qty,
-                _ => {}
-            }
-        }
+        sum.input += event.input_tokens();
+        sum.output += event.output_tokens();
     }
     (rows, sum)
 }

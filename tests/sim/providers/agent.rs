@@ -24,7 +24,9 @@ pub(super) fn next(ask: &Ask, call_id: fn() -> String) -> Option<Vec<Call>> {
     let calls = |turn: &&super::ask::Turn| turn.parts.iter().any(|part| matches!(part, Part::Call { .. }));
     let done = ask.turns[began..].iter().filter(calls).count();
     let shell = SHELLS.iter().find_map(|name| {
-        ask.tools.iter().find(|tool| tool.name.eq_ignore_ascii_case(name) || tool.name.ends_with(&format!("__{name}")))
+        ask.tools
+            .iter()
+            .find(|tool| tool.name.eq_ignore_ascii_case(name) || tool.name.ends_with(&format!("__{name}")))
     })?;
     let Some(commands) = STEPS.get(done) else { return Some(Vec::new()) };
     let call = |command: &&str| Call {
@@ -35,9 +37,14 @@ pub(super) fn next(ask: &Ask, call_id: fn() -> String) -> Option<Vec<Call>> {
     Some(commands.iter().map(call).collect())
 }
 
-/// Everything that the schema requires, and the command where it belongs.
+/// What the schema requires, and the command where it belongs. What is optional stays away: an invented folder is none
+/// that a command could run in.
 fn arguments(shell: &Tool, command: &str) -> Value {
     let mut arguments = sample(&shell.schema, 0);
+    let required = shell.schema["required"].as_array().map_or(&[][..], Vec::as_slice);
+    if let Some(fields) = arguments.as_object_mut() {
+        fields.retain(|name, _| required.iter().any(|required| required == name.as_str()));
+    }
     let properties = &shell.schema["properties"];
     let field = if properties.get("cmd").is_some() { "cmd" } else { "command" };
     arguments[field] = match properties[field]["type"].as_str() {
