@@ -35,6 +35,7 @@ pub mod openai_responses;
 #[cfg(test)]
 mod prefix_tests;
 pub mod redact;
+mod sampling;
 mod schema;
 mod schema_repair;
 pub mod sse;

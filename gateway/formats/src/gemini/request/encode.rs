@@ -100,7 +100,6 @@ fn refuse_unmappable(
 ) -> Result<(), FormatError> {
     let sampling = &request.sampling;
     unmapped.given("n", sampling.choices.as_ref().filter(|choices| **choices != 1))?;
-    unmapped.given("logit_bias", sampling.logit_bias.filter(|bias| bias.get() != "{}").as_ref())?;
     unmapped.given("metadata", request.metadata.filter(|labels| labels.get() != "{}").as_ref())?;
     unmapped.given("user", request.end_user.as_ref())?;
     // A client of OpenAI's old form did not ask for it, and reads the first call alone.

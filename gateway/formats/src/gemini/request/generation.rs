@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use tollgate_families::{Effort, Fate, SeedWord, Style, Traits};
+use tollgate_families::{Effort, SeedWord, Style, Traits};
 
 use crate::error::FormatError;
 use crate::exchange::{OutputForm, Reasoning, Request, Text};
+use crate::sampling::chosen;
 use crate::schema::{self, Fitted};
 use crate::unmapped::Unmapped;
 
@@ -117,61 +118,21 @@ fn sampling<'r>(
     thinks: bool,
     unmapped: &mut Unmapped,
 ) -> Result<(), FormatError> {
-    let (sampling, takes) = (&request.sampling, &traits.sampling);
-    let output = &traits.output;
-    let most = output.most_unstreamed.filter(|_| !request.stream).or(output.most).unwrap_or(u64::MAX);
-    if sampling.max_output_tokens.is_some_and(|wanted| wanted > most) {
-        unmapped.hint("max_tokens");
-    }
-    config.max_output_tokens = sampling.max_output_tokens.map(|wanted| wanted.min(most));
-    let mut sent = |name: &'static str, fate: Fate| -> Result<bool, FormatError> {
-        match fate {
-            Fate::Send => return Ok(true),
-            Fate::Leave => {}
-            Fate::Ignored => unmapped.hint(name),
-            Fate::Refused => unmapped.param(name)?,
-        }
-        Ok(false)
-    };
+    let chosen = chosen(request, traits, thinks, unmapped)?;
     let has_effect = |penalty: &f64| *penalty != 0.0;
-    if let Some(wanted) = sampling.temperature
-        && sent("temperature", takes.temperature.fate(thinks, wanted == 1.0))?
-    {
-        config.temperature = Some(wanted);
-    }
-    if let Some(wanted) = sampling.top_p
-        && sent("top_p", takes.top_p.fate(thinks, wanted == 1.0))?
-    {
-        config.top_p = Some(wanted);
-    }
-    if sampling.top_k.is_some() && sent("top_k", takes.top_k.fate(thinks, false))? {
-        config.top_k = sampling.top_k;
-    }
-    if let Some(wanted) = sampling.frequency_penalty.filter(has_effect)
-        && sent("frequency_penalty", takes.penalties.fate(thinks, false))?
-    {
-        config.frequency_penalty = Some(wanted);
-    }
-    if let Some(wanted) = sampling.presence_penalty.filter(has_effect)
-        && sent("presence_penalty", takes.penalties.fate(thinks, false))?
-    {
-        config.presence_penalty = Some(wanted);
-    }
-    if sampling.top_logprobs.is_some() && sent("logprobs", takes.logprobs.fate(thinks, false))? {
-        config.response_logprobs = Some(true);
-        config.logprobs = sampling.top_logprobs.filter(|most| *most > 0);
-    }
-    if !sampling.stop.is_empty() && sent("stop", takes.stop.fate(thinks, false))? {
-        let most = takes.stop_most.map_or(usize::MAX, |most| most as usize);
-        if sampling.stop.len() > most {
-            unmapped.param("stop")?;
-        }
-        config.stop_sequences = Some(sampling.stop.get(..most).unwrap_or(&sampling.stop));
-    }
-    config.seed =
-        sampling.seed.filter(|_| takes.seed != SeedWord::None).and_then(|seed| i32::try_from(seed).ok());
+    config.max_output_tokens = chosen.max_output_tokens;
+    config.temperature = chosen.temperature;
+    config.top_p = chosen.top_p;
+    config.top_k = chosen.top_k;
+    config.frequency_penalty = chosen.frequency_penalty.filter(has_effect);
+    config.presence_penalty = chosen.presence_penalty.filter(has_effect);
+    config.response_logprobs = chosen.top_logprobs.map(|_| true);
+    config.logprobs = chosen.top_logprobs.filter(|most| *most > 0);
+    config.stop_sequences = (!chosen.stop.is_empty()).then_some(chosen.stop);
+    let seed = request.sampling.seed.filter(|_| traits.sampling.seed != SeedWord::None);
+    config.seed = seed.and_then(|seed| i32::try_from(seed).ok());
     if config.seed.is_none() {
-        unmapped.given("seed", sampling.seed.as_ref())?;
+        unmapped.given("seed", request.sampling.seed.as_ref())?;
     }
     Ok(())
 }

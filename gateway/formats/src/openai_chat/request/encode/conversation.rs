@@ -158,19 +158,7 @@ impl Writer<'_> {
         let (traits, thinks) = (self.traits, self.thinks);
         self.messages.object(|message| {
             message.put("role", "assistant").given("name", name);
-            if said.texts.is_empty() && (!said.calls.is_empty() || said.refusal.is_some()) {
-                message.raw("content", "null");
-            } else {
-                content(message.key("content"), &said.texts);
-            }
-            message.given("refusal", said.refusal);
-            said.thoughts(message, traits, thinks);
-            if !said.calls.is_empty() {
-                let mut list = Array::new(message.key("tool_calls"));
-                let ids = traits.tools.ids;
-                said.calls.iter().for_each(|call| list.object(|item| write_fitted_call(item, call, ids)));
-                list.end();
-            }
+            said.write(message, traits, thinks);
             match traits.messages.prefill {
                 Prefill::PrefixField if is_prefill => _ = message.put("prefix", &true),
                 Prefill::PartialField if is_prefill => _ = message.put("partial", &true),
@@ -220,6 +208,22 @@ impl<'p> Said<'p> {
             }
         }
         Ok(())
+    }
+
+    fn write(&self, message: &mut Object<'_>, traits: &Traits, thinks: bool) {
+        if self.texts.is_empty() && (!self.calls.is_empty() || self.refusal.is_some()) {
+            message.raw("content", "null");
+        } else {
+            content(message.key("content"), &self.texts);
+        }
+        message.given("refusal", self.refusal);
+        self.thoughts(message, traits, thinks);
+        if !self.calls.is_empty() {
+            let mut list = Array::new(message.key("tool_calls"));
+            let ids = traits.tools.ids;
+            self.calls.iter().for_each(|call| list.object(|item| write_fitted_call(item, call, ids)));
+            list.end();
+        }
     }
 
     /// What the model thought, in the field that it reads.
