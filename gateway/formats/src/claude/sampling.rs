@@ -39,10 +39,18 @@ pub(crate) fn sampled(
     let top_p = asked.top_p.filter(|top_p| *top_p != 1.0);
     let mut top_p = taken(top_p, rule(rules.top_p).fate(thinks, false), "top_p", unmapped)?;
     let too_low = |top_p: f64| thinks && rules.top_p_least_thinking.is_some_and(|least| top_p < least);
-    let beside = rules.temperature_or_top_p && temperature.is_some();
-    if top_p.is_some_and(|top_p| beside || too_low(top_p)) {
+    if top_p.is_some_and(too_low) {
         unmapped.param("top_p")?;
         top_p = None;
+    }
+    // Many clients always send both. The one that says something stays; of two that do, the temperature.
+    if rules.temperature_or_top_p && temperature.is_some() && top_p.is_some() {
+        if temperature == Some(1.0) {
+            temperature = None;
+        } else {
+            unmapped.hint("top_p");
+            top_p = None;
+        }
     }
     let top_k = taken(asked.top_k, rule(rules.top_k).fate(thinks, false), "top_k", unmapped)?;
     Ok(Sampled { temperature, top_p, top_k })
@@ -99,6 +107,8 @@ mod tests {
         let (found, dropped) = of("claude-sonnet-4-5", false, Some(0.2), Some(0.9));
         assert_eq!((found.temperature, found.top_p), (Some(0.2), None));
         assert_eq!(dropped, ["top_p"]);
+        let (found, dropped) = of("claude-sonnet-4-5", false, Some(1.0), Some(0.9));
+        assert_eq!((found.temperature, found.top_p, dropped.len()), (None, Some(0.9), 0));
         let (found, dropped) = of("claude-sonnet-4-20250514", false, Some(0.2), Some(0.9));
         assert_eq!((found.temperature, found.top_p, dropped.len()), (Some(0.2), Some(0.9), 0));
     }

@@ -14,4 +14,6 @@ pub use encode::{PLACE, encode};
 pub use own_thoughts::own_thoughts;
 
 #[cfg(test)]
+mod decode_tests;
+#[cfg(test)]
 mod tests;
