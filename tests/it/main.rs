@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod admin;
+mod agents;
 mod architecture;
 mod backend_errors;
 mod background;

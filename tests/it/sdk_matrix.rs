@@ -3,7 +3,7 @@
 //! One gateway, one simulated backend that answers as each provider does, one script a client (`sdk/`). What
 //! makes no sense is written down with its reason ([`plan::NOT_MEANINGFUL`]); everything else must pass.
 
-mod plan;
+pub(crate) mod plan;
 mod table;
 
 use std::process::Stdio;

@@ -169,7 +169,7 @@ pub(super) fn config(folder: &Path, sim: SocketAddr) -> GatewayConfig {
     })
 }
 
-fn connection(name: &str, sim: SocketAddr) -> Value {
+pub(crate) fn connection(name: &str, sim: SocketAddr) -> Value {
     let secret = format!("${{secret:env:{BACKEND_KEY_ENV}}}");
     let header = |name: &str, value: String| json!({ "header": { "name": name, "value": value } });
     let bearer = header("Authorization", format!("Bearer {secret}"));

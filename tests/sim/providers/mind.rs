@@ -3,6 +3,7 @@
 //! | the request | the answer |
 //! |---|---|
 //! | its last turn has results of tools | `The tool says: …`, the results as they came |
+//! | holds an agent's task | its steps, one after the other: [`super::agent`] |
 //! | demands a tool, or says "use the tool" | a call of the first tool, with arguments that match its schema |
 //! | says "both" besides | two calls at a time |
 //! | says "repeat everything" | instructions and conversation, line by line |
@@ -12,6 +13,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::agent;
 use super::ask::{Ask, Choice, Part, Role};
 use crate::sim::answer;
 use crate::sim::models::Model;
@@ -84,8 +86,14 @@ const IMAGE_TOKENS: u64 = 85;
 
 /// Answers. `call_id` makes ids in the provider's manner.
 pub(super) fn answer(ask: &Ask, model: &Model, tokens: TokenMode, call_id: fn() -> String) -> Said {
-    let calls = calls(ask, call_id);
-    let mut text = if calls.is_empty() { text(ask, model) } else { String::new() };
+    let task = agent::next(ask, call_id);
+    let is_done = task.as_ref().is_some_and(Vec::is_empty);
+    let calls = task.unwrap_or_else(|| calls(ask, call_id));
+    let mut text = match calls.is_empty() {
+        true if is_done => agent::DONE.to_owned(),
+        true => text(ask, model),
+        false => String::new(),
+    };
     if !calls.is_empty() && ask.talks_first {
         "Let me look that up.".clone_into(&mut text);
     }
@@ -188,7 +196,7 @@ fn transcript(ask: &Ask) -> String {
 }
 
 /// A value that matches a JSON schema.
-fn sample(schema: &Value, at: usize) -> Value {
+pub(super) fn sample(schema: &Value, at: usize) -> Value {
     sample_in(schema, schema, at, 0)
 }
 

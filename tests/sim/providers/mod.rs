@@ -20,6 +20,7 @@ use http::request::Parts;
 use crate::sim::answer;
 use crate::sim::body::SimBody;
 
+mod agent;
 mod anthropic;
 mod ask;
 mod bedrock;

@@ -1,0 +1,153 @@
+//! Command-line agents as people install them, each doing one task with its own tools through the gateway, in front
+//! of every backend format, with the default policy.
+//!
+//! The task is four calls of a model: look at a file, two calls at a time, change the file, say so. What counts: the
+//! file is changed, the agent ends well, every call is one row of the ledger, and the agent's own sums are the ledger's.
+
+mod program;
+mod said;
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::process::Command;
+use tollgate_tests::harness::gateway::{Gateway, GatewayConfig, Subscriber};
+use tollgate_tests::harness::topic::Records;
+use tollgate_tests::harness::{install, keys, log};
+use tollgate_tests::sim::{Options, Sim};
+
+use self::program::{AGENTS, Agent};
+use self::said::Tokens;
+use crate::sdk_matrix::plan::connection;
+use crate::support::sim;
+
+/// Name of a backend, and the model that its alias stands for.
+const BACKENDS: [(&str, &str); 6] = [
+    ("openai", "gpt-5-mini"),
+    ("compatible", "gpt-4.1-mini"),
+    ("azure-v1", "gpt-5-mini"),
+    ("anthropic", "claude-sonnet-4-5"),
+    ("bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    ("gemini", "gemini-2.5-flash"),
+];
+/// What the agent is asked; the simulated models know the first words.
+const TASK: &str = "AGENT TASK: read notes.txt, then change it, then say that you have changed it.";
+const CHANGED: &str = "changed by an agent";
+/// Longest time for one task.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_agent_does_its_task_on_every_backend_format_with_the_default_policy() {
+    let home = install::home().join("agents/node");
+    if !install::available("agents", home.join(".pins").is_file(), "run tests/setup/agents") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let sim: Sim = sim(Options::default()).await;
+    let config = config(folder.path(), &sim);
+    let mut gateway = config.start().await.unwrap();
+    let mut done = Vec::new();
+    for agent in &AGENTS {
+        for (backend, _) in BACKENDS {
+            done.push((agent.name, backend, run(agent, backend, &gateway, folder.path()).await));
+        }
+    }
+    gateway.stop().await.unwrap();
+    let records = log::usage(&config.folder().join("log")).unwrap();
+    let mut wrong = Vec::new();
+    println!("{:<12} {:<12} {:>5} {:>8} {:>8}  verdict", "agent", "backend", "rows", "input", "output");
+    for (agent, backend, said) in done {
+        let (rows, ledger) = ledger(&records, &subscription(agent, backend));
+        let verdict = said.and_then(|said| judge(rows, ledger, said));
+        let shown = verdict.as_deref().unwrap_or_else(|error| error);
+        println!("{agent:<12} {backend:<12} {rows:>5} {:>8} {:>8}  {shown}", ledger.input, ledger.output);
+        if let Err(error) = verdict {
+            wrong.push(format!("{agent} on {backend}: {error}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn subscription(agent: &str, backend: &str) -> String {
+    format!("{agent}-{backend}")
+}
+
+fn config(folder: &Path, sim: &Sim) -> GatewayConfig {
+    let mut config = GatewayConfig::new(folder).unwrap();
+    for (backend, model) in BACKENDS {
+        // All calls are of one tenant, so an account may be shared.
+        let connection = connection(backend, sim.addr());
+        config = config.set(&format!("backends.{backend}"), connection).alias(backend, backend, model);
+    }
+    config = config.product("gold", &BACKENDS.map(|(backend, _)| backend));
+    for agent in &AGENTS {
+        for (backend, _) in BACKENDS {
+            let name = subscription(agent.name, backend);
+            let (product, tenant, cost_center, team) = ("gold", "acme", "4711", "agents");
+            config = config.subscription(&Subscriber { name: &name, product, tenant, cost_center, team });
+        }
+    }
+    config
+}
+
+/// Runs one agent in a folder and with a home of its own. Gives the tokens that it says it has used, where it says
+/// so.
+async fn run(agent: &Agent, backend: &str, gateway: &Gateway, folder: &Path) -> Result<Option<Tokens>, String> {
+    let place = folder.join(subscription(agent.name, backend));
+    let (work, home) = (place.join("work"), place.join("home"));
+    std::fs::create_dir_all(&work).unwrap();
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(work.join("notes.txt"), "nothing yet").unwrap();
+    let url = format!("http://{}", gateway.addr());
+    let key = keys::text(&subscription(agent.name, backend));
+    let mut command = Command::new(install::home().join("agents/node/node_modules/.bin").join(agent.program));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &home);
+    command.env("NO_COLOR", "1").env("CI", "1").current_dir(&work).kill_on_drop(true);
+    command.stdin(std::process::Stdio::null());
+    (agent.prepare)(&mut command, &program::Asked { url: &url, key: &key, alias: backend, task: TASK, home: &home });
+    let Ok(ended) = tokio::time::timeout(PATIENCE, command.output()).await else {
+        return Err(format!("was not done after {PATIENCE:?}"));
+    };
+    let ended = ended.map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let tail = |text: &str| text.chars().rev().take(1_500).collect::<Vec<_>>().into_iter().rev().collect::<String>();
+    if !ended.status.success() {
+        return Err(format!("ended with {}: {} {}", ended.status, tail(&text), tail(&errors)));
+    }
+    let notes = std::fs::read_to_string(work.join("notes.txt")).unwrap();
+    if notes != CHANGED {
+        return Err(format!("has not changed the file: {} {}", tail(&text), tail(&errors)));
+    }
+    Ok((agent.tokens)(&text))
+}
+
+/// Rows of a subscription, and what they sum up to.
+fn ledger(records: &Records, subscription: &str) -> (usize, Tokens) {
+    let mut sum = Tokens::default();
+    let mut rows = 0;
+    for event in records.events.iter().filter(|event| event.payer.subscription == *subscription) {
+        rows += 1;
+        for line in &event.usage {
+            let class = serde_json::to_value(line.class).unwrap_or(json!(null));
+            match class.as_str() {
+                Some(name) if name.starts_with("input") => sum.input += line.qty,
+                Some(name) if name.starts_with("output") => sum.output += line.qty,
+                _ => {}
+            }
+        }
+    }
+    (rows, sum)
+}
+
+fn judge(rows: usize, ledger: Tokens, said: Option<Tokens>) -> Result<String, String> {
+    if rows < 4 {
+        return Err(format!("{rows} rows for four calls of the model"));
+    }
+    match said {
+        Some(said) if said != ledger => Err(format!("says {said:?}, the ledger says {ledger:?}")),
+        Some(_) => Ok("done, sums equal".to_owned()),
+        None => Ok("done, says no sums".to_owned()),
+    }
+}
