@@ -93,7 +93,12 @@ fn config(folder: &Path, sim: &Sim) -> GatewayConfig {
 
 /// Runs one agent in a folder and with a home of its own. Gives the tokens that it says it has used, where it says
 /// so.
-async fn run(agent: &Agent, backend: &str, gateway: &Gateway, folder: &Path) -> Result<Option<Tokens>, String> {
+async fn run(
+    agent: &Agent,
+    backend: &str,
+    gateway: &Gateway,
+    folder: &Path,
+) -> Result<Option<Tokens>, String> {
     let place = folder.join(subscription(agent.name, backend));
     let (work, home) = (place.join("work"), place.join("home"));
     std::fs::create_dir_all(&work).unwrap();
@@ -105,14 +110,18 @@ async fn run(agent: &Agent, backend: &str, gateway: &Gateway, folder: &Path) -> 
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &home);
     command.env("NO_COLOR", "1").env("CI", "1").current_dir(&work).kill_on_drop(true);
     command.stdin(std::process::Stdio::null());
-    (agent.prepare)(&mut command, &program::Asked { url: &url, key: &key, alias: backend, task: TASK, home: &home });
+    (agent.prepare)(
+        &mut command,
+        &program::Asked { url: &url, key: &key, alias: backend, task: TASK, home: &home },
+    );
     let Ok(ended) = tokio::time::timeout(PATIENCE, command.output()).await else {
         return Err(format!("was not done after {PATIENCE:?}"));
     };
     let ended = ended.map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
     let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
-    let tail = |text: &str| text.chars().rev().take(1_500).collect::<Vec<_>>().into_iter().rev().collect::<String>();
+    let tail =
+        |text: &str| text.chars().rev().take(1_500).collect::<Vec<_>>().into_iter().rev().collect::<String>();
     if !ended.status.success() {
         return Err(format!("ended with {}: {} {}", ended.status, tail(&text), tail(&errors)));
     }

@@ -15,12 +15,7 @@ use crate::{anthropic, bedrock};
 type Encode = fn(&Request<'_>, TargetModel<'_>, &mut Unmapped) -> Result<Vec<u8>, FormatError>;
 
 /// The messages that are sent for a conversation, without marks for the cache.
-fn sent(
-    turns: &[Value],
-    target: TargetModel<'_>,
-    place: Place,
-    encode: Encode,
-) -> (Value, Vec<Value>) {
+fn sent(turns: &[Value], target: TargetModel<'_>, place: Place, encode: Encode) -> (Value, Vec<Value>) {
     let body = json!({"max_tokens": 100, "system": "be brief", "messages": turns,
         "tools": [{"name": "f", "input_schema": {"type": "object"}}]});
     let text = body.to_string();

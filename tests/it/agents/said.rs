@@ -20,7 +20,10 @@ fn number(value: &Value, path: &str) -> u64 {
 /// `turn.completed` has the sums of the turn; what came from the cache is part of the input.
 pub(super) fn codex(text: &str) -> Option<Tokens> {
     let ended = lines(text).filter(|event| event["type"] == "turn.completed").last()?;
-    Some(Tokens { input: number(&ended, "/usage/input_tokens"), output: number(&ended, "/usage/output_tokens") })
+    Some(Tokens {
+        input: number(&ended, "/usage/input_tokens"),
+        output: number(&ended, "/usage/output_tokens"),
+    })
 }
 
 /// `modelUsage` has the sums of all models, with the cache apart.

@@ -24,7 +24,9 @@ pub(super) fn next(ask: &Ask, call_id: fn() -> String) -> Option<Vec<Call>> {
     let calls = |turn: &&super::ask::Turn| turn.parts.iter().any(|part| matches!(part, Part::Call { .. }));
     let done = ask.turns[began..].iter().filter(calls).count();
     let shell = SHELLS.iter().find_map(|name| {
-        ask.tools.iter().find(|tool| tool.name.eq_ignore_ascii_case(name) || tool.name.ends_with(&format!("__{name}")))
+        ask.tools
+            .iter()
+            .find(|tool| tool.name.eq_ignore_ascii_case(name) || tool.name.ends_with(&format!("__{name}")))
     })?;
     let Some(commands) = STEPS.get(done) else { return Some(Vec::new()) };
     let call = |command: &&str| Call {
