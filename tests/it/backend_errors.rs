@@ -8,7 +8,7 @@ use tollgate_schemas::usage::{Outcome, UsageEvent};
 use tollgate_tests::harness::gateway::{Gateway, GatewayConfig, chat, chat_stream};
 use tollgate_tests::harness::http::{Client, Reply};
 use tollgate_tests::harness::upstream::{Act, Seen, Upstream, answer};
-use tollgate_tests::harness::{keys, log};
+use tollgate_tests::harness::{keys, log, wait};
 
 use crate::support::{CHAT, chunks, refused, team};
 
@@ -356,8 +356,10 @@ async fn the_log_has_what_the_provider_said_and_no_secret() {
     let said = r#"{"error":{"message":"Incorrect API key provided: sk-proj-abc1234567890","code":"invalid_api_key"}}"#;
     let mut bed = bed(&[("401 No", JSON, said)]).await;
     refused(&bed.chat("a0").await, 502, "backend_credentials");
-    let log = bed.gateway.service().process().log().text();
-    let line = log.lines().find(|line| line.contains("attempt failed")).unwrap();
+    let log = bed.gateway.service().process().log().clone();
+    let said = || std::future::ready(log.find("attempt failed"));
+    let line = wait::until("the log says it", wait::EFFECT, said).await.unwrap();
+    let log = log.text();
     assert!(
         line.contains("401") && line.contains("invalid_api_key") && line.contains("provided: ***"),
         "{line}"

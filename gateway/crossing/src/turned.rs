@@ -21,7 +21,7 @@ pub fn begins_as_events(body: &[u8]) -> Option<bool> {
         return Some(true);
     }
     let may_become = |field: &&[u8]| field.starts_with(body);
-    if FIELDS.iter().any(|field| may_become(field)) { None } else { Some(false) }
+    if FIELDS.iter().any(may_become) { None } else { Some(false) }
 }
 
 impl Crossing {

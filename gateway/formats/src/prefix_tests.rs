@@ -12,13 +12,10 @@ use crate::testing::target;
 use crate::unmapped::{OnUnmappable, Unmapped};
 use crate::{anthropic, bedrock};
 
+type Encode = fn(&Request<'_>, TargetModel<'_>, &mut Unmapped) -> Result<Vec<u8>, FormatError>;
+
 /// The messages that are sent for a conversation, without marks for the cache.
-fn sent(
-    turns: &[Value],
-    target: TargetModel<'_>,
-    place: Place,
-    encode: fn(&Request<'_>, TargetModel<'_>, &mut Unmapped) -> Result<Vec<u8>, FormatError>,
-) -> (Value, Vec<Value>) {
+fn sent(turns: &[Value], target: TargetModel<'_>, place: Place, encode: Encode) -> (Value, Vec<Value>) {
     let body = json!({"max_tokens": 100, "system": "be brief", "messages": turns,
         "tools": [{"name": "f", "input_schema": {"type": "object"}}]});
     let text = body.to_string();
@@ -99,7 +96,7 @@ proptest! {
         begins_with_model in any::<bool>(),
         turns in prop::collection::vec((prop::collection::vec(0_u8..5, 0..4), any::<bool>(), 0_u8..4), 1..6),
     ) {
-        let places: [(ApiFormat, Place, fn(&Request<'_>, TargetModel<'_>, &mut Unmapped) -> _, &[&str]); 2] = [
+        let places: [(ApiFormat, Place, Encode, &[&str]); 2] = [
             (ApiFormat::Anthropic, anthropic::request::PLACE, anthropic::request::encode,
                 &["claude-sonnet-4-5", "claude-opus-4-8", "claude-opus-5-5", "glm-4.6"]),
             (ApiFormat::Bedrock, bedrock::request::PLACE, bedrock::request::encode,

@@ -48,7 +48,7 @@ fn is_secret(word: &str) -> bool {
     let is_long = word.len() >= LONGEST_WORD && has_digit && !word.contains('/');
     let starts =
         |start: &&str| word.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start));
-    is_long || (word.len() >= 12 && has_digit && STARTS.iter().any(|start| starts(&start)))
+    is_long || (word.len() >= 12 && has_digit && STARTS.iter().any(starts))
 }
 
 #[cfg(test)]

@@ -105,13 +105,3 @@ pub struct Served {
     /// What the backend says of its rate limits, where clients are told, by the names that they are told.
     pub rates: Vec<(HeaderName, HeaderValue)>,
 }
-
-/// A backend's refusal of a request; trying elsewhere would not help.
-#[derive(Debug)]
-pub struct Refusal {
-    pub status: StatusCode,
-    /// Its error, in the API format of the client.
-    pub body: Bytes,
-    /// When to try again, if it said so.
-    pub retry_after: Option<Duration>,
-}

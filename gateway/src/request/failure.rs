@@ -12,7 +12,6 @@ use tollgate_crossing::ClientFormat;
 use tollgate_formats::meaning::{BackendError, Meaning};
 use tollgate_formats::redact::without_secrets;
 
-use super::answer::Refusal;
 use crate::books::attempt::Attempt;
 use crate::books::ending::Ending;
 use crate::books::measure::Produced;
@@ -28,6 +27,16 @@ pub enum NoAnswer {
     Failure(Box<Unanswered>),
     /// It refuses the request itself.
     Refusal(Refusal),
+}
+
+/// A backend's refusal of a request; trying elsewhere would not help.
+#[derive(Debug)]
+pub struct Refusal {
+    pub status: StatusCode,
+    /// Its error, in the API format of the client.
+    pub body: Bytes,
+    /// When to try again, if it said so.
+    pub retry_after: Option<Duration>,
 }
 
 /// A call that failed before anything of an answer could go to the client. Its books are closed.

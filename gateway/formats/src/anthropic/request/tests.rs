@@ -190,7 +190,8 @@ fn what_has_no_place_is_refused_by_name() {
 #[test]
 fn what_does_not_change_the_answer_is_left_out_and_named_whatever_the_policy() {
     let labels = serde_json::value::RawValue::from_string(r#"{"a":"b"}"#.to_owned()).unwrap();
-    let cases: [(&str, &dyn Fn(&mut Request<'_>)); 5] = [
+    type Change = dyn Fn(&mut Request<'_>);
+    let cases: [(&str, &Change); 5] = [
         ("response_format", &|request| request.output = OutputForm::JsonObject),
         ("service_tier", &|request| request.service_tier = Some("flex".into())),
         ("messages[].name", &|request| request.turns[0].name = Some("ann".into())),
