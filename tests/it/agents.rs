@@ -11,7 +11,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use serde_json::json;
 use tokio::process::Command;
 use tollgate_tests::harness::gateway::{Gateway, GatewayConfig, Subscriber};
 use tollgate_tests::harness::topic::Records;
