@@ -216,13 +216,13 @@ async fn another_backend_makes_up_for_what_speaks_of_the_account_in_any_disguise
         ),
     ];
     let bed = bed(&cases).await;
-    for at in 0..cases.len() {
+    for (at, case) in cases.iter().enumerate() {
         for reply in [bed.chat(&format!("b{at}")).await, bed.message(&format!("b{at}")).await] {
             assert_eq!(
                 (reply.status.as_u16(), reply.header("x-tollgate-model")),
                 (200, "good"),
                 "{:?}",
-                cases[at]
+                case
             );
         }
     }

@@ -26,6 +26,7 @@ mod json;
 mod layers_tests;
 pub mod meaning;
 mod media;
+mod number;
 mod openai;
 pub mod openai_chat;
 pub mod openai_completions;

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::error::{FormatError, request_fault};
 use crate::exchange::Effort;
-use crate::json::Whole;
+use crate::number::Whole;
 
 /// Longest model name that is looked up, bytes; it is repeated in events and errors.
 pub(crate) const MAX_MODEL_BYTES: usize = 256;

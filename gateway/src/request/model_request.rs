@@ -72,7 +72,7 @@ impl ModelRequest<'_> {
     #[must_use]
     pub fn most_answer_bytes(&self) -> u64 {
         let tokens = self.view.max_output_tokens.unwrap_or(u64::MAX);
-        tokens.saturating_mul(u64::from(self.view.choices.max(1))).saturating_mul(BYTES_PER_TOKEN)
+        tokens.saturating_mul(self.view.choices.max(1)).saturating_mul(BYTES_PER_TOKEN)
     }
 
     /// What the client sees of an answer in another format than the backend's.

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::error::FormatError;
 use crate::exchange::Effort;
-use crate::json::Whole;
+use crate::number::Whole;
 use crate::openai::fields::{include_usage, tokens};
 use crate::view::{View, as_written, has_entries, read, text_of};
 

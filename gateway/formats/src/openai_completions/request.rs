@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use super::view::DEFAULT_MAX_TOKENS;
 use crate::error::FormatError;
 use crate::exchange::{Extra, Part, Request, Sampling, Text, Turn, TurnRole};
-use crate::json::{Members, Str, Texts, members, whole};
+use crate::json::{Members, Str, Texts, members};
+use crate::number::whole;
 use crate::openai::fields::include_usage;
 use crate::view::{read, text_of};
 

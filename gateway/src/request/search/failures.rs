@@ -33,21 +33,21 @@ pub(super) struct Repeatable<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Telling {
     /// Something is wrong with the configuration: credentials, or a model that is not there.
-    OfConfiguration,
-    OfLimit,
-    OfHealth,
+    Configuration,
+    Limit,
+    Health,
 }
 
 impl Telling {
     fn of(failure: &GatewayError) -> Self {
         match failure {
-            GatewayError::BackendCredentials { .. } => Self::OfConfiguration,
+            GatewayError::BackendCredentials { .. } => Self::Configuration,
             GatewayError::Backend { said, .. } => match said.meaning {
-                Meaning::ModelUnknown => Self::OfConfiguration,
-                Meaning::RateLimited | Meaning::NoMoney => Self::OfLimit,
-                _ => Self::OfHealth,
+                Meaning::ModelUnknown => Self::Configuration,
+                Meaning::RateLimited | Meaning::NoMoney => Self::Limit,
+                _ => Self::Health,
             },
-            _ => Self::OfHealth,
+            _ => Self::Health,
         }
     }
 }
@@ -63,7 +63,7 @@ impl<'a> Failures<'a> {
     fn keep(&mut self, failure: GatewayError) {
         self.are_final = matches!(failure, GatewayError::Overloaded { .. });
         let telling = Telling::of(&failure);
-        if telling == Telling::OfLimit {
+        if telling == Telling::Limit {
             self.earliest = self.earliest.into_iter().chain(failure.retry_after()).min();
         }
         if self.told.as_ref().is_none_or(|(before, _)| telling >= *before) {
@@ -76,7 +76,7 @@ impl<'a> Failures<'a> {
     pub(super) fn told(&mut self, recovery: Option<Duration>) -> Option<GatewayError> {
         let earliest = self.earliest.map(|said| recovery.map_or(said, |recovery| said.min(recovery)));
         Some(match self.told.take()? {
-            (Telling::OfLimit, GatewayError::Backend { said, .. }) => {
+            (Telling::Limit, GatewayError::Backend { said, .. }) => {
                 GatewayError::Backend { said, retry_after: earliest }
             }
             (_, failure) => failure,

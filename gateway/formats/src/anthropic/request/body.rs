@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use crate::anthropic::wire::{CacheControl, Content};
 use crate::exchange::{Extra, Text};
-use crate::json::{Members, Str, Whole, members};
+use crate::json::{Members, Str, members};
+use crate::number::Whole;
 
 /// A request. Fields that have no place in the common view are kept in `extras`.
 #[derive(Debug, Default)]

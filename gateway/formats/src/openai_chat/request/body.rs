@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use super::super::wire::CacheControl;
 use super::message::Message;
 use crate::exchange::{Extra, Text};
-use crate::json::{Members, Str, Texts, members, whole};
+use crate::json::{Members, Str, Texts, members};
+use crate::number::whole;
 
 #[derive(Debug, Default)]
 pub(super) struct Body<'a> {
