@@ -252,15 +252,6 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_may_have_a_fraction_of_zero() {
-        let read = |json: &str| serde_json::from_str::<Whole<u64>>(json).ok().map(|whole| whole.0);
-        assert_eq!((read("2"), read("2.0"), read("2e3")), (Some(2), Some(2), Some(2_000)));
-        assert_eq!((read("2.5"), read("-1"), read("1e300"), read("\"2\"")), (None, None, None, None));
-        assert_eq!(serde_json::from_str::<Whole<i64>>("-7.0").ok(), Some(Whole(-7)));
-        assert_eq!(read("18446744073709551615"), Some(u64::MAX));
-    }
-
-    #[test]
     fn objects_and_arrays_nest() {
         let mut out = Vec::new();
         let mut object = Object::new(&mut out);
