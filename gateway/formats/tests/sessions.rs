@@ -8,12 +8,17 @@ mod backends;
 #[path = "sessions/clients.rs"]
 mod clients;
 
+use std::collections::HashMap;
+
 use backends::{BACKENDS, Backend, ORIGIN};
 use clients::CLIENTS;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Turns of a session; each ends with words of the user.
 const TURNS: usize = 20;
+/// Marks of a cache, as Messages and Converse write them.
+const MARKS: [&str; 2] =
+    [r#","cache_control":{"type":"ephemeral"}"#, r#",{"cachePoint":{"type":"default"}}"#];
 /// Another model answered this one.
 const FAILED_OVER: usize = 10;
 
@@ -27,31 +32,22 @@ fn proof(turn: usize) -> String {
     format!("proof{turn:03}")
 }
 
-/// The conversation that a backend gets, each item as text.
+/// The conversation that a backend gets, the bytes of each item. Marks of a cache move along with the end.
 fn sent(client: &clients::Client, backend: &Backend, turns: usize) -> Vec<String> {
     let body = (client.body)(turns).to_string();
-    let sent: Value = serde_json::from_slice(&backend.sent(client, body.as_bytes())).unwrap();
-    let mut items = sent[backend.conversation].as_array().unwrap().clone();
-    items.iter_mut().for_each(without_marks);
-    items.iter().map(Value::to_string).collect()
+    let sent = backend.sent(client, body.as_bytes());
+    let members: HashMap<&str, &RawValue> = serde_json::from_slice(&sent).unwrap();
+    let items: Vec<&RawValue> = serde_json::from_str(members[backend.conversation].get()).unwrap();
+    items.iter().map(|item| without_marks(item.get())).collect()
 }
 
-/// Marks of a cache move along with the end. A text alone may stand for a list of one.
-fn without_marks(value: &mut Value) {
-    match value {
-        Value::Array(items) => {
-            items.retain(|item| item.get("cachePoint").is_none());
-            items.iter_mut().for_each(without_marks);
-        }
-        Value::Object(members) => {
-            members.remove("cache_control");
-            if let Some(text) = members.get("content").and_then(Value::as_str) {
-                let list = serde_json::json!([{"type": "text", "text": text}]);
-                members.insert("content".to_owned(), list);
-            }
-            members.values_mut().for_each(without_marks);
-        }
-        _ => {}
+/// A marked text is a list of one; without the mark it may be the text alone.
+fn without_marks(item: &str) -> String {
+    let item = MARKS.iter().fold(item.to_owned(), |text, mark| text.replace(mark, ""));
+    let alone = item.strip_suffix("\"}").and_then(|item| item.split_once(r#","content":""#));
+    match alone {
+        Some((head, text)) => format!(r#"{head},"content":[{{"type":"text","text":"{text}"}}]}}"#),
+        None => item,
     }
 }
 
