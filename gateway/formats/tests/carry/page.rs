@@ -28,7 +28,7 @@ What a backend's format or its model has no place for is treated by what it mean
 | changed | The backend gets it, and what could not be kept of it is named in the header. |
 | left out | The backend does not get it; named in the header, whatever the policy. |
 | refused | The request is refused; with `drop`, left out and named in the header. |
-| – | The body is the same with it and without: it says what happens anyway, or stands in the address of the call, or means nothing to another provider (marks for a cache, another model's thoughts). |
+| – | The body is the same with it and without, and nothing is named: it says what happens anyway, stands in the address of the call, or has no place there (marks for a cache, thoughts of another model, that a result is an error, titles). |
 
 What is carried depends on the model too. The tables show these:
 ";
