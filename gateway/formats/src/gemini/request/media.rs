@@ -36,8 +36,9 @@ pub(super) fn medium<'r>(
     let takes = &traits.media;
     let (said, source, param) = match part {
         Part::Image(image) => {
-            let is_coarse = image.detail.as_deref() == Some("low");
-            unmapped.given("messages[].content[].image_url.detail", is_coarse.then_some(&()))?;
+            if image.detail.as_deref() == Some("low") {
+                unmapped.hint("messages[].content[].image_url.detail");
+            }
             (&*image.media_type, &image.source, "messages[].content[].image_url")
         }
         Part::Audio(media) => typed(media, "messages[].content[].input_audio"),

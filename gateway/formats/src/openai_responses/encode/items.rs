@@ -28,6 +28,9 @@ pub(super) fn write(
         unmapped,
     };
     for turn in &request.turns {
+        if turn.name.is_some() {
+            items.unmapped.hint("messages[].name");
+        }
         match turn.role {
             TurnRole::User => items.user(turn)?,
             TurnRole::Assistant => items.assistant(turn)?,

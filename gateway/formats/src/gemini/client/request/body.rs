@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::exchange::{Extra, Text};
@@ -109,6 +109,10 @@ pub(super) struct Declaration<'a> {
     pub(super) parameters: Option<&'a RawValue>,
     #[serde(borrow, default, alias = "parameters_json_schema")]
     pub(super) parameters_json_schema: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(super) response: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) behavior: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Default)]

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::body::{Blob, Content, FileData, FunctionCall, FunctionResponse, Part as PartIn};
 use super::others::{extend, take_hints};
 use super::result::result;
@@ -19,6 +21,8 @@ use crate::view::text_of;
 const HINTS: [&str; 4] = ["partMetadata", "part_metadata", "mediaResolution", "media_resolution"];
 /// Where Google's own files are.
 const OWN_FILES: &str = "generativelanguage.googleapis.com";
+/// Where videos are that need no type: what anybody else would fetch there is a page.
+const VIDEO_PAGES: [&str; 2] = ["youtube.com/", "youtu.be/"];
 
 /// The conversation so far.
 #[derive(Debug, Default)]
@@ -77,7 +81,9 @@ impl<'a> Conversation<'a> {
         if !text.is_empty() {
             add_text(parts, text, role);
         }
-        parts.extend(part.inline_data.map(inline));
+        if let Some(blob) = part.inline_data {
+            parts.extend(self.inline(blob, place));
+        }
         if let Some(file) = part.file_data {
             parts.extend(self.file(file, place));
         }
@@ -125,11 +131,21 @@ impl<'a> Conversation<'a> {
         let mut media = Vec::new();
         for (at, part) in response.parts.into_iter().flatten().enumerate() {
             let place = || format!("{}.functionResponse.parts[{at}]", place());
-            media.extend(part.inline_data.map(inline));
+            media.extend(part.inline_data.and_then(|blob| self.inline(blob, &place)));
             media.extend(part.file_data.and_then(|file| self.file(file, &place)));
             extend(&mut self.extras, part.others, place);
         }
         Ok(Part::ToolResult(result(id, response.response, media)))
+    }
+
+    /// What is in the request. Videos, which no other format has a place for, are kept by their place.
+    fn inline(&mut self, blob: Blob<'a>, place: &dyn Fn() -> String) -> Option<Part<'a>> {
+        if blob.mime_type.as_deref().is_some_and(|media_type| is_video(media_type, "")) {
+            let name = format!("{}.inlineData", place()).into();
+            self.extras.push(Extra { name, value: RawValue::NULL });
+            return None;
+        }
+        Some(inline(blob))
     }
 
     /// What is at an address that anybody can fetch. Google's own files and videos are kept by their place.
@@ -137,7 +153,7 @@ impl<'a> Conversation<'a> {
         let media_type = file.mime_type.map(Str::into_text).unwrap_or_default();
         let address = text_of(file.file_uri).unwrap_or_default();
         let is_open = address.starts_with("https://") || address.starts_with("http://");
-        if !is_open || address.contains(OWN_FILES) || media_type.starts_with("video/") {
+        if !is_open || address.contains(OWN_FILES) || is_video(&media_type, &address) {
             self.extras.push(Extra { name: format!("{}.fileData", place()).into(), value: file.file_uri });
             return None;
         }
@@ -178,6 +194,10 @@ fn join<'a>(before: &mut Text<'a>, text: Text<'a>) {
     } else if !text.is_empty() {
         before.to_mut().push_str(&text);
     }
+}
+
+fn is_video(media_type: &str, address: &str) -> bool {
+    media_type.starts_with("video/") || VIDEO_PAGES.iter().any(|page| address.contains(page))
 }
 
 fn inline(blob: Blob<'_>) -> Part<'_> {

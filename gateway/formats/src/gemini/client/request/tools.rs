@@ -1,6 +1,6 @@
 //! Functions that the model may call, and whether it may.
 
-use super::body::{Calling, Tool as ToolIn, ToolConfig};
+use super::body::{Calling, Declaration, Tool as ToolIn, ToolConfig};
 use super::others::{extend, take_hints};
 use crate::error::FormatError;
 use crate::exchange::{Request, Tool, ToolChoice};
@@ -17,12 +17,9 @@ pub(super) fn read<'a>(
 ) -> Result<(), FormatError> {
     for (index, tool) in tools.into_iter().enumerate() {
         extend(&mut request.extras, tool.others, || format!("tools[{index}]"));
-        request.tools.extend(tool.function_declarations.into_iter().flatten().map(|declaration| Tool {
-            name: declaration.name.into_text(),
-            description: declaration.description.map(Str::into_text),
-            parameters: declaration.parameters_json_schema.or(declaration.parameters),
-            ..Tool::default()
-        }));
+        for declaration in tool.function_declarations.into_iter().flatten() {
+            add(declaration, request);
+        }
     }
     let Some(config) = config else { return Ok(()) };
     let others = take_hints(&mut request.hints, config.others, &HINTS, || "toolConfig".to_owned());
@@ -31,6 +28,20 @@ pub(super) fn read<'a>(
         Some(calling) => read_calling(calling, request),
         None => Ok(()),
     }
+}
+
+fn add<'a>(declaration: Declaration<'a>, request: &mut Request<'a>) {
+    // What a function gives is seen in its result; that calls do not wait is of Google's live API.
+    let said = [("response", declaration.response), ("behavior", declaration.behavior)];
+    for (name, _) in said.iter().filter(|(_, said)| said.is_some()) {
+        request.hints.push(format!("tools[].functionDeclarations[].{name}").into());
+    }
+    request.tools.push(Tool {
+        name: declaration.name.into_text(),
+        description: declaration.description.map(Str::into_text),
+        parameters: declaration.parameters_json_schema.or(declaration.parameters),
+        ..Tool::default()
+    });
 }
 
 /// Where only some functions may be called, the others are left out of the request.

@@ -1,0 +1,41 @@
+//! What of a request is carried from each client's format to each backend's: the page in the repository says what
+//! the formats do. `UPDATE_SCHEMAS=1 cargo test -p tollgate-formats --test carry` writes it anew.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
+
+#[path = "carry/anthropic.rs"]
+mod anthropic;
+#[path = "carry/formats.rs"]
+mod formats;
+#[path = "carry/gemini.rs"]
+mod gemini;
+#[path = "carry/openai_chat.rs"]
+mod openai_chat;
+#[path = "carry/openai_responses.rs"]
+mod openai_responses;
+#[path = "carry/page.rs"]
+mod page;
+#[path = "carry/probe.rs"]
+mod probe;
+
+use std::path::Path;
+
+#[test]
+fn the_page_of_formats_says_what_becomes_of_each_thing_a_client_can_say() {
+    let page = page::page().unwrap_or_else(|faults| panic!("{}", faults.join("\n")));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/config/FORMATS.md");
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "{} differs: run UPDATE_SCHEMAS=1 cargo test -p tollgate-formats --test carry",
+        path.display()
+    );
+}
+
+#[test]
+fn drop_refuses_nothing_and_names_what_is_refused_without_it() {
+    assert_eq!(page::faults(), Vec::<String>::new());
+}
