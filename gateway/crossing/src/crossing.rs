@@ -113,7 +113,9 @@ impl Crossing {
                 body = openai_chat::bound::worded(&body, word);
             }
             if self.wire == Wire::Messages {
-                body = anthropic::request::own_thoughts(body, target);
+                let (known, changed) = anthropic::request::known_to_model(body, target);
+                body = anthropic::request::own_thoughts(known, target);
+                return Ok(Outgoing::of(body, changed.into_iter().map(Cow::Borrowed).collect()));
             }
             return Ok(Outgoing::of(body, Vec::new()));
         }

@@ -65,6 +65,12 @@ pub enum Part<'a> {
     Refusal(Text<'a>),
 }
 
+/// Instructions as a text of the user that says what it is.
+#[must_use]
+pub fn note_text(instructions: &str) -> String {
+    format!("<system-reminder>\n{instructions}\n</system-reminder>")
+}
+
 impl<'a> Turn<'a> {
     /// Instructions in the midst of a conversation, for a format or a model that has them at its beginning only:
     /// as texts of the user that say what they are. `None` if the turn is nobody's instructions.
@@ -74,10 +80,7 @@ impl<'a> Turn<'a> {
             return None;
         }
         let note = |part: &Part<'a>| match part {
-            Part::Text { text, cache } => {
-                let text = format!("<system-reminder>\n{text}\n</system-reminder>");
-                Part::Text { text: text.into(), cache: *cache }
-            }
+            Part::Text { text, cache } => Part::Text { text: note_text(text).into(), cache: *cache },
             other => other.clone(),
         };
         Some(Turn { role: TurnRole::User, name: None, parts: self.parts.iter().map(note).collect() })

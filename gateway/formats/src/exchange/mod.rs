@@ -17,7 +17,7 @@ mod usage;
 mod vectors;
 
 pub use answer::{Answer, AnswerHead, Stop};
-pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole};
+pub use content::{CacheMark, Image, Media, Part, Source, ToolCall, ToolResult, Turn, TurnRole, note_text};
 pub use gather::{Gathered, retell};
 pub(crate) use phase::Phase;
 pub use request::{

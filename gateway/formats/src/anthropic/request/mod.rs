@@ -4,6 +4,7 @@ mod blocks;
 mod body;
 mod decode;
 mod encode;
+mod older_models;
 mod own_thoughts;
 mod parts;
 mod place;
@@ -11,6 +12,7 @@ mod turns;
 
 pub use decode::decode;
 pub use encode::{PLACE, encode};
+pub use older_models::known_to_model;
 pub use own_thoughts::own_thoughts;
 
 #[cfg(test)]
