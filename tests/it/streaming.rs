@@ -70,8 +70,9 @@ async fn the_first_chunk_comes_before_the_last_is_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_cancels_the_backend_and_is_one_row() {
     let options = Options {
-        chunks: Some(50),
-        answer_bytes: Some(500),
+        // Longer than anybody waits for the cut.
+        chunks: Some(1_000),
+        answer_bytes: Some(10_000),
         chunk_delay: Duration::from_millis(100),
         ..Options::default()
     };

@@ -152,7 +152,9 @@ async fn a_tenant_with_an_account_of_its_own_may_refer_to_what_is_in_it() {
     .await;
     let client = bed.gateway.client("checkout");
     let thought = json!({ "type": "reasoning", "id": "rs_1", "summary": [] });
-    let input = json!([thought, { "role": "user", "content": "Go on." }]);
+    let said = json!({ "type": "message", "role": "assistant", "id": "msg_1", "status": "completed",
+        "content": [{ "type": "output_text", "text": "Well.", "annotations": [] }] });
+    let input = json!([thought, said, { "role": "user", "content": "Go on." }]);
     let reply = client.post(RESPONSES, &asked(json!({ "input": input }))).await.unwrap();
     assert_eq!(reply.status, 200, "{}", reply.text());
     let seen: Value = serde_json::from_str(&bed.sim.state().seen().pop().unwrap().body).unwrap();

@@ -75,8 +75,9 @@ mod tests {
     }
 
     /// What requests see of a new snapshot, or what is adjusted to it.
-    const FOLLOWED: [&str; 18] = [
+    const FOLLOWED: [&str; 21] = [
         "/allow_plain_secrets",
+        "/cors",
         "/region",
         "/backends",
         "/models",
@@ -92,6 +93,8 @@ mod tests {
         "/server/body_timeout",
         "/server/drain",
         "/server/backend_headers",
+        "/server/compress_above",
+        "/server/upstream_rate_headers",
         "/server/keep_alive_comments",
         "/server/default_completion_tokens",
     ];

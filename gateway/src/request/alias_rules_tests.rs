@@ -32,7 +32,7 @@ fn caps_bound_what_is_asked_and_what_is_left_open() {
     );
     assert_eq!(
         applied(r#"{"messages":[],"max_tokens":1000.0}"#, &AliasDefaults::default(), &caps),
-        r#"{"temperature":0.7,"messages":[],"max_tokens":50}"#
+        r#"{"messages":[],"max_tokens":50}"#
     );
     let inside = r#"{"messages":[],"max_tokens":10,"temperature":0.5}"#;
     assert_eq!(applied(inside, &AliasDefaults::default(), &caps), inside);

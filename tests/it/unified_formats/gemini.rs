@@ -162,7 +162,7 @@ async fn errors_have_the_shape_of_google_s_wherever_they_come_from() {
         &client.post(&path, &said("Hello")).await.unwrap(),
         429,
         "RESOURCE_EXHAUSTED",
-        "backend_rate_limited",
+        "rate_limit_exceeded",
     );
     let listed = client.post(&at("chat", "streamGenerateContent"), &said("Hello")).await.unwrap();
     assert_eq!(listed.json()[0]["error"]["status"], "RESOURCE_EXHAUSTED", "{}", listed.text());

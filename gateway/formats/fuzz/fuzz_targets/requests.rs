@@ -3,10 +3,12 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use tollgate_families::{Families, Lookup};
+use tollgate_formats::adapt::adapt;
 use tollgate_formats::gemini::client::embeddings::Call;
 use tollgate_formats::openai_embeddings::request::EmbeddingRequest;
 use tollgate_formats::{
-    FormatError, OnUnmappable, Request, Unmapped, anthropic, bedrock, gemini, openai_embeddings,
+    FormatError, OnUnmappable, Request, TargetModel, Unmapped, anthropic, bedrock, gemini, openai_embeddings,
 };
 use tollgate_fuzz::formats::{BACKENDS, CLIENTS, Client, EncodeRequest};
 use tollgate_fuzz::{check, head, mutate, pick};
@@ -27,24 +29,24 @@ fuzz_target!(|data: &[u8]| {
     let Some(([model, policy], body)) = head(data) else { return };
     let policy = if policy % 2 == 0 { OnUnmappable::Drop } else { OnUnmappable::Reject };
     for client in CLIENTS {
-        let Ok(request) = (client.decode_request)(body) else { continue };
         let asked_names = names(std::str::from_utf8(body).expect("a request is of UTF-8"));
         for backend in BACKENDS {
-            let Some(encode) = backend.encode_request else { continue };
-            let model = pick(backend.models, model);
+            let Ok(mut request) = (client.decode_request)(body) else { continue };
+            let name = pick(backend.models, model);
+            let traits = Families::built_in().resolve(&Lookup::new(name, backend.format));
+            let target = TargetModel { name, origin: "fuzz", traits: &traits };
+            let _ = adapt(&mut request, target, backend.place);
+            let encode = backend.encode_request;
             let mut unmapped = Unmapped::new(policy);
-            let Ok(written) = encode(&request, model, &mut unmapped) else { continue };
+            let Ok(written) = encode(&request, target, &mut unmapped) else { continue };
             let written_names = names(check::json(&written).get());
             if are_unique(&asked_names) {
                 assert!(are_unique(&written_names), "{written_names:?}");
             }
-            if policy == OnUnmappable::Reject {
-                assert!(unmapped.dropped().is_empty(), "nothing is left out unasked");
-            }
             // Pieces of one answer that Gemini's clients bring back are joined, so not all is written as it was.
             let alike = |client: &&Client| client.name == backend.name && client.name != "gemini";
             if let Some(again) = CLIENTS.iter().find(alike) {
-                means_the_same(again.decode_request, encode, model, &written);
+                means_the_same(again.decode_request, encode, target, &written);
             }
         }
     }
@@ -68,12 +70,12 @@ fn are_unique(sorted: &[String]) -> bool {
 fn means_the_same(
     decode: for<'a> fn(&'a [u8]) -> Result<Request<'a>, FormatError>,
     encode: EncodeRequest,
-    model: &str,
+    target: TargetModel<'_>,
     written: &[u8],
 ) {
     let text = check::Lossy(written);
     let again = decode(written).unwrap_or_else(|error| panic!("{error}: {text:?}"));
-    let twice = encode(&again, model, &mut Unmapped::new(OnUnmappable::Reject));
+    let twice = encode(&again, target, &mut Unmapped::new(OnUnmappable::Reject));
     let twice = twice.unwrap_or_else(|error| panic!("{error}: {text:?}"));
     assert_eq!(format!("{:?}", check::Lossy(&twice)), format!("{text:?}"));
 }

@@ -1,10 +1,12 @@
 //! All formats and what they can do.
 
+use tollgate_families::ApiFormat;
+use tollgate_formats::adapt::Place;
 use tollgate_formats::exchange::{Answer, Request, AnswerHead, StreamDecoder, StreamEncoder};
 use tollgate_formats::gemini::client::embeddings::Call;
 use tollgate_formats::view::View;
 use tollgate_formats::{
-    ClientError, FormatError, ProviderError, Unmapped, anthropic, bedrock, gemini, openai_chat,
+    ClientError, FormatError, ProviderError, TargetModel, Unmapped, anthropic, bedrock, gemini, openai_chat,
     openai_completions, openai_embeddings, openai_responses,
 };
 
@@ -28,8 +30,12 @@ pub struct Backend {
     pub name: &'static str,
     /// Models of several families and generations.
     pub models: &'static [&'static str],
-    /// Writes a request; a format that is only read along has none.
-    pub encode_request: Option<EncodeRequest>,
+    /// The format, as families of models know it.
+    pub format: ApiFormat,
+    /// What its API takes, whatever the model.
+    pub place: Place,
+    /// Writes a request.
+    pub encode_request: EncodeRequest,
     /// Reads an answer.
     pub decode_answer: for<'a> fn(&'a [u8]) -> Result<Answer<'a>, FormatError>,
     /// Reads a stream.
@@ -39,7 +45,7 @@ pub struct Backend {
 }
 
 /// Writes a request for a model.
-pub type EncodeRequest = fn(&Request<'_>, &str, &mut Unmapped) -> Result<Vec<u8>, FormatError>;
+pub type EncodeRequest = fn(&Request<'_>, TargetModel<'_>, &mut Unmapped) -> Result<Vec<u8>, FormatError>;
 
 /// Reads what the gateway must know of a request.
 pub type ReadView = for<'a> fn(&'a [u8]) -> Result<View<'a>, FormatError>;
@@ -88,7 +94,9 @@ pub const BACKENDS: &[Backend] = &[
     Backend {
         name: "openai_chat",
         models: &["gpt-4o", "o3-mini"],
-        encode_request: Some(openai_chat::request::encode),
+        format: ApiFormat::OpenAi,
+        place: openai_chat::request::PLACE,
+        encode_request: openai_chat::request::encode,
         decode_answer: openai_chat::answer::decode,
         decoder: || Box::new(openai_chat::stream::Decoder::new()),
         decode_error: openai_chat::error::decode,
@@ -96,7 +104,9 @@ pub const BACKENDS: &[Backend] = &[
     Backend {
         name: "anthropic",
         models: &["claude-sonnet-4-5", "claude-opus-4-6", "other"],
-        encode_request: Some(anthropic::request::encode),
+        format: ApiFormat::Anthropic,
+        place: anthropic::request::PLACE,
+        encode_request: anthropic::request::encode,
         decode_answer: anthropic::answer::decode,
         decoder: || Box::new(anthropic::stream::Decoder::new()),
         decode_error: anthropic::error::decode,
@@ -112,7 +122,9 @@ pub const BACKENDS: &[Backend] = &[
             "meta.llama3-70b-instruct-v1:0",
             "us.anthropic.claude-opus-4-6-v1",
         ],
-        encode_request: Some(bedrock::request::encode),
+        format: ApiFormat::Bedrock,
+        place: bedrock::request::PLACE,
+        encode_request: bedrock::request::encode,
         decode_answer: bedrock::answer::decode,
         decoder: || Box::new(bedrock::stream::Decoder::new()),
         decode_error: |status, body| bedrock::error::decode(status, None, body),
@@ -120,15 +132,19 @@ pub const BACKENDS: &[Backend] = &[
     Backend {
         name: "gemini",
         models: &["gemini-3-pro-preview", "gemini-2.5-pro", "gemini-2.5-flash", "gemini-3-flash", "gemma-3"],
-        encode_request: Some(gemini::request::encode),
+        format: ApiFormat::Gemini,
+        place: gemini::request::PLACE,
+        encode_request: gemini::request::encode,
         decode_answer: gemini::answer::decode,
         decoder: || Box::new(gemini::stream::Decoder::new()),
         decode_error: gemini::error::decode,
     },
     Backend {
         name: "openai_responses",
-        models: &["gpt-4o"],
-        encode_request: None,
+        models: &["gpt-4o", "gpt-5.4", "gpt-5.3-codex"],
+        format: ApiFormat::OpenAi,
+        place: openai_responses::encode::PLACE,
+        encode_request: openai_responses::encode::encode,
         decode_answer: openai_responses::answer::decode,
         decoder: || Box::new(openai_responses::stream::Decoder::new()),
         decode_error: openai_chat::error::decode,
