@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::exchange::{Extra, Text};
 use crate::json::{Members, Str, members};
+use crate::number::whole;
 
 #[derive(Debug, Default)]
 pub(super) struct Body<'a> {
@@ -76,7 +77,7 @@ impl<'de> Members<'de> for Body<'de> {
         match &*name {
             "input" => self.input = map.next_value()?,
             "instructions" => self.instructions = map.next_value()?,
-            "max_output_tokens" => self.max_output_tokens = map.next_value()?,
+            "max_output_tokens" => self.max_output_tokens = whole(map)?,
             "temperature" => self.temperature = map.next_value()?,
             "top_p" => self.top_p = map.next_value()?,
             "tools" => self.tools = map.next_value()?,
@@ -85,7 +86,7 @@ impl<'de> Members<'de> for Body<'de> {
             "text" => self.text = map.next_value()?,
             "reasoning" => self.reasoning = map.next_value()?,
             "stream" => self.stream = map.next_value()?,
-            "top_logprobs" => self.top_logprobs = map.next_value()?,
+            "top_logprobs" => self.top_logprobs = whole(map)?,
             "user" => self.user = map.next_value()?,
             "safety_identifier" => self.safety_identifier = map.next_value()?,
             "service_tier" => self.service_tier = map.next_value()?,

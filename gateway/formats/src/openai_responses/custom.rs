@@ -1,11 +1,6 @@
 //! Tools that take a text instead of JSON. Other formats have none, so there they take one argument, `input`.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-
-use crate::exchange::Text;
-use crate::json::Str;
+pub(super) use crate::calls::custom_input as input;
 
 /// What stands before the text in the JSON that such a tool is called with, and behind it.
 pub(super) const START: &str = r#"{"input":""#;
@@ -20,19 +15,6 @@ pub(super) fn escaped(text: &str) -> String {
 /// The JSON for a text.
 pub(super) fn arguments(text: &str) -> String {
     format!("{START}{}{END}", escaped(text))
-}
-
-/// The text in this JSON. What a model wrote instead is taken as it is: it may have missed the form, not the point.
-pub(super) fn input(arguments: &str) -> Text<'_> {
-    #[derive(Deserialize)]
-    struct Arguments<'a> {
-        #[serde(borrow)]
-        input: Str<'a>,
-    }
-    match serde_json::from_str::<Arguments<'_>>(arguments) {
-        Ok(Arguments { input }) => input.0,
-        Err(_) => Cow::Borrowed(arguments),
-    }
 }
 
 /// Arguments as they are written; a model that says nothing means none.

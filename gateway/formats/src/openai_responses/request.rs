@@ -148,6 +148,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn whole_numbers_may_be_written_with_a_fraction_of_zero() {
+        let request =
+            decode(br#"{"model":"m","input":"hi","max_output_tokens":64.0,"top_logprobs":2.0}"#).unwrap();
+        assert_eq!((request.sampling.max_output_tokens, request.sampling.top_logprobs), (Some(64), Some(2)));
+        assert!(decode(br#"{"model":"m","input":"hi","max_output_tokens":64.5}"#).is_err());
+    }
+
+    #[test]
     fn a_text_is_one_turn_and_instructions_come_first() {
         let body =
             br#"{"model":"m","instructions":"be short","input":"hi","store":false,"truncation":"disabled"}"#;

@@ -165,6 +165,7 @@ fn with(body: &Bytes, changes: &[Change]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use tollgate_families::ApiFormat;
 
     use super::*;
@@ -195,6 +196,29 @@ mod tests {
         assert_eq!(sent(plain, "claude-sonnet-4-5"), (plain.to_owned(), Vec::new()));
         for broken in [r#"{"messages":7,"x":"adaptive"}"#, r#""adaptive"#] {
             assert_eq!(sent(broken, "claude-sonnet-4-5"), (broken.to_owned(), Vec::new()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_stays_json_if_it_was(
+            role in "(system|user|assistant|\\PC{0,8})",
+            content in prop_oneof![
+                Just(r#""x""#.to_owned()),
+                Just(r#"[{"type":"text","text":"x"},{"text":7}]"#.to_owned()),
+                "[\\[\\]{}\":,a-z0-9]{0,24}",
+            ],
+            thinking in prop_oneof![Just(r#"{"type":"adaptive"}"#), Just("7"), Just("null")],
+            config in prop_oneof![Just(r#"{"effort":"high","\u0066ormat":1}"#), Just("[]"), Just("{}")],
+        ) {
+            let role = serde_json::to_string(&role).unwrap();
+            let body = format!(
+                r#"{{"max_tokens":4096,"messages":[{{"role":{role},"content":{content}}},{{"role": "system","content":"s"}}],"thinking":{thinking},"output_config":{config}}}"#
+            );
+            let is_json = |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+            for model in ["claude-sonnet-4-5", "claude-opus-4-5", "claude-opus-5"] {
+                prop_assert_eq!(is_json(&sent(&body, model).0), is_json(&body));
+            }
         }
     }
 }
