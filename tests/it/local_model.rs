@@ -49,10 +49,10 @@ async fn a_real_model_answers_streams_and_is_accounted_for() {
     body["max_tokens"] = json!(24);
     let events = gateway.client("checkout").stream(CHAT, &body).await.unwrap().rest().await.unwrap();
     assert!(!sse::text_of(&events).trim().is_empty() && events.last().unwrap() == "[DONE]");
-    gateway.stop().await.unwrap();
 
     let topic = UsageTopic::new(&kafka.broker(), "local.");
     let records = topic.wait_for(2, wait::EFFECT).await.unwrap();
+    gateway.stop().await.unwrap();
     let rows = records.rows();
     assert!(rows.iter().all(|row| row.outcome == Outcome::Ok && row.output_tokens() > 0), "{rows:?}");
     let plain = rows.iter().find(|row| !row.call.stream).unwrap();

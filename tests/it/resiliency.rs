@@ -9,7 +9,7 @@ use tollgate_tests::harness::wait;
 use tollgate_tests::sim::Options;
 use tollgate_tests::sim::faults::{Faults, StatusFault};
 
-use crate::support::{Bed, CHAT, bed, bed_on_kafka, refused};
+use crate::support::{Bed, CHAT, bed, bed_on_kafka, records_at_the_end, refused};
 
 const FIRST: &str = "sim-small:first";
 const SECOND: &str = "sim-small:second";
@@ -40,8 +40,7 @@ async fn rows(
     topic: tollgate_tests::harness::topic::UsageTopic,
     count: usize,
 ) -> Vec<UsageEvent> {
-    bed.gateway.stop().await.unwrap();
-    let records = topic.wait_for(count, wait::EFFECT).await.unwrap();
+    let records = records_at_the_end(&mut bed, &topic, count).await;
     let mut rows: Vec<UsageEvent> = records.rows().into_iter().cloned().collect();
     rows.sort_by_key(|row| row.attempt);
     rows

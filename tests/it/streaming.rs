@@ -10,7 +10,7 @@ use tollgate_tests::harness::wait;
 use tollgate_tests::sim::Options;
 use tollgate_tests::sim::faults::Faults;
 
-use crate::support::{CHAT, bed, bed_on_kafka, chunks, usual};
+use crate::support::{CHAT, bed, bed_on_kafka, chunks, records_at_the_end, usual};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_relayed_byte_for_byte() {
@@ -85,8 +85,7 @@ async fn a_client_that_leaves_cancels_the_backend_and_is_one_row() {
     drop(stream);
     let cut = || std::future::ready((bed.sim.state().model_stats("sim-small").aborted == 1).then_some(()));
     wait::until("the backend's stream is cut", wait::EFFECT, cut).await.unwrap();
-    bed.gateway.stop().await.unwrap();
-    let records = topic.wait_for(1, wait::EFFECT).await.unwrap();
+    let records = records_at_the_end(&mut bed, &topic, 1).await;
     let rows = records.rows();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].outcome, Outcome::ClientAbort);
@@ -102,8 +101,7 @@ async fn a_stream_without_usage_is_measured_by_the_gateway() {
     let mut stream =
         bed.gateway.client("checkout").stream(CHAT, &chat_stream("chat", "Hello")).await.unwrap();
     assert_eq!(stream.rest().await.unwrap().last().unwrap(), "[DONE]");
-    bed.gateway.stop().await.unwrap();
-    let records = topic.wait_for(1, wait::EFFECT).await.unwrap();
+    let records = records_at_the_end(&mut bed, &topic, 1).await;
     let row = records.rows()[0];
     assert_eq!(row.outcome, Outcome::Ok);
     // Exact counts need a model whose encoding is known; for the simulated one they are near.
@@ -124,7 +122,6 @@ async fn a_backend_that_breaks_off_is_no_finished_stream() {
         events.push(event);
     }
     assert!(!events.iter().any(|event| event == "[DONE]"), "a broken stream must not look whole: {events:?}");
-    bed.gateway.stop().await.unwrap();
-    let records = topic.wait_for(1, wait::EFFECT).await.unwrap();
+    let records = records_at_the_end(&mut bed, &topic, 1).await;
     assert_eq!(records.rows()[0].outcome, Outcome::UpstreamError);
 }

@@ -9,7 +9,8 @@ use tollgate_tests::harness::gateway::{BACKEND_KEY, Gateway, GatewayConfig, Subs
 use tollgate_tests::harness::http::Reply;
 use tollgate_tests::harness::install;
 use tollgate_tests::harness::kafka::Kafka;
-use tollgate_tests::harness::topic::UsageTopic;
+use tollgate_tests::harness::topic::{Records, UsageTopic};
+use tollgate_tests::harness::wait;
 use tollgate_tests::sim::{Options, Sim};
 
 /// The path of chats.
@@ -56,6 +57,14 @@ pub(crate) async fn bed_on_kafka(
     let topic = UsageTopic::new(&kafka.broker(), prefix);
     let bed = bed(options, |config| change(config.events(kafka.events(prefix)))).await;
     Some((bed, topic))
+}
+
+/// Waits for that many events, stops the gateway, and reads all there are. In this order: a gateway that runs
+/// publishes until the log has taken everything, one that stops only for some seconds.
+pub(crate) async fn records_at_the_end(bed: &mut Bed, topic: &UsageTopic, count: usize) -> Records {
+    topic.wait_for(count, wait::EFFECT).await.unwrap();
+    bed.gateway.stop().await.unwrap();
+    topic.wait_for(count, wait::EFFECT).await.unwrap()
 }
 
 /// The Kafka of this test binary; none where none is installed.

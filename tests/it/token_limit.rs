@@ -3,10 +3,9 @@
 use serde_json::json;
 use tollgate_schemas::usage::Outcome;
 use tollgate_tests::harness::gateway::chat;
-use tollgate_tests::harness::wait;
 use tollgate_tests::sim::Options;
 
-use crate::support::{CHAT, bed_on_kafka, refused, team, text_of};
+use crate::support::{CHAT, bed_on_kafka, records_at_the_end, refused, team, text_of};
 
 /// Tokens a minute in these tests.
 const LIMIT: u64 = 400;
@@ -44,8 +43,7 @@ async fn beyond_the_limit_comes_429_until_there_is_room_and_others_are_not_touch
     text_of(&other);
     assert_eq!(bed.sim.state().stats().requests, answered + 1, "a refused request went to the backend");
 
-    bed.gateway.stop().await.unwrap();
-    let records = topic.wait_for(usize::try_from(answered).unwrap() + 2, wait::EFFECT).await.unwrap();
+    let records = records_at_the_end(&mut bed, &topic, usize::try_from(answered).unwrap() + 2).await;
     let rejected =
         records.rows().into_iter().filter(|row| row.outcome == Outcome::Rejected).collect::<Vec<_>>();
     assert_eq!(rejected.len(), 1, "a refusal is a row");

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tollgate_schemas::usage::UsageEvent;
 use tollgate_tests::harness::gateway::{GatewayConfig, chat};
-use tollgate_tests::harness::wait;
 
 use super::anthropic;
-use crate::support::{CHAT, bed, bed_on_kafka, team, text_of};
+use crate::support::{CHAT, bed, bed_on_kafka, records_at_the_end, team, text_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn defaults_fill_what_is_missing_and_caps_lower_what_is_too_much_in_every_format() {
@@ -66,8 +65,7 @@ async fn a_subscription_stays_with_its_variant_which_headers_and_rows_name() {
     let candidates = told.values().filter(|variant| *variant == "candidate").count();
     // Which ones it is depends on their names alone: the split is fixed.
     assert!((1..=8).contains(&candidates), "{told:?}");
-    bed.gateway.stop().await.unwrap();
-    let records = topic.wait_for(48, wait::EFFECT).await.unwrap();
+    let records = records_at_the_end(&mut bed, &topic, 48).await;
     let rows: Vec<&UsageEvent> = records.rows();
     assert_eq!(rows.len(), 48);
     for row in rows {

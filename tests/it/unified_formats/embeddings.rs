@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 use tollgate_schemas::tokens::TokenClass;
 use tollgate_schemas::usage::{Outcome, UsageEvent};
-use tollgate_tests::harness::wait;
 use tollgate_tests::sim::faults::{Faults, StatusFault};
 
 use super::{bed_of_every_format, every_format};
-use crate::support::{bed, bed_on_kafka, refused};
+use crate::support::{bed, bed_on_kafka, records_at_the_end, refused};
 
 const PATH: &str = "/v1/embeddings";
 
@@ -81,8 +80,7 @@ async fn several_calls_are_one_row_with_the_sum_of_their_tokens() {
     };
     let reply = bed.gateway.client("checkout").post(PATH, &texts("titan", 9)).await.unwrap();
     let told = reply.json()["usage"]["prompt_tokens"].as_u64().unwrap();
-    bed.gateway.stop().await.unwrap();
-    let records = topic.wait_for(1, wait::EFFECT).await.unwrap();
+    let records = records_at_the_end(&mut bed, &topic, 1).await;
     let rows: Vec<&UsageEvent> = records.rows();
     assert_eq!((rows.len(), rows[0].outcome), (1, Outcome::Ok));
     let lines: Vec<_> = rows[0].lines.iter().map(|line| (line.class, line.qty)).collect();
