@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::custom;
 use super::items::{Content, Item};
+use super::logprobs::{self, Tokens};
 use super::output::Output;
 use super::usage::{self, UsageReport};
 use crate::error::{FormatError, ProviderError};
@@ -158,10 +159,15 @@ pub fn encode(answer: &Answer<'_>, shown: &AnswerHead) -> Vec<u8> {
     let mut object = Object::new(&mut out);
     head(&mut object, shown, Status::of(answer.stop), None);
     let mut list = Array::new(object.key("output"));
+    // They are those of all that was said, which most often is one text.
+    let tokens = answer.logprobs.as_deref().map(Tokens::of);
+    let mut tokens = tokens.as_ref().map(Tokens::as_str);
     for (index, part) in answer.parts.iter().enumerate() {
-        if let Some(item) = Output::of(part, shown) {
-            item.write(list.item(), &shown.id, index, true);
+        let Some(mut item) = Output::of(part, shown) else { continue };
+        if let Output::Text { logprobs, .. } = &mut item {
+            *logprobs = tokens.take().unwrap_or(logprobs::NONE);
         }
+        item.write(list.item(), &shown.id, index, true);
     }
     list.end();
     tail(&mut object, answer.usage.as_ref());
@@ -305,6 +311,17 @@ mod tests {
             _ => None,
         });
         assert_eq!(proofs.collect::<Vec<_>>(), [(Some("s"), None), (None, Some("r"))]);
+    }
+
+    #[test]
+    fn the_tokens_of_an_answer_stand_beside_its_text() {
+        let logprobs = r#"{"content":[{"token":"x","logprob":-1}],"refusal":null}"#;
+        let logprobs = RawValue::from_string(logprobs.to_owned()).unwrap();
+        let logprobs = Some(std::borrow::Cow::Owned(logprobs));
+        let bytes = encode(&Answer { logprobs, ..answer(Stop::End, vec![Part::text("x")]) }, &shown());
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let tokens = &json["output"][0]["content"][0]["logprobs"];
+        assert_eq!(*tokens, serde_json::json!([{"token": "x", "logprob": -1}]));
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn wanted_effort(request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped
     let reasoning = request.reasoning?;
     let near = |wanted| traits.reasoning.nearest(wanted, false);
     let Some(word) = reasoning.effort else {
-        return near(Effort::from_budget(reasoning.budget_tokens?)).map(|near| near.effort);
+        return near(reasoning.wanted(traits)?).map(|near| near.effort);
     };
     let near = near(word);
     if near.is_none_or(|near| near.changed) {
