@@ -11,6 +11,8 @@ mod formats;
 mod gemini;
 #[path = "carry/openai_chat.rs"]
 mod openai_chat;
+#[path = "carry/openai_completions.rs"]
+mod openai_completions;
 #[path = "carry/openai_responses.rs"]
 mod openai_responses;
 #[path = "carry/page.rs"]

@@ -38,10 +38,18 @@ pub(crate) struct Thinking {
 }
 
 impl Plan {
-    /// Nothing is said of thinking here.
-    pub(crate) fn silent(request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) -> Self {
-        let thinks = traits.thinks(request.reasoning.and_then(|reasoning| reasoning.effort));
-        Self { thinking: None, effort: None, max_tokens: given_bound(request, traits, unmapped), thinks }
+    /// Nothing is said of thinking here: the model is told in other words.
+    pub(crate) fn told_elsewhere(request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) -> Self {
+        let thinks = traits.thinks(request.reasoning.and_then(|reasoning| reasoning.wanted(traits)));
+        let plan = Self { thinks, ..Self::silent(request, traits, unmapped) };
+        let missed = |reasoning: Reasoning| reasoning.missed(thinks, plan.shows(traits));
+        request.reasoning.into_iter().flat_map(missed).for_each(|name| unmapped.hint(name));
+        plan
+    }
+
+    fn silent(request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) -> Self {
+        let max_tokens = given_bound(request, traits, unmapped);
+        Self { thinking: None, effort: None, max_tokens, thinks: traits.thinks(None) }
     }
 
     /// Whether the answer shows what the model thinks.
@@ -69,7 +77,7 @@ pub(crate) fn most_output(request: &Request<'_>, traits: &Traits) -> Option<u64>
 /// Decides how the model is told to think. `forced` says that it must use a tool. What it cannot be told is named and
 /// never refused: how much a model thinks does not change what was asked.
 pub(crate) fn plan(request: &Request<'_>, traits: &Traits, forced: bool, unmapped: &mut Unmapped) -> Plan {
-    let silent = Plan { thinks: traits.thinks(None), ..Plan::silent(request, traits, unmapped) };
+    let silent = Plan::silent(request, traits, unmapped);
     let Some(mut reasoning) = request.reasoning else { return silent };
     // A model that cannot adapt gets a budget, as large as newer ones take it when they are told nothing.
     if traits.reasoning.style == Style::ClaudeBudget && reasoning.is_up_to_model() {
@@ -322,6 +330,24 @@ mod tests {
         assert_eq!(named(false, high, "claude-sonnet-4-5"), ["thinking.display"]);
         assert_eq!(named(true, None, "claude-sonnet-4-5"), ["thinking.display"]);
         assert_eq!(named(false, None, "claude-sonnet-4-5"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_model_that_is_told_in_other_words_thinks_as_it_was_asked_to() {
+        let adapts = Reasoning { adapts: true, ..Reasoning::default() };
+        let wish = Reasoning { show: Some(false), show_param: Some("thinking.display"), ..adapts };
+        for (model, reasoning, thinks, named) in [
+            ("us.amazon.nova-2-lite-v1:0", adapts, true, ""),
+            ("us.amazon.nova-2-lite-v1:0", wish, true, "thinking.display"),
+            ("us.amazon.nova-2-lite-v1:0", Reasoning::default(), false, ""),
+            ("openai.gpt-oss-120b-1:0", adapts, true, ""),
+        ] {
+            let request = Request { reasoning: Some(reasoning), ..Request::default() };
+            let mut unmapped = Unmapped::new(OnUnmappable::Reject);
+            let traits = target(model, ApiFormat::Bedrock).traits;
+            let plan = Plan::told_elsewhere(&request, traits, &mut unmapped);
+            assert_eq!((plan.thinks, &*unmapped.dropped().join(" ")), (thinks, named), "{model}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ const CHAT: &str = "OpenAI Chat Completions";
 const RESPONSES: &str = "OpenAI Responses";
 const MESSAGES: &str = "Anthropic Messages";
 const GEMINI: &str = "Gemini generateContent";
+const COMPLETIONS: &str = "OpenAI Completions";
 
 const TO_CHAT: &str = "OpenAI Chat";
 const TO_RESPONSES: &str = "OpenAI Responses";
@@ -53,6 +54,13 @@ pub(crate) const SILENT: &[Silent] = &[
         things: &["`response_format`: `strict`"],
         backends: &[TO_ANTHROPIC, TO_BEDROCK, TO_GEMINI],
         why: STRICT,
+    },
+    Silent { client: COMPLETIONS, things: &["`stream`"], backends: &[TO_BEDROCK, TO_GEMINI], why: ADDRESS },
+    Silent {
+        client: COMPLETIONS,
+        things: &["`stream_options`"],
+        backends: &[TO_CHAT, TO_RESPONSES, TO_ANTHROPIC, TO_BEDROCK, TO_GEMINI],
+        why: USAGE,
     },
     Silent { client: CHAT, things: &["`cache_control`"], backends: &[TO_RESPONSES, TO_GEMINI], why: CACHES },
     Silent {

@@ -86,7 +86,7 @@ pub(super) fn additional<'r>(
     unmapped: &mut Unmapped,
 ) -> Result<Additional<'r>, FormatError> {
     let plan = match traits.reasoning.style {
-        Style::ReasoningConfig | Style::Effort => claude::Plan::silent(request, traits, unmapped),
+        Style::ReasoningConfig | Style::Effort => claude::Plan::told_elsewhere(request, traits, unmapped),
         _ => claude::plan(request, traits, choice.is_some_and(Choice::is_forced), unmapped),
     };
     let sampled = claude::sampled(request, traits, plan.thinks, unmapped)?;

@@ -3,7 +3,9 @@
 use tollgate_families::ApiFormat;
 
 use super::*;
-use crate::exchange::{Image, Media, Part, Sampling, Source, ToolCall, ToolResult, Turn, TurnRole};
+use crate::exchange::{
+    CustomTool, Image, Media, Part, Sampling, Source, Tool, ToolCall, ToolResult, Turn, TurnRole,
+};
 use crate::testing::target;
 use crate::unmapped::OnUnmappable;
 
@@ -130,4 +132,45 @@ fn thinking_that_is_up_to_the_model_and_a_summary_are_told_or_named() {
 fn betas_of_another_api_are_named() {
     let request = Request { betas: vec!["context-1m-2025-08-07".into()], ..Request::default() };
     assert_eq!(sent("gpt-5.5", &request).1, ["anthropic-beta"]);
+}
+
+#[test]
+fn a_model_that_wants_to_read_of_json_does_in_a_message() {
+    let input = |said: &'static str| {
+        let turns = vec![turn(TurnRole::User, vec![Part::text(said)])];
+        let system = vec![SystemText { text: "As JSON.".into(), cache: None }];
+        let request = Request { turns, system, output: OutputForm::JsonObject, ..Request::default() };
+        encoded(&request)["input"].as_array().unwrap().len()
+    };
+    assert_eq!((input("hi"), input("hi, as Json")), (2, 1));
+}
+
+#[test]
+fn what_cannot_be_strict_is_not_and_named() {
+    let open = serde_json::from_str(r#"{"type":"object","properties":{"a":{"type":"string"}}}"#).unwrap();
+    let tool = |name: &'static str, parameters| Tool {
+        name: name.into(),
+        parameters,
+        strict: Some(true),
+        ..Tool::default()
+    };
+    let output =
+        OutputForm::JsonSchema { name: "a b".into(), description: None, schema: open, strict: Some(true) };
+    let tools = vec![tool("f", Some(open)), tool("g", None)];
+    let (body, named) = sent("gpt-5.5", &Request { tools, output, ..Request::default() });
+    assert_eq!((&body["tools"][0]["strict"], &body["tools"][1]["strict"]), (&false.into(), &true.into()));
+    assert_eq!(body["tools"][1]["parameters"]["additionalProperties"], false);
+    let format = &body["text"]["format"];
+    assert_eq!((&format["strict"], &format["name"]), (&false.into(), &"a_b".into()));
+    assert_eq!(named, ["tools[].function.strict", "response_format.json_schema"]);
+}
+
+#[test]
+fn the_grammar_of_a_custom_tool_is_told_as_this_api_has_it() {
+    let format = r#"{"type":"grammar","grammar":{"syntax":"regex","definition":"a+"}}"#;
+    let custom = Some(CustomTool { format: serde_json::from_str(format).ok() });
+    let tools = vec![Tool { name: "patch".into(), custom, ..Tool::default() }];
+    let body = encoded(&Request { tools, ..Request::default() });
+    let told = serde_json::json!({"type": "grammar", "syntax": "regex", "definition": "a+"});
+    assert_eq!(body["tools"][0]["format"], told);
 }
