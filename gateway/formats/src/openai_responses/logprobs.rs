@@ -1,7 +1,8 @@
-//! Log probabilities, from the form of OpenAI's chat completions: the same tokens, without an object around them.
+//! Log probabilities, from and into the form of OpenAI's chat completions: the same tokens, here without an object
+//! around them.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 /// The tokens of one text, an array as JSON on one line.
 #[derive(Debug)]
@@ -55,9 +56,33 @@ impl Tokens {
     }
 }
 
+/// The tokens of texts in the form of chat; `None` if there are none.
+pub(super) fn in_chat_form<'a>(texts: impl IntoIterator<Item = &'a RawValue>) -> Option<Box<RawValue>> {
+    #[derive(Serialize)]
+    struct Logprobs<'a> {
+        content: Vec<&'a RawValue>,
+        refusal: Option<()>,
+    }
+    let tokens = |text: &'a RawValue| serde_json::from_str::<Vec<&'a RawValue>>(text.get()).ok();
+    let content: Vec<&RawValue> = texts.into_iter().filter_map(tokens).flatten().collect();
+    if content.is_empty() {
+        return None;
+    }
+    to_raw_value(&Logprobs { content, refusal: None }).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_of_texts_are_read_into_the_form_of_chat() {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let texts = [raw("[]"), raw(r#"[{"token":"a"}]"#), raw("null"), raw(r#"[{"token":"b"}]"#)];
+        let chat = in_chat_form(texts.iter().map(|text| &**text)).unwrap();
+        assert_eq!(chat.get(), r#"{"content":[{"token":"a"},{"token":"b"}],"refusal":null}"#);
+        assert!(in_chat_form(texts.first().map(|text| &**text)).is_none());
+    }
 
     #[test]
     fn tokens_of_pieces_are_one_array_on_one_line() {

@@ -52,9 +52,10 @@ pub fn encode(
     conversation(&mut body, request, traits, unmapped)?;
     tools::write(&mut body, request, traits, unmapped);
     let thinks = traits.thinks(request.reasoning.and_then(|reasoning| reasoning.wanted(traits)));
-    sampling(&mut body, request, thinks, traits, unmapped)?;
+    let tells_tokens = sampling(&mut body, request, thinks, traits, unmapped)?;
     text(&mut body, request, traits, unmapped);
     reasoning(&mut body, request, thinks, traits, unmapped);
+    include(&mut body, tells_tokens, traits);
     body.put("store", &false);
     if request.stream {
         body.put("stream", &true);
@@ -102,28 +103,24 @@ fn joined<'r>(texts: &'r [SystemText<'_>]) -> Option<Cow<'r, str>> {
     }
 }
 
+/// Writes how tokens are chosen. Gives whether the answer is to tell them.
 fn sampling(
     body: &mut Object<'_>,
     request: &Request<'_>,
     thinks: bool,
     traits: &Traits,
     unmapped: &mut Unmapped,
-) -> Result<(), FormatError> {
-    let sampling = &request.sampling;
+) -> Result<bool, FormatError> {
+    let (sampling, takes) = (&request.sampling, &traits.sampling);
     let bound = |most: u64| most.min(traits.output.most.unwrap_or(most)).max(MIN_OUTPUT_TOKENS);
     body.given("max_output_tokens", sampling.max_output_tokens.map(bound));
-    for (name, value, taken) in [
-        ("temperature", sampling.temperature, traits.sampling.temperature),
-        ("top_p", sampling.top_p, traits.sampling.top_p),
-    ] {
-        let Some(value) = value else { continue };
-        match taken.fate(thinks, value == 1.0) {
-            Fate::Send => {
-                body.put(name, &value);
-            }
-            Fate::Leave => {}
-            Fate::Ignored => unmapped.hint(name),
-            Fate::Refused => unmapped.param(name)?,
+    for (name, value, taken) in
+        [("temperature", sampling.temperature, takes.temperature), ("top_p", sampling.top_p, takes.top_p)]
+    {
+        if let Some(value) = value
+            && is_sent(name, taken.fate(thinks, value == 1.0), unmapped)?
+        {
+            body.put(name, &value);
         }
     }
     let penalty = |value: Option<f64>| value.filter(|value| *value != 0.0);
@@ -133,8 +130,31 @@ fn sampling(
     unmapped.given("frequency_penalty", penalty(sampling.frequency_penalty).as_ref())?;
     unmapped.given("presence_penalty", penalty(sampling.presence_penalty).as_ref())?;
     unmapped.given("n", sampling.choices.filter(|n| *n > 1).as_ref())?;
-    unmapped.given("logprobs", sampling.top_logprobs.as_ref())?;
-    unmapped.given("logit_bias", sampling.logit_bias.as_ref())
+    let top = sampling.top_logprobs;
+    let tells_tokens = top.is_some() && is_sent("logprobs", takes.logprobs.fate(thinks, false), unmapped)?;
+    body.given("top_logprobs", top.filter(|_| tells_tokens));
+    unmapped.given("logit_bias", sampling.logit_bias.as_ref())?;
+    Ok(tells_tokens)
+}
+
+fn is_sent(name: &'static str, fate: Fate, unmapped: &mut Unmapped) -> Result<bool, FormatError> {
+    match fate {
+        Fate::Send => return Ok(true),
+        Fate::Leave => {}
+        Fate::Ignored => unmapped.hint(name),
+        Fate::Refused => unmapped.param(name)?,
+    }
+    Ok(false)
+}
+
+/// What the answer holds beside what was said: its tokens, and sealed thoughts.
+fn include(body: &mut Object<'_>, tells_tokens: bool, traits: &Traits) {
+    let tokens = tells_tokens.then_some("message.output_text.logprobs");
+    let thoughts = (traits.thoughts.returned == Returned::Items).then_some("reasoning.encrypted_content");
+    let wanted: Vec<&str> = tokens.into_iter().chain(thoughts).collect();
+    if !wanted.is_empty() {
+        body.put("include", &wanted);
+    }
 }
 
 fn text(body: &mut Object<'_>, request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) {
@@ -182,9 +202,6 @@ fn reasoning(
                 reasoning.given("effort", effort.map(Effort::as_str)).given("summary", summary);
             });
         }
-    }
-    if traits.thoughts.returned == Returned::Items {
-        body.raw("include", r#"["reasoning.encrypted_content"]"#);
     }
 }
 

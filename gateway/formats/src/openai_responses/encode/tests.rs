@@ -174,3 +174,16 @@ fn the_grammar_of_a_custom_tool_is_told_as_this_api_has_it() {
     let told = serde_json::json!({"type": "grammar", "syntax": "regex", "definition": "a+"});
     assert_eq!(body["tools"][0]["format"], told);
 }
+
+#[test]
+fn the_most_likely_tokens_are_asked_for_where_the_model_tells_them() {
+    let sampling = Sampling { top_logprobs: Some(3), ..Sampling::default() };
+    let request = Request { sampling, ..Request::default() };
+    let (body, named) = sent("gpt-5.4", &request);
+    let include = ["message.output_text.logprobs", "reasoning.encrypted_content"];
+    assert_eq!((&body["top_logprobs"], &body["include"]), (&3.into(), &serde_json::json!(include)));
+    assert!(named.is_empty());
+    let (body, named) = sent("gpt-5.5", &request);
+    assert_eq!(body.get("top_logprobs"), None);
+    assert_eq!(named, ["logprobs"]);
+}
