@@ -56,12 +56,17 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
     if let Some(text) = body.text {
         read_text(text, &mut request)?;
     }
-    let comes_anyway =
-        |wanted: &str| wanted == SEALED_THOUGHTS || wanted == LOGPROBS && body.top_logprobs.is_some();
-    let others = body.include.iter().filter(|wanted| !comes_anyway(wanted));
-    request.hints.extend(others.map(|wanted| Cow::Owned(format!("include[{}]", &**wanted))));
+    note_includes(&body.include, &mut request);
     input::read(body.input, &mut request)?;
     Ok(request)
+}
+
+/// What an answer is to hold and does not hold anyway.
+fn note_includes(include: &[Str<'_>], request: &mut Request<'_>) {
+    let has_tokens = request.sampling.top_logprobs.is_some();
+    let comes_anyway = |wanted: &str| wanted == SEALED_THOUGHTS || wanted == LOGPROBS && has_tokens;
+    let others = include.iter().filter(|wanted| !comes_anyway(wanted));
+    request.hints.extend(others.map(|wanted| Cow::Owned(format!("include[{}]", &**wanted))));
 }
 
 fn sampling<'a>(body: &Body<'_>) -> Sampling<'a> {
