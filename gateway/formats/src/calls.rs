@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use tollgate_base::hash::fnv1a;
 use tollgate_families::IdForm;
 
-use crate::exchange::{CUSTOM_INPUT, Text};
-use crate::json::Str;
+use crate::exchange::Text;
 
 /// JSON text of a tool's arguments, written as an object. Arguments that are no JSON object (a model can be cut
 /// off in the midst of them) are kept as a text under `arguments`.
@@ -85,25 +83,6 @@ pub(crate) fn fitted_id(id: &str, form: IdForm) -> Text<'_> {
     Cow::Owned(nine.take(9).collect())
 }
 
-/// The arguments that stand for the text of a custom tool's call: an object with the text as `input`.
-pub(crate) fn custom_arguments(text: &str) -> String {
-    serde_json::json!({ CUSTOM_INPUT: text }).to_string()
-}
-
-/// The text in such arguments. What a model wrote instead is taken as it is: it may have missed the form, not the
-/// point.
-pub(crate) fn custom_input(arguments: &str) -> Text<'_> {
-    #[derive(Deserialize)]
-    struct Arguments<'a> {
-        #[serde(borrow)]
-        input: Str<'a>,
-    }
-    match serde_json::from_str::<Arguments<'_>>(arguments) {
-        Ok(Arguments { input }) => input.0,
-        Err(_) => Cow::Borrowed(arguments),
-    }
-}
-
 /// FNV-1a, 64 bit, of texts one after the other: the same in every process and release.
 pub(crate) fn fingerprint(texts: &[&str]) -> u64 {
     // 0xff is a separator that no UTF-8 text holds.
@@ -136,15 +115,6 @@ mod tests {
         let long = "x".repeat(65);
         assert!(IdForm::UpTo64.takes(&fitted_id(&long, IdForm::UpTo64)));
         assert_eq!(fitted_id(&long, IdForm::Free), long);
-    }
-
-    #[test]
-    fn the_text_of_a_custom_tool_survives_as_an_argument() {
-        for text in ["", "*** Begin Patch\n+\"a\"\n", "\u{1F600}\\"] {
-            assert_eq!(custom_input(&custom_arguments(text)), text);
-        }
-        assert_eq!(custom_input("*** Begin Patch"), "*** Begin Patch");
-        assert_eq!(custom_input(r#"{"patch":"x"}"#), r#"{"patch":"x"}"#);
     }
 
     #[test]

@@ -133,15 +133,7 @@ impl Splitter {
             }
             let fields = Fields::of(event, std::mem::take(&mut self.at_start));
             let action = fields.event().map_or(Action::Keep, &mut *judge);
-            match (action, &mut kept) {
-                (Action::Keep, Some(out)) => out.extend_from_slice(event),
-                (Action::Keep, None) | (Action::Drop, Some(_)) => {}
-                (Action::Drop, None) => kept = Some(BytesMut::from(&bytes[..start])),
-                (Action::Replace(data), out) => {
-                    let out = out.get_or_insert_with(|| BytesMut::from(&bytes[..start]));
-                    fields.write_with(event, &data, out);
-                }
-            }
+            act(action, event, &fields, &bytes[..start], &mut kept);
             start = end;
             search = end;
         }
@@ -153,6 +145,19 @@ impl Splitter {
             Some(out) => out.freeze(),
             None => bytes.slice(..start),
         })
+    }
+}
+
+/// Does with an event what was decided. What came `before` it is copied once something is changed.
+fn act(action: Action, event: &[u8], fields: &Fields<'_>, before: &[u8], kept: &mut Option<BytesMut>) {
+    match (action, kept) {
+        (Action::Keep, Some(out)) => out.extend_from_slice(event),
+        (Action::Keep, None) | (Action::Drop, Some(_)) => {}
+        (Action::Drop, kept) => *kept = Some(BytesMut::from(before)),
+        (Action::Replace(data), out) => {
+            let out = out.get_or_insert_with(|| BytesMut::from(before));
+            fields.write_with(event, &data, out);
+        }
     }
 }
 

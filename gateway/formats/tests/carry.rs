@@ -11,12 +11,16 @@ mod formats;
 mod gemini;
 #[path = "carry/openai_chat.rs"]
 mod openai_chat;
+#[path = "carry/openai_completions.rs"]
+mod openai_completions;
 #[path = "carry/openai_responses.rs"]
 mod openai_responses;
 #[path = "carry/page.rs"]
 mod page;
 #[path = "carry/probe.rs"]
 mod probe;
+#[path = "carry/silent.rs"]
+mod silent;
 
 use std::path::Path;
 
@@ -33,6 +37,11 @@ fn the_page_of_formats_says_what_becomes_of_each_thing_a_client_can_say() {
         "{} differs: run UPDATE_SCHEMAS=1 cargo test -p tollgate-formats --test carry",
         path.display()
     );
+}
+
+#[test]
+fn what_is_neither_carried_nor_named_has_a_reason() {
+    assert_eq!(page::without_reason(), Vec::<String>::new());
 }
 
 #[test]

@@ -74,7 +74,10 @@ fn effort(thinking: Option<&RawValue>, output_config: Option<&RawValue>) -> Opti
     }
     let config = output_config.and_then(|raw| serde_json::from_str::<OutputConfig<'_>>(raw.get()).ok());
     let said = config.and_then(|config| Effort::from_name(&config.effort?));
+    // How much is up to the model: it does think.
+    let adapts = thinking.as_ref().is_some_and(|thinking| &*thinking.kind == "adaptive");
     said.or_else(|| thinking.and_then(|thinking| thinking.budget_tokens).map(Effort::from_budget))
+        .or(adapts.then_some(Effort::Medium))
 }
 
 fn whole_number(raw: &RawValue) -> Result<u64, FormatError> {
@@ -116,6 +119,12 @@ mod tests {
             (false, Some(Effort::Low))
         );
         assert_eq!(seen(r#","output_config":{"effort":"high"},"thinking":7"#), (false, Some(Effort::High)));
+        let adapts = r#","thinking":{"type":"adaptive"}"#;
+        assert_eq!(seen(adapts), (false, Some(Effort::Medium)));
+        assert_eq!(
+            seen(&format!(r#"{adapts},"output_config":{{"effort":"low"}}"#)),
+            (false, Some(Effort::Low))
+        );
     }
 
     #[test]

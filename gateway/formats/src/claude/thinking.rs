@@ -1,7 +1,7 @@
 //! How Claude models are told to think: with a budget of tokens or, newer ones, with an effort.
 
 use serde::Serialize;
-use tollgate_families::{Effort, Off, Style, Traits};
+use tollgate_families::{Effort, Off, Shown, Style, Traits};
 
 use crate::exchange::{Part, Reasoning, Request, Turn, TurnRole};
 use crate::unmapped::Unmapped;
@@ -12,6 +12,9 @@ const ANSWER_TOKENS: u64 = 4_096;
 const LEAST_BUDGET: u64 = 1_024;
 /// Most tokens that an answer and its thoughts get when neither the client nor the family names a number.
 const MOST_UNASKED: u64 = 32_000;
+
+/// Thoughts are shown, as a summary.
+const SUMMARIZED: &str = "summarized";
 
 /// What is written about thinking, and what follows from it.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,10 +38,26 @@ pub(crate) struct Thinking {
 }
 
 impl Plan {
-    /// Nothing is said of thinking here.
-    pub(crate) fn silent(request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) -> Self {
-        let thinks = traits.thinks(request.reasoning.and_then(|reasoning| reasoning.effort));
-        Self { thinking: None, effort: None, max_tokens: given_bound(request, traits, unmapped), thinks }
+    /// Nothing is said of thinking here: the model is told in other words.
+    pub(crate) fn told_elsewhere(request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) -> Self {
+        let thinks = traits.thinks(request.reasoning.and_then(|reasoning| reasoning.wanted(traits)));
+        let plan = Self { thinks, ..Self::silent(request, traits, unmapped) };
+        let missed = |reasoning: Reasoning| reasoning.missed(thinks, plan.shows(traits));
+        request.reasoning.into_iter().flat_map(missed).for_each(|name| unmapped.hint(name));
+        plan
+    }
+
+    fn silent(request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) -> Self {
+        let max_tokens = given_bound(request, traits, unmapped);
+        Self { thinking: None, effort: None, max_tokens, thinks: traits.thinks(None) }
+    }
+
+    /// Whether the answer shows what the model thinks.
+    fn shows(&self, traits: &Traits) -> bool {
+        match self.thinking.as_ref().and_then(|thinking| thinking.display) {
+            Some(display) => display == SUMMARIZED,
+            None => self.thinks && traits.reasoning.shown == Shown::Always,
+        }
     }
 }
 
@@ -58,8 +77,25 @@ pub(crate) fn most_output(request: &Request<'_>, traits: &Traits) -> Option<u64>
 /// Decides how the model is told to think. `forced` says that it must use a tool. What it cannot be told is named and
 /// never refused: how much a model thinks does not change what was asked.
 pub(crate) fn plan(request: &Request<'_>, traits: &Traits, forced: bool, unmapped: &mut Unmapped) -> Plan {
-    let silent = Plan { thinks: traits.thinks(None), ..Plan::silent(request, traits, unmapped) };
-    let Some(reasoning) = request.reasoning else { return silent };
+    let silent = Plan::silent(request, traits, unmapped);
+    let Some(mut reasoning) = request.reasoning else { return silent };
+    // A model that cannot adapt gets a budget, as large as newer ones take it when they are told nothing.
+    if traits.reasoning.style == Style::ClaudeBudget && reasoning.is_up_to_model() {
+        reasoning.effort = Some(Effort::High);
+    }
+    let plan = decided(request, reasoning, traits, forced, silent, unmapped);
+    reasoning.missed(plan.thinks, plan.shows(traits)).for_each(|name| unmapped.hint(name));
+    plan
+}
+
+fn decided(
+    request: &Request<'_>,
+    reasoning: Reasoning,
+    traits: &Traits,
+    forced: bool,
+    silent: Plan,
+    unmapped: &mut Unmapped,
+) -> Plan {
     let is_wanted =
         reasoning.effort.is_some_and(|effort| effort != Effort::None) || reasoning.budget_tokens.is_some();
     let has_effort = reasoning.effort.is_some() || reasoning.budget_tokens.is_some();
@@ -113,7 +149,7 @@ fn word(wanted: Effort, traits: &Traits, unmapped: &mut Unmapped) -> Option<&'st
 }
 
 fn adaptive(reasoning: Reasoning, traits: &Traits, silent: Plan, unmapped: &mut Unmapped) -> Plan {
-    let display = reasoning.show.map(|show| if show { "summarized" } else { "omitted" });
+    let display = reasoning.show.map(|show| if show { SUMMARIZED } else { "omitted" });
     // A number of tokens is brought to the nearest word anyway.
     let from_budget = || reasoning.budget_tokens.map(Effort::from_budget);
     let effort = match reasoning.effort {
@@ -269,6 +305,52 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_is_to_decide_by_itself_adapts_or_gets_a_budget() {
+        let adapts = Reasoning { adapts: true, ..Reasoning::default() };
+        let told = |model: &str| {
+            let (plan, named) = planned(adapts, Some(8_000), model);
+            let thinking = plan.thinking.map(|thinking| (thinking.kind, thinking.budget_tokens));
+            (thinking, plan.effort, named)
+        };
+        assert_eq!(told("claude-opus-4-8"), (Some(("adaptive", None)), None, Vec::new()));
+        assert_eq!(told("claude-sonnet-4-5"), (Some(("enabled", Some(6_000))), None, Vec::new()));
+        let named = vec!["reasoning_effort".to_owned()];
+        assert_eq!(told("claude-3-5-haiku-20241022"), (None, None, named));
+    }
+
+    #[test]
+    fn a_wish_whether_thoughts_are_shown_is_named_where_it_cannot_be_followed() {
+        let named = |show, effort, model: &str| {
+            let show_param = Some("thinking.display");
+            planned(Reasoning { effort, show: Some(show), show_param, ..Reasoning::default() }, None, model).1
+        };
+        let high = Some(Effort::High);
+        assert_eq!(named(false, high, "claude-opus-4-8"), Vec::<String>::new());
+        assert_eq!(named(true, high, "claude-sonnet-4-5"), Vec::<String>::new());
+        assert_eq!(named(false, high, "claude-sonnet-4-5"), ["thinking.display"]);
+        assert_eq!(named(true, None, "claude-sonnet-4-5"), ["thinking.display"]);
+        assert_eq!(named(false, None, "claude-sonnet-4-5"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_model_that_is_told_in_other_words_thinks_as_it_was_asked_to() {
+        let adapts = Reasoning { adapts: true, ..Reasoning::default() };
+        let wish = Reasoning { show: Some(false), show_param: Some("thinking.display"), ..adapts };
+        for (model, reasoning, thinks, named) in [
+            ("us.amazon.nova-2-lite-v1:0", adapts, true, ""),
+            ("us.amazon.nova-2-lite-v1:0", wish, true, "thinking.display"),
+            ("us.amazon.nova-2-lite-v1:0", Reasoning::default(), false, ""),
+            ("openai.gpt-oss-120b-1:0", adapts, true, ""),
+        ] {
+            let request = Request { reasoning: Some(reasoning), ..Request::default() };
+            let mut unmapped = Unmapped::new(OnUnmappable::Reject);
+            let traits = target(model, ApiFormat::Bedrock).traits;
+            let plan = Plan::told_elsewhere(&request, traits, &mut unmapped);
+            assert_eq!((plan.thinks, &*unmapped.dropped().join(" ")), (thinks, named), "{model}");
+        }
+    }
+
+    #[test]
     fn a_model_that_does_not_think_is_not_told_to() {
         let (plan, named) = by_word(Effort::High, None, "claude-3-5-haiku-20241022");
         assert_eq!((plan.thinking, plan.effort), (None, None));
@@ -277,7 +359,8 @@ mod tests {
 
     #[test]
     fn a_word_stands_beside_a_budget_where_the_model_knows_words() {
-        let both = Reasoning { effort: Some(Effort::High), budget_tokens: Some(2_000), show: None };
+        let both =
+            Reasoning { effort: Some(Effort::High), budget_tokens: Some(2_000), ..Reasoning::default() };
         assert_eq!(planned(both, None, "claude-opus-4-5").0.effort, Some("high"));
         assert_eq!(planned(both, None, "claude-sonnet-4-5").0.effort, None);
     }

@@ -1,5 +1,7 @@
 //! What turns and answers consist of.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::Text;
@@ -163,4 +165,79 @@ pub struct ToolResult<'a> {
     pub is_error: bool,
     /// Where the provider's prompt cache may end a prefix.
     pub cache: Option<CacheMark>,
+}
+
+/// Begins the text of a result that says that the tool failed, where a format has no other place for that.
+const FAILED: &str = "Error: ";
+
+impl<'a> ToolResult<'a> {
+    /// Its parts for a format without a flag for failures: the first text says that the tool failed. It depends on the
+    /// result alone, so a prompt begins as it did a turn ago.
+    #[must_use]
+    pub fn telling_failure(&self) -> Cow<'_, [Part<'a>]> {
+        if !self.is_error {
+            return Cow::Borrowed(&self.parts);
+        }
+        let mut parts = self.parts.clone();
+        let first = parts.iter_mut().find_map(|part| match part {
+            Part::Text { text, .. } | Part::Refusal(text) => Some(text),
+            _ => None,
+        });
+        match (first, self.json) {
+            (Some(text), _) => tell_failure(text),
+            (None, Some(json)) => {
+                let mut text = Text::Borrowed(json.get());
+                tell_failure(&mut text);
+                parts.insert(0, Part::text(text));
+            }
+            (None, None) => parts.insert(0, Part::text(FAILED.trim_end_matches([':', ' ']))),
+        }
+        Cow::Owned(parts)
+    }
+}
+
+/// A text that says it by itself stays as it is.
+fn tell_failure(text: &mut Text<'_>) {
+    let word = FAILED.trim_ascii_end();
+    let start = text.trim_start().get(..word.len());
+    if !start.is_some_and(|start| start.eq_ignore_ascii_case(word)) {
+        *text = format!("{FAILED}{text}").into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(parts: Vec<Part<'static>>, json: Option<&'static RawValue>) -> Vec<String> {
+        let result = ToolResult { call_id: "c".into(), parts, json, is_error: true, cache: None };
+        let told = result.telling_failure();
+        let text = |part: &Part<'_>| match part {
+            Part::Text { text, .. } => text.clone().into_owned(),
+            _ => "(no text)".to_owned(),
+        };
+        told.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_result_says_once_in_its_text_that_the_tool_failed() {
+        let source = Source::Url("https://x.example/a.png".into());
+        let picture = || {
+            Part::Image(Image { media_type: "".into(), source: source.clone(), detail: None, cache: None })
+        };
+        let json = serde_json::from_str(r#"{"code":7}"#).unwrap();
+        assert_eq!(failed(vec![Part::text("no such file")], None), ["Error: no such file"]);
+        assert_eq!(failed(vec![Part::text(" error: no")], None), [" error: no"]);
+        assert_eq!(failed(vec![Part::text("Errors: 0")], None), ["Error: Errors: 0"]);
+        assert_eq!(failed(vec![picture(), Part::text("a")], None), ["(no text)", "Error: a"]);
+        assert_eq!(failed(vec![picture()], Some(json)), [r#"Error: {"code":7}"#, "(no text)"]);
+        assert_eq!(failed(Vec::new(), None), ["Error"]);
+    }
+
+    #[test]
+    fn a_result_of_a_tool_that_did_not_fail_is_as_it_was() {
+        let parts = vec![Part::text("a")];
+        let result = ToolResult { call_id: "c".into(), parts, json: None, is_error: false, cache: None };
+        assert!(matches!(result.telling_failure(), Cow::Borrowed([Part::Text { text, .. }]) if text == "a"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use tollgate_families::Effort;
+use tollgate_families::{Effort, Thinks, Traits, Vendor};
 
 use super::Text;
 use super::content::{CacheMark, Part, Turn, TurnRole};
@@ -38,7 +38,7 @@ pub struct Request<'a> {
     /// Labels of the caller, a JSON object of texts.
     pub metadata: Option<&'a RawValue>,
     /// Betas of Anthropic's API that the client asked for by a header. A format that has another place for them puts those
-    /// there that it knows; the rest is left out.
+    /// there that it knows; the rest is left out and named.
     pub betas: Vec<Text<'a>>,
     /// Whether tools were given as OpenAI's old `functions`: the client reads calls only as `function_call`.
     pub legacy_functions: bool,
@@ -64,6 +64,15 @@ impl<'a> Request<'a> {
         let parts: Vec<Part<'a>> = parts.into_iter().collect();
         if !parts.is_empty() {
             self.turns.push(Turn { role: TurnRole::System, name: None, parts });
+        }
+    }
+}
+
+impl Request<'_> {
+    /// Names what no other format has and the answer does not depend on, each name once.
+    pub fn hint(&mut self, name: &'static str) {
+        if !self.hints.iter().any(|known| known == name) {
+            self.hints.push(name.into());
         }
     }
 }
@@ -186,6 +195,14 @@ pub enum OutputForm<'a> {
     },
 }
 
+impl OutputForm<'_> {
+    /// Whether any JSON object will do.
+    #[must_use]
+    pub const fn is_any_json(&self) -> bool {
+        matches!(self, Self::JsonObject)
+    }
+}
+
 /// How much a model may think first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reasoning {
@@ -193,6 +210,36 @@ pub struct Reasoning {
     pub effort: Option<Effort>,
     /// In tokens.
     pub budget_tokens: Option<u64>,
+    /// Whether it is to think, as much as it finds right; a word or a number beside it counts more.
+    pub adapts: bool,
     /// Whether thoughts or their summary are wanted in the answer.
     pub show: Option<bool>,
+    /// Name of the client's parameter that says so; `None` if it follows from another one.
+    pub show_param: Option<&'static str>,
+}
+
+impl Reasoning {
+    /// The effort that a model is told, by its word or for a number of tokens. One that decides by itself is told
+    /// nothing, unless it would not think then.
+    #[must_use]
+    pub fn wanted(self, traits: &Traits) -> Option<Effort> {
+        let has_words = traits.vendor != Vendor::Unknown;
+        let is_told = self.adapts && has_words && traits.reasoning.default == Thinks::Off;
+        self.effort
+            .or_else(|| self.budget_tokens.map(Effort::from_budget))
+            .or_else(|| is_told.then_some(Effort::Medium))
+    }
+
+    /// Whether the number of tokens is up to the model.
+    #[must_use]
+    pub fn is_up_to_model(self) -> bool {
+        self.adapts && self.effort.is_none() && self.budget_tokens.is_none()
+    }
+
+    /// What is said here and missed, by name, where the model `thinks` or not and the answer `shows` thoughts or not.
+    pub fn missed(self, thinks: bool, shows: bool) -> impl Iterator<Item = &'static str> {
+        let effort = (self.is_up_to_model() && !thinks).then_some("reasoning_effort");
+        let show = self.show_param.filter(|_| self.show.is_some_and(|show| show != shows));
+        effort.into_iter().chain(show)
+    }
 }

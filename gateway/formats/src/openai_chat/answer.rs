@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::request::{TIERS, write_call};
 use super::thoughts::{ThinkingBlock, thoughts};
 use super::wire::{CallWire, Content, PartWire, ToolCallWire};
-use crate::calls::custom_input;
+use crate::custom_text::custom_input;
 use crate::error::FormatError;
 use crate::exchange::{Answer, AnswerHead, Image, Part, Source, Stop, Text, ToolCall, Usage};
 use crate::json::{Array, Object, Str, answer_text, write};
@@ -264,6 +264,10 @@ fn write_message(message: &mut Object<'_>, answer: &Answer<'_>, shown: &AnswerHe
     message.given("reasoning_content", thoughts);
     write_images(message, answer);
     write_thinking(message, answer);
+    write_calls(message, answer, shown);
+}
+
+fn write_calls(message: &mut Object<'_>, answer: &Answer<'_>, shown: &AnswerHead) {
     let calls = || {
         answer.parts.iter().filter_map(|part| match part {
             Part::ToolCall(call) => Some(call),

@@ -6,7 +6,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::calls::custom_arguments;
+use crate::custom_text::custom_arguments;
 use crate::exchange::{CacheMark, Image, Media, Part, Source, Text};
 use crate::json::{Str, text_or_raw};
 

@@ -1,10 +1,13 @@
 //! Whole responses.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::custom;
 use super::items::{Content, Item};
+use super::logprobs::{self, Tokens};
 use super::output::Output;
 use super::usage::{self, UsageReport};
 use crate::error::{FormatError, ProviderError};
@@ -58,8 +61,9 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
     let mut parts = Vec::new();
     let stop = stop_of(&body);
     let usage = body.reported();
+    let mut tokens = Vec::new();
     for item in body.output {
-        read_item(item, &mut parts)?;
+        read_item(item, &mut parts, &mut tokens)?;
     }
     Ok(Answer {
         id: body.id.unwrap_or_default().into_text(),
@@ -69,7 +73,7 @@ pub fn decode(body: &[u8]) -> Result<Answer<'_>, FormatError> {
         parts,
         stop_sequence: None,
         usage,
-        logprobs: None,
+        logprobs: logprobs::in_chat_form(tokens).map(Cow::Owned),
         service_tier: body.service_tier.map(Str::into_text),
     })
 }
@@ -120,14 +124,21 @@ pub(super) fn thoughts(summary: Option<Vec<Content<'_>>>, content: Option<&RawVa
     texts.join(BETWEEN_SUMMARIES)
 }
 
-fn read_item<'a>(item: Item<'a>, parts: &mut Vec<Part<'a>>) -> Result<(), FormatError> {
+/// Reads an item, and the tokens of its texts.
+fn read_item<'a>(
+    item: Item<'a>,
+    parts: &mut Vec<Part<'a>>,
+    tokens: &mut Vec<&'a RawValue>,
+) -> Result<(), FormatError> {
     match item.kind.as_deref() {
         Some("message") => {
-            parts.extend(item.parts()?.into_iter().filter_map(|part| match (part.text, part.refusal) {
-                (Some(text), _) => Some(Part::text(text.into_text())),
-                (None, Some(refusal)) => Some(Part::Refusal(refusal.into_text())),
-                (None, None) => None,
-            }));
+            for part in item.parts()? {
+                tokens.extend(part.logprobs);
+                parts.extend(match (part.text, part.refusal) {
+                    (Some(text), _) => Some(Part::text(text.into_text())),
+                    (None, refusal) => refusal.map(|refusal| Part::Refusal(refusal.into_text())),
+                });
+            }
         }
         Some(kind @ ("function_call" | "custom_tool_call")) => {
             let said = item.text_of_call();
@@ -158,10 +169,15 @@ pub fn encode(answer: &Answer<'_>, shown: &AnswerHead) -> Vec<u8> {
     let mut object = Object::new(&mut out);
     head(&mut object, shown, Status::of(answer.stop), None);
     let mut list = Array::new(object.key("output"));
+    // They are those of all that was said, which most often is one text.
+    let tokens = answer.logprobs.as_deref().map(Tokens::of);
+    let mut tokens = tokens.as_ref().map(Tokens::as_str);
     for (index, part) in answer.parts.iter().enumerate() {
-        if let Some(item) = Output::of(part, shown) {
-            item.write(list.item(), &shown.id, index, true);
+        let Some(mut item) = Output::of(part, shown) else { continue };
+        if let Output::Text { logprobs, .. } = &mut item {
+            *logprobs = tokens.take().unwrap_or(logprobs::NONE);
         }
+        item.write(list.item(), &shown.id, index, true);
     }
     list.end();
     tail(&mut object, answer.usage.as_ref());
@@ -305,6 +321,19 @@ mod tests {
             _ => None,
         });
         assert_eq!(proofs.collect::<Vec<_>>(), [(Some("s"), None), (None, Some("r"))]);
+    }
+
+    #[test]
+    fn the_tokens_of_an_answer_stand_beside_its_text() {
+        let logprobs = r#"{"content":[{"token":"x","logprob":-1}],"refusal":null}"#;
+        let logprobs = RawValue::from_string(logprobs.to_owned()).unwrap();
+        let logprobs = Some(Cow::Owned(logprobs));
+        let bytes = encode(&Answer { logprobs, ..answer(Stop::End, vec![Part::text("x")]) }, &shown());
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let tokens = &json["output"][0]["content"][0]["logprobs"];
+        assert_eq!(*tokens, serde_json::json!([{"token": "x", "logprob": -1}]));
+        let read = decode(&bytes).unwrap().logprobs.unwrap();
+        assert_eq!(read.get(), r#"{"content":[{"token":"x","logprob":-1}],"refusal":null}"#);
     }
 
     #[test]

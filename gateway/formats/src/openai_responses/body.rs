@@ -62,6 +62,22 @@ pub(super) struct ReasoningBody<'a> {
     pub(super) summary: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub(super) generate_summary: Option<Str<'a>>,
+    /// How OpenAI's service runs the model, and how much of earlier thoughts it shows it.
+    #[serde(borrow, default)]
+    pub(super) mode: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) context: Option<Str<'a>>,
+}
+
+impl ReasoningBody<'_> {
+    /// What only OpenAI's service understands of it, by name.
+    pub(super) fn hints(&self) -> impl Iterator<Item = &'static str> {
+        let other =
+            |said: &Option<Str<'_>>, default: &str| said.as_deref().is_some_and(|said| said != default);
+        let mode = other(&self.mode, "standard").then_some("reasoning.mode");
+        let context = other(&self.context, "auto").then_some("reasoning.context");
+        mode.into_iter().chain(context)
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {

@@ -1,6 +1,6 @@
 //! Tools that take a text instead of JSON. Other formats have none, so there they take one argument, `input`.
 
-pub(super) use crate::calls::custom_input as input;
+pub(super) use crate::custom_text::{CustomInput, custom_input as input};
 
 /// What stands before the text in the JSON that such a tool is called with, and behind it.
 pub(super) const START: &str = r#"{"input":""#;

@@ -76,6 +76,8 @@ pub(super) struct Content<'a> {
     #[serde(borrow, default)]
     pub(super) text: Option<Str<'a>>,
     #[serde(borrow, default)]
+    pub(super) logprobs: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(super) refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub(super) image_url: Option<Str<'a>>,

@@ -10,6 +10,7 @@ mod encode;
 pub mod ids;
 mod input;
 mod items;
+mod logprobs;
 mod output;
 pub mod request;
 pub mod stream;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::custom;
+use super::{custom, logprobs};
 use crate::calls::Arguments;
 use crate::exchange::{AnswerHead, Image, Part, Source};
 use crate::json::{Array, Object};
@@ -10,7 +10,11 @@ use crate::json::{Array, Object};
 /// One item of the output.
 #[derive(Debug)]
 pub(super) enum Output<'a> {
-    Text(&'a str),
+    /// What was said, and its tokens as JSON.
+    Text {
+        text: &'a str,
+        logprobs: &'a str,
+    },
     Refusal(&'a str),
     Call {
         id: &'a str,
@@ -67,7 +71,7 @@ impl<'a> Output<'a> {
     /// A part of an answer; `None` if no item can hold it.
     pub(super) fn of(part: &'a Part<'_>, shown: &'a AnswerHead) -> Option<Self> {
         Some(match part {
-            Part::Text { text, .. } => Self::Text(text),
+            Part::Text { text, .. } => Self::Text { text, logprobs: logprobs::NONE },
             Part::Refusal(text) => Self::Refusal(text),
             Part::ToolCall(call) => {
                 Self::Call { id: &call.id, tool: Tool::of(shown, &call.name), arguments: &call.arguments }
@@ -83,7 +87,7 @@ impl<'a> Output<'a> {
 
     const fn prefix(&self) -> &'static str {
         match self {
-            Self::Text(_) | Self::Refusal(_) => "msg",
+            Self::Text { .. } | Self::Refusal(_) => "msg",
             Self::Call { tool: Tool { form: Form::Function, .. }, .. } => "fc",
             Self::Call { tool: Tool { form: Form::Custom, .. }, .. } => "ctc",
             Self::Call { tool: Tool { form: Form::Search, .. }, .. } => "tsc",
@@ -103,7 +107,7 @@ impl<'a> Output<'a> {
         let mut item = Object::new(out);
         item.put("id", &self.id(response, index));
         match self {
-            Self::Text(_) | Self::Refusal(_) => {
+            Self::Text { .. } | Self::Refusal(_) => {
                 item.put("type", "message").put("status", status).put("role", "assistant");
                 let mut content = Array::new(item.key("content"));
                 if done {
@@ -137,9 +141,9 @@ impl<'a> Output<'a> {
     pub(super) fn write_content(&self, out: &mut Vec<u8>) {
         let mut part = Object::new(out);
         match self {
-            Self::Text(text) => {
+            Self::Text { text, logprobs } => {
                 part.put("type", "output_text").put("text", text);
-                part.raw("annotations", "[]").raw("logprobs", "[]");
+                part.raw("annotations", "[]").raw("logprobs", logprobs);
             }
             Self::Refusal(text) => {
                 part.put("type", "refusal").put("refusal", text);

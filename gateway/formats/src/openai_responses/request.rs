@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::body::{Body, FormatBody, ReasoningBody};
+use super::body::{Body, FormatBody, ReasoningBody, TextBody};
 pub use super::encode::{PLACE, encode};
 use super::{input, tools};
 use crate::error::{FormatError, request_fault};
@@ -15,6 +15,8 @@ use crate::view;
 
 /// What an answer may be asked to hold that it holds anyway.
 const SEALED_THOUGHTS: &str = "reasoning.encrypted_content";
+/// The same where the answer is asked for its most likely tokens.
+const LOGPROBS: &str = "message.output_text.logprobs";
 
 /// Reads a request.
 ///
@@ -22,6 +24,7 @@ const SEALED_THOUGHTS: &str = "reasoning.encrypted_content";
 /// What is wrong and where.
 pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
     let body: Body<'_> = view::read(body)?;
+    let has_both_names = body.safety_identifier.is_some() && body.user.is_some();
     let mut request = Request {
         parallel_tool_calls: body.parallel_tool_calls,
         sampling: sampling(&body),
@@ -34,11 +37,15 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
         hints: body.hints,
         ..Request::default()
     };
+    if has_both_names {
+        request.hint("user");
+    }
     if let Some(instructions) = body.instructions {
         request.system.push(SystemText { text: instructions.into_text(), cache: None });
     }
     if let Some(reasoning) = &body.reasoning {
         request.reasoning = Some(read_reasoning(reasoning)?);
+        reasoning.hints().for_each(|name| request.hint(name));
     }
     if let Some(raw) = body.tool_choice {
         request.tool_choice = read_tool_choice(raw, &mut request.extras)?;
@@ -47,17 +54,19 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, FormatError> {
         tools::read(tool, None, &mut request)?;
     }
     if let Some(text) = body.text {
-        let verbosity = text.verbosity.filter(|raw| raw.get() != "null");
-        // By the name that it has in chats, which know it too.
-        request.extras.extend(verbosity.map(|value| Extra { name: Cow::Borrowed("verbosity"), value }));
-        if let Some(format) = text.format {
-            request.output = read_format(format)?;
-        }
+        read_text(text, &mut request)?;
     }
-    let others = body.include.iter().filter(|wanted| &***wanted != SEALED_THOUGHTS);
-    request.hints.extend(others.map(|wanted| Cow::Owned(format!("include[{}]", &**wanted))));
+    note_includes(&body.include, &mut request);
     input::read(body.input, &mut request)?;
     Ok(request)
+}
+
+/// What an answer is to hold and does not hold anyway.
+fn note_includes(include: &[Str<'_>], request: &mut Request<'_>) {
+    let has_tokens = request.sampling.top_logprobs.is_some();
+    let comes_anyway = |wanted: &str| wanted == SEALED_THOUGHTS || wanted == LOGPROBS && has_tokens;
+    let others = include.iter().filter(|wanted| !comes_anyway(wanted));
+    request.hints.extend(others.map(|wanted| Cow::Owned(format!("include[{}]", &**wanted))));
 }
 
 fn sampling<'a>(body: &Body<'_>) -> Sampling<'a> {
@@ -78,7 +87,8 @@ fn read_reasoning(body: &ReasoningBody<'_>) -> Result<Reasoning, FormatError> {
         None => None,
     };
     let show = (body.summary.is_some() || body.generate_summary.is_some()).then_some(true);
-    Ok(Reasoning { effort, budget_tokens: None, show })
+    let show_param = show.map(|_| "reasoning.summary");
+    Ok(Reasoning { effort, show, show_param, ..Reasoning::default() })
 }
 
 fn read_tool_choice<'a>(
@@ -120,6 +130,16 @@ fn read_tool_choice<'a>(
             Ok(None)
         }
     }
+}
+
+fn read_text<'a>(text: TextBody<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
+    let verbosity = text.verbosity.filter(|raw| raw.get() != "null");
+    // By the name that it has in chats, which know it too.
+    request.extras.extend(verbosity.map(|value| Extra { name: Cow::Borrowed("verbosity"), value }));
+    if let Some(format) = text.format {
+        request.output = read_format(format)?;
+    }
+    Ok(())
 }
 
 fn read_format(format: FormatBody<'_>) -> Result<OutputForm<'_>, FormatError> {
@@ -207,6 +227,17 @@ mod tests {
         let names: Vec<_> = request.extras.iter().map(|extra| &*extra.name).collect();
         assert_eq!(names, ["previous_response_id", "store", "tools[file_search]"]);
         assert_eq!(request.hints, ["tools[web_search]"]);
+    }
+
+    #[test]
+    fn how_the_service_runs_a_model_is_named() {
+        let names = |reasoning: &str| {
+            let body = format!(r#"{{"input":"x","reasoning":{reasoning}}}"#);
+            decode(body.as_bytes()).unwrap().hints.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let both = ["reasoning.mode", "reasoning.context"];
+        assert_eq!(names(r#"{"mode":"pro","context":"all_turns"}"#), both);
+        assert!(names(r#"{"mode":"standard","context":"auto"}"#).is_empty());
     }
 
     #[test]

@@ -3,8 +3,11 @@
 //!
 //! The last event repeats the whole answer, so what was sent is kept until then, up to [`KEEP_BYTES`].
 
+use serde_json::value::RawValue;
+
 use super::answer::{Status, head, tail};
-use super::custom;
+use super::custom::{self, CustomInput};
+use super::logprobs::Tokens;
 use super::output::{Form, Output, Tool, image_data};
 pub use super::stream_decoder::Decoder;
 use crate::error::ProviderError;
@@ -21,6 +24,8 @@ pub struct Encoder {
     sequence: u64,
     items: Vec<Item>,
     kept_bytes: usize,
+    /// Reads the text out of the arguments of the open call of a custom tool.
+    input: CustomInput,
     usage: Option<Usage>,
     stop: Stop,
 }
@@ -30,6 +35,7 @@ pub struct Encoder {
 struct Item {
     kind: Kind,
     text: String,
+    logprobs: Tokens,
 }
 
 #[derive(Debug)]
@@ -54,7 +60,7 @@ enum Kind {
 impl Item {
     fn output<'a>(&'a self, shown: &'a AnswerHead) -> Output<'a> {
         match &self.kind {
-            Kind::Text => Output::Text(&self.text),
+            Kind::Text => Output::Text { text: &self.text, logprobs: self.logprobs.as_str() },
             Kind::Refusal => Output::Refusal(&self.text),
             Kind::Reasoning { sealed, is_shown } => {
                 Output::Reasoning { text: &self.text, sealed: sealed.as_deref(), is_redacted: !is_shown }
@@ -71,7 +77,15 @@ impl Encoder {
     /// For a client that is shown this.
     #[must_use]
     pub fn new(shown: AnswerHead) -> Self {
-        Self { shown, sequence: 0, items: Vec::new(), kept_bytes: 0, usage: None, stop: Stop::End }
+        Self {
+            shown,
+            sequence: 0,
+            items: Vec::new(),
+            kept_bytes: 0,
+            input: CustomInput::default(),
+            usage: None,
+            stop: Stop::End,
+        }
     }
 
     /// One event; `fill` adds what it has beside its type and number.
@@ -120,7 +134,8 @@ impl Encoder {
                 Kind::Call { id: id.clone().into_owned(), name: name.clone().into_owned() }
             }
         };
-        self.items.push(Item { kind, text: String::new() });
+        self.items.push(Item { kind, text: String::new(), logprobs: Tokens::default() });
+        self.input = CustomInput::default();
         self.event("response.output_item.added", out, |me, object| {
             me.item(object, false);
         });
@@ -150,21 +165,43 @@ impl Encoder {
                 return;
             }
         };
-        // The text of a custom tool is known when its JSON is whole.
-        if matches!(self.form(), None | Some(Form::Function)) {
-            self.event(name, out, |me, object| {
+        match self.form() {
+            // Its arguments are an object, and told whole.
+            Some(Form::Search) => {}
+            Some(Form::Custom) => {
+                let input = self.input.read(text);
+                self.custom_input(&input, out);
+            }
+            None | Some(Form::Function) => self.event(name, out, |me, object| {
                 me.place(object);
                 object.put("delta", &**text);
                 if matches!(delta, Delta::Text(_)) {
                     object.raw("logprobs", "[]");
                 }
-            });
+            }),
         }
         if self.kept_bytes + text.len() <= KEEP_BYTES {
             self.kept_bytes += text.len();
             if let Some(item) = self.items.last_mut() {
                 item.text.push_str(text);
             }
+        }
+    }
+
+    /// They come behind their piece of the text, so they are told with the whole of it.
+    fn logprobs(&mut self, logprobs: &RawValue) {
+        if let Some(Item { kind: Kind::Text, logprobs: tokens, .. }) = self.items.last_mut() {
+            self.kept_bytes += tokens.add(logprobs, KEEP_BYTES.saturating_sub(self.kept_bytes));
+        }
+    }
+
+    /// A piece of the text that a custom tool is called with.
+    fn custom_input(&mut self, text: &str, out: &mut Vec<u8>) {
+        if !text.is_empty() {
+            self.event("response.custom_tool_call_input.delta", out, |me, object| {
+                me.place(object);
+                object.put("delta", text);
+            });
         }
     }
 
@@ -187,11 +224,8 @@ impl Encoder {
             (Kind::Reasoning { is_shown: false, .. } | Kind::Picture { .. }, _)
             | (Kind::Call { .. }, Some(Form::Search)) => ("", None),
             (Kind::Call { .. }, Some(Form::Custom)) => {
-                let input = custom::input(&item.text).into_owned();
-                self.event("response.custom_tool_call_input.delta", out, |me, object| {
-                    me.place(object);
-                    object.put("delta", &input);
-                });
+                let rest = self.input.finish();
+                self.custom_input(&rest, out);
                 ("response.custom_tool_call_input.done", None)
             }
             (Kind::Call { .. }, _) => ("response.function_call_arguments.done", None),
@@ -254,8 +288,8 @@ impl Encoder {
 
     fn whole_text(&self, object: &mut Object<'_>) {
         match self.last().map(|(_, item)| item.output(&self.shown)) {
-            Some(Output::Text(text)) => {
-                object.put("text", text).raw("logprobs", "[]");
+            Some(Output::Text { text, logprobs }) => {
+                object.put("text", text).raw("logprobs", logprobs);
             }
             Some(Output::Reasoning { text, .. }) => {
                 object.put("text", text);
@@ -285,7 +319,7 @@ impl StreamEncoder for Encoder {
             StreamEvent::Delta { delta, .. } => self.delta(delta, out),
             StreamEvent::PartEnd { .. } => self.part_end(out),
             StreamEvent::Usage(usage) => self.usage.get_or_insert_default().update(usage),
-            StreamEvent::Logprobs(_) => {}
+            StreamEvent::Logprobs(logprobs) => self.logprobs(logprobs),
             StreamEvent::Stop { reason, .. } => self.stop = *reason,
             StreamEvent::Failed(error) => self.response("response.failed", Status::Failed, Some(error), out),
             StreamEvent::End => self.end(out),

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::{self, Body};
-use super::custom;
 use super::items::{Content, Item};
+use super::{custom, logprobs};
 use crate::error::FormatError;
 use crate::exchange::{Delta, PartStart, Stop, StreamDecoder, StreamEvent};
 use crate::json::Str;
@@ -44,6 +44,9 @@ struct Event<'a> {
     kind: Option<Str<'a>>,
     #[serde(borrow, default)]
     delta: Option<Str<'a>>,
+    /// Tokens of a piece of a text.
+    #[serde(borrow, default)]
+    logprobs: Option<&'a RawValue>,
     #[serde(borrow, default)]
     item: Option<Item<'a>>,
     #[serde(borrow, default)]
@@ -84,6 +87,14 @@ impl Decoder {
             self.open_part(kind, part, out);
         }
         self.tell(delta, out);
+    }
+
+    /// A piece of what is said, and its tokens.
+    fn text(&mut self, text: Cow<'_, str>, tokens: Option<&RawValue>, out: Out<'_>) {
+        self.piece(Open::Text, Delta::Text(text), out);
+        if let Some(tokens) = logprobs::in_chat_form(tokens) {
+            out(StreamEvent::Logprobs(&tokens));
+        }
     }
 
     /// A piece of what a tool is called with.
@@ -157,7 +168,7 @@ impl Decoder {
             Some("message") if !self.told => {
                 for part in item.parts()? {
                     match part {
-                        Content { text: Some(text), .. } => self.piece(Open::Text, Delta::Text(text.0), out),
+                        Content { text: Some(text), logprobs, .. } => self.text(text.0, logprobs, out),
                         Content { refusal: Some(text), .. } => {
                             self.piece(Open::Refusal, Delta::Refusal(text.0), out);
                         }
@@ -222,7 +233,7 @@ impl StreamDecoder for Decoder {
                 self.start(response.as_ref(), out);
             }
             ("response.output_text.delta", Some(delta), ..) => {
-                self.piece(Open::Text, Delta::Text(delta.0), out);
+                self.text(delta.0, event.logprobs, out);
             }
             ("response.refusal.delta", Some(delta), ..) => {
                 self.piece(Open::Refusal, Delta::Refusal(delta.0), out);

@@ -35,6 +35,17 @@ fn a_stream_that_ends_without_its_last_event_was_cut() {
 }
 
 #[test]
+fn the_tokens_of_a_piece_follow_it() {
+    let delta =
+        r#"{"type":"response.output_text.delta","delta":"x","logprobs":[{"token":"x","logprob":-1}]}"#;
+    let plain = r#"{"type":"response.output_text.delta","delta":"y","logprobs":[]}"#;
+    let lines = told(&[delta, plain]);
+    assert_eq!(lines[2], "Text(\"x\")");
+    assert!(lines[3].contains(r#"{"content":[{"token":"x","logprob":-1}],"refusal":null}"#), "{lines:?}");
+    assert_eq!(lines[4..], ["Text(\"y\")"]);
+}
+
+#[test]
 fn an_error_event_is_a_failure() {
     for data in [
         r#"{"type":"error","code":"rate_limit_exceeded","message":"slow down"}"#,

@@ -1,7 +1,7 @@
 //! Streams for a client: the order of events, calls, failures.
 
 use super::*;
-use crate::exchange::StreamDecoder as _;
+use crate::exchange::{StreamDecoder as _, ToolName, ToolNames};
 
 /// Names and data of the events in these bytes.
 fn events(bytes: &[u8]) -> Vec<(String, serde_json::Value)> {
@@ -15,7 +15,11 @@ fn events(bytes: &[u8]) -> Vec<(String, serde_json::Value)> {
 }
 
 fn encoded(steps: &[StreamEvent<'_>]) -> Vec<u8> {
-    let shown = AnswerHead { id: "resp_1".into(), model: "chat".into(), ..AnswerHead::default() };
+    let mut tool_names = ToolNames::default();
+    let (sent, name) = ("patch".to_owned(), "patch".to_owned());
+    tool_names.add(ToolName { sent, name, is_custom: true, ..ToolName::default() });
+    let tool_names = Some(tool_names.into());
+    let shown = AnswerHead { id: "resp_1".into(), model: "chat".into(), tool_names, ..AnswerHead::default() };
     let (mut encoder, mut out) = (Encoder::new(shown), Vec::new());
     steps.iter().for_each(|step| encoder.write(step, &mut out));
     out
@@ -74,6 +78,39 @@ fn a_call_of_a_tool_is_told_with_its_arguments() {
     let done = events.iter().find(|(name, _)| name == "response.function_call_arguments.done").unwrap();
     assert_eq!(done.1["arguments"], "{\"a\":1}");
     assert_eq!(events.last().unwrap().1["response"]["output"][0]["call_id"], "c1");
+}
+
+#[test]
+fn the_text_of_a_custom_tool_is_told_as_it_comes() {
+    let arguments = ["", "{\"inp", "ut\": \"*** Be", "gin\\", "n\\ud83d", "\\ude00", "\"}"];
+    let part = PartStart::ToolCall { id: "c1".into(), name: "patch".into() };
+    let mut steps = vec![StreamEvent::PartStart { index: 0, part }];
+    steps.extend(
+        arguments.map(|piece| StreamEvent::Delta { index: 0, delta: Delta::Arguments(piece.into()) }),
+    );
+    steps.extend([StreamEvent::PartEnd { index: 0 }, StreamEvent::End]);
+    let events = events(&encoded(&steps));
+    let told = events.iter().filter(|(name, _)| name == "response.custom_tool_call_input.delta");
+    let pieces: Vec<_> = told.map(|(_, data)| data["delta"].as_str().unwrap()).collect();
+    assert_eq!(pieces, ["*** Be", "gin", "\n", "\u{1F600}"]);
+    let done = events.iter().find(|(name, _)| name == "response.custom_tool_call_input.done").unwrap();
+    assert_eq!(done.1["input"], pieces.concat());
+    assert_eq!(events.last().unwrap().1["response"]["output"][0]["input"], pieces.concat());
+}
+
+#[test]
+fn the_tokens_of_a_text_are_told_with_the_whole_of_it() {
+    let mut steps = text_answer();
+    let tokens = ["Hel", "lo"].map(|token| format!(r#"{{"content":[{{"token":"{token}"}}]}}"#));
+    let [first, second] = tokens.map(|json| RawValue::from_string(json).unwrap());
+    steps.insert(3, StreamEvent::Logprobs(&first));
+    steps.insert(5, StreamEvent::Logprobs(&second));
+    let events = events(&encoded(&steps));
+    let told = serde_json::json!([{"token": "Hel"}, {"token": "lo"}]);
+    let done = events.iter().find(|(name, _)| name == "response.output_text.done").unwrap();
+    assert_eq!(done.1["logprobs"], told);
+    let last = &events.last().unwrap().1["response"];
+    assert_eq!(last["output"][0]["content"][0]["logprobs"], told);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::error::{FormatError, request_fault};
 use crate::exchange::{CUSTOM_PARAMETERS, CustomTool, Extra, Request, Text, Tool, ToolName};
 use crate::json::Str;
+use crate::openai::custom::Grammar;
 
 /// What a search for tools is called where it is a function.
 pub(super) const SEARCH: &str = "tool_search";
@@ -105,26 +106,11 @@ fn add<'a>(tool: Body<'a>, namespace: Option<&str>, request: &mut Request<'a>) -
         false => tool.parameters.filter(|raw| raw.get() != "null"),
     };
     let mut description = tool.description.map(Str::into_text);
-    if let Some(grammar) = custom.and_then(|custom| grammar(custom.format?)) {
-        let said = description.as_deref().unwrap_or_default();
-        description = Some(format!("{said}\n\n{grammar}").trim_start().to_owned().into());
+    if let Some(grammar) = custom.and_then(|custom| Grammar::of(custom.format?)) {
+        description = Some(grammar.described(description));
     }
     request.tools.push(Tool { name, description, parameters, strict: tool.strict, custom, cache: None });
     Ok(())
-}
-
-/// The form of a custom tool's text in words, for models that are not bound to it.
-fn grammar(format: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Grammar<'a> {
-        #[serde(borrow)]
-        syntax: Str<'a>,
-        #[serde(borrow)]
-        definition: Str<'a>,
-    }
-    let Grammar { syntax, definition } = serde_json::from_str(format.get()).ok()?;
-    let syntax = if &*syntax == "regex" { "regular expression" } else { "Lark grammar" };
-    Some(format!("`input` must match this {syntax}:\n{}", &*definition))
 }
 
 /// Reads the tools that a search has found, and says their names.

@@ -20,9 +20,23 @@ pub(crate) const PROBES: &[Probe] = &[
     probe("`stream`", r#"{"stream":true}"#),
     probe("`thinking` `enabled`", r#"{"thinking":{"type":"enabled","budget_tokens":2048}}"#),
     probe("`thinking` `adaptive`", r#"{"thinking":{"type":"adaptive"}}"#),
+    probe(
+        "`thinking` `adaptive` with an effort",
+        r#"{"thinking":{"type":"adaptive"},"output_config":{"effort":"low"}}"#,
+    ),
+    on(
+        "`thinking.display` `summarized`",
+        r#"{"thinking":{"type":"adaptive"}}"#,
+        r#"{"thinking":{"type":"adaptive","display":"summarized"}}"#,
+    ),
+    on(
+        "`thinking.block_binding`",
+        r#"{"thinking":{"type":"adaptive"}}"#,
+        r#"{"thinking":{"type":"adaptive","block_binding":{"prefix_mismatch_behavior":"drop_block"}}}"#,
+    ),
     probe("`thinking` `disabled`", r#"{"thinking":{"type":"disabled"}}"#),
     on(
-        "`thinking.display`",
+        "`thinking.display` `omitted`",
         r#"{"thinking":{"type":"enabled","budget_tokens":2048}}"#,
         r#"{"thinking":{"type":"enabled","budget_tokens":2048,"display":"omitted"}}"#,
     ),
@@ -57,6 +71,11 @@ pub(crate) const PROBES: &[Probe] = &[
         r#"{"tools":[{"name":"look","description":"Looks.","input_schema":{"type":"object"},"input_examples":[{"a":1}]}]}"#,
     ),
     on(
+        "`tools`: `eager_input_streaming`",
+        TOOL,
+        r#"{"tools":[{"name":"look","description":"Looks.","input_schema":{"type":"object"},"eager_input_streaming":true}]}"#,
+    ),
+    on(
         "`tools`: `allowed_callers`",
         TOOL,
         r#"{"tools":[{"name":"look","description":"Looks.","input_schema":{"type":"object"},"allowed_callers":["code_execution_20250825"]}]}"#,
@@ -77,6 +96,7 @@ pub(crate) const PROBES: &[Probe] = &[
     ),
     probe("`metadata.user_id`", r#"{"metadata":{"user_id":"u-1"}}"#),
     probe("`service_tier`", r#"{"service_tier":"standard_only"}"#),
+    probe("`speed`", r#"{"speed":"fast"}"#),
     probe("`cache_control`", r#"{"cache_control":{"type":"ephemeral"}}"#),
     probe(
         "`context_management`",

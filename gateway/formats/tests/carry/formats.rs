@@ -6,7 +6,7 @@ use tollgate_formats::adapt::{Place, adapt};
 use tollgate_formats::exchange::Request;
 use tollgate_formats::{
     FormatError, OnUnmappable, TargetModel, Unmapped, anthropic, bedrock, gemini, openai_chat,
-    openai_responses,
+    openai_completions, openai_responses,
 };
 
 use super::probe::Probe;
@@ -16,7 +16,7 @@ const ORIGIN: &str = "own";
 
 pub(crate) struct Client {
     pub(crate) title: &'static str,
-    /// The backend's format in which its bytes pass.
+    /// The backend's format in which its bytes pass, of those that are shown.
     pub(crate) own: &'static str,
     pub(crate) minimal: &'static str,
     pub(crate) probes: &'static [Probe],
@@ -57,7 +57,7 @@ impl Client {
     }
 }
 
-pub(crate) const CLIENTS: [Client; 4] = [
+pub(crate) const CLIENTS: [Client; 5] = [
     Client {
         title: "OpenAI Chat Completions",
         own: "OpenAI Chat",
@@ -89,6 +89,14 @@ pub(crate) const CLIENTS: [Client; 4] = [
         probes: super::gemini::PROBES,
         prepare: gemini::client::schema::in_json_schema,
         decode: |body| gemini::client::request::decode(body, false),
+    },
+    Client {
+        title: "OpenAI Completions",
+        own: "",
+        minimal: super::openai_completions::MINIMAL,
+        probes: super::openai_completions::PROBES,
+        prepare: Bytes::clone,
+        decode: openai_completions::request::decode,
     },
 ];
 

@@ -36,6 +36,11 @@ pub(crate) const PROBES: &[Probe] = &[
         "`response_format` `json_schema`",
         r#"{"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"object","properties":{"b":{"type":"string"}}}}}}"#,
     ),
+    on(
+        "`response_format`: `strict`",
+        r#"{"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"object","properties":{"b":{"type":"string"}},"required":["b"],"additionalProperties":false}}}}"#,
+        r#"{"response_format":{"type":"json_schema","json_schema":{"name":"a","strict":true,"schema":{"type":"object","properties":{"b":{"type":"string"}},"required":["b"],"additionalProperties":false}}}}"#,
+    ),
     probe("`tools`: a function", TOOL),
     on(
         "`tools`: a function's `strict`",
@@ -45,6 +50,11 @@ pub(crate) const PROBES: &[Probe] = &[
     probe(
         "`tools`: `custom`",
         r#"{"tools":[{"type":"custom","custom":{"name":"patch","description":"Patches."}}]}"#,
+    ),
+    on(
+        "`tools`: the grammar of a `custom` tool",
+        r#"{"tools":[{"type":"custom","custom":{"name":"patch","description":"Patches."}}]}"#,
+        r#"{"tools":[{"type":"custom","custom":{"name":"patch","description":"Patches.","format":{"type":"grammar","grammar":{"syntax":"regex","definition":"a+"}}}}]}"#,
     ),
     on("`tool_choice` `none`", TOOL, r#"{"tool_choice":"none"}"#),
     on("`tool_choice` `required`", TOOL, r#"{"tool_choice":"required"}"#),
@@ -88,6 +98,11 @@ pub(crate) const PROBES: &[Probe] = &[
         "a `system` message in the midst",
         SAID,
         r#"{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"well"},{"role":"system","content":"note"},{"role":"user","content":"go on"}]}"#,
+    ),
+    on(
+        "a `system` message's `name`",
+        r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"hi"}]}"#,
+        r#"{"messages":[{"role":"system","name":"eva","content":"s"},{"role":"user","content":"hi"}]}"#,
     ),
     probe("a message's `name`", r#"{"messages":[{"role":"user","name":"eva","content":"hi"}]}"#),
     probe(

@@ -49,13 +49,30 @@ pub(crate) const PROBES: &[Probe] = &[
     probe("`reasoning.effort`", r#"{"reasoning":{"effort":"high"}}"#),
     probe("`reasoning.effort` `none`", r#"{"reasoning":{"effort":"none"}}"#),
     probe("`reasoning.summary`", r#"{"reasoning":{"summary":"auto"}}"#),
+    on(
+        "`reasoning.summary` of a model that thinks",
+        r#"{"reasoning":{"effort":"high"}}"#,
+        r#"{"reasoning":{"effort":"high","summary":"auto"}}"#,
+    ),
+    probe("`reasoning.mode`", r#"{"reasoning":{"mode":"pro"}}"#),
+    probe("`reasoning.context`", r#"{"reasoning":{"context":"all_turns"}}"#),
     probe("`text.verbosity`", r#"{"text":{"verbosity":"low"}}"#),
     probe("`text.format` `json_object`", r#"{"text":{"format":{"type":"json_object"}}}"#),
     probe(
         "`text.format` `json_schema`",
         r#"{"text":{"format":{"type":"json_schema","name":"a","schema":{"type":"object","properties":{"b":{"type":"string"}}}}}}"#,
     ),
+    on(
+        "`text.format`: `strict`",
+        r#"{"text":{"format":{"type":"json_schema","name":"a","schema":{"type":"object","properties":{"b":{"type":"string"}},"required":["b"],"additionalProperties":false}}}}"#,
+        r#"{"text":{"format":{"type":"json_schema","name":"a","strict":true,"schema":{"type":"object","properties":{"b":{"type":"string"}},"required":["b"],"additionalProperties":false}}}}"#,
+    ),
     probe("`tools`: `function`", TOOL),
+    on(
+        "`tools`: `defer_loading`",
+        TOOL,
+        r#"{"tools":[{"type":"function","name":"look","description":"Looks.","strict":false,"defer_loading":true,"parameters":{"type":"object"}}]}"#,
+    ),
     on(
         "`tools`: `strict`",
         TOOL,
@@ -108,6 +125,7 @@ pub(crate) const PROBES: &[Probe] = &[
     probe("`include`: anything else", r#"{"include":["file_search_call.results"]}"#),
     probe("`user`", r#"{"user":"u-1"}"#),
     probe("`safety_identifier`", r#"{"safety_identifier":"s-1"}"#),
+    on("`user` beside `safety_identifier`", r#"{"safety_identifier":"s-1"}"#, r#"{"user":"u-1"}"#),
     probe("`service_tier`", r#"{"service_tier":"flex"}"#),
     probe("`metadata`", r#"{"metadata":{"a":"b"}}"#),
     probe("`prompt_cache_key`", r#"{"prompt_cache_key":"k"}"#),

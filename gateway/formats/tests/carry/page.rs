@@ -3,6 +3,8 @@
 use std::fmt::Write;
 
 use super::formats::{BACKENDS, CLIENTS, Client};
+use super::probe::Verdict;
+use super::silent::{SILENT, unused};
 
 const INTRODUCTION: &str = "\
 # What is carried between API formats
@@ -28,7 +30,19 @@ What a backend's format or its model has no place for is treated by what it mean
 | changed | The backend gets it, and what could not be kept of it is named in the header. |
 | left out | The backend does not get it; named in the header, whatever the policy. |
 | refused | The request is refused; with `drop`, left out and named in the header. |
-| – | The body is the same with it and without, and nothing is named: it says what happens anyway, stands in the address of the call, or has no place there (marks for a cache, thoughts of another model, that a result is an error, titles). |
+| – | The body is the same with it and without, and nothing is named; below each table it stands why nothing is lost. |
+
+What a format has no field for is told in words where it changes what a model knows, and always in the same words, so
+that a prompt begins as it did a turn ago:
+
+- The result of a tool that failed begins with `Error: ` where the format has no flag for that (OpenAI Chat,
+  OpenAI Responses), unless its text begins so by itself.
+- Instructions in the midst of a conversation are a text of the user in `<system-reminder>` where the model takes none
+  there.
+- A tool that takes free text is a function with one text, `input`, where the model takes none; its grammar stands in
+  its description.
+- Thinking that is left to the model (`adaptive`, a budget of -1) needs no word for one that thinks by itself. One that
+  does not is told to think `medium`, an older Claude gets a budget, and where nothing can be told it is named.
 
 What is carried depends on the model too. The tables show these:
 ";
@@ -51,6 +65,35 @@ pub(crate) fn faults() -> Vec<String> {
     page().err().unwrap_or_default()
 }
 
+/// What a client can say that leaves no trace and has no reason for that, or a reason without need.
+pub(crate) fn without_reason() -> Vec<String> {
+    let (mut seen, mut found) = (Vec::new(), Vec::new());
+    for client in &CLIENTS {
+        for probe in client.probes {
+            for backend in BACKENDS.iter().filter(|backend| backend.title != client.own) {
+                if probe.verdict(client, backend) != Ok(Verdict::NoEffect) {
+                    continue;
+                }
+                seen.push((client.title, probe.name, backend.title));
+                if !SILENT.iter().any(|entry| entry.is_of(client.title, probe.name, backend.title)) {
+                    found.push(format!("{}: {} to {} is silent", client.title, probe.name, backend.title));
+                }
+            }
+        }
+    }
+    found.extend(unused(&seen));
+    found
+}
+
+/// Why something is shown as `–`.
+fn reasons(client: &Client, page: &mut String) {
+    page.push_str("\n| Shown as – | Towards | Why |\n|---|---|---|\n");
+    for entry in SILENT.iter().filter(|entry| entry.client == client.title) {
+        let (things, backends) = (entry.things.join(", "), entry.backends.join(", "));
+        let _ = writeln!(page, "| {things} | {backends} | {} |", entry.why);
+    }
+}
+
 fn table(client: &Client, page: &mut String, faults: &mut Vec<String>) {
     let backends = || BACKENDS.iter().filter(|backend| backend.title != client.own);
     let titles: Vec<_> = backends().map(|backend| backend.title).collect();
@@ -71,4 +114,5 @@ fn table(client: &Client, page: &mut String, faults: &mut Vec<String>) {
         }
         page.push('\n');
     }
+    reasons(client, page);
 }

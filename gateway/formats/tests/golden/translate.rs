@@ -22,70 +22,98 @@ const ORIGIN: &str = "golden";
 pub(crate) fn run(case: &Case<'_>, client: &Format, backend: &Format) -> String {
     let client = client.client.as_ref().unwrap_or_else(|| panic!("no client speaks {}", client.name));
     let backend = backend.backend.as_ref().unwrap_or_else(|| panic!("no backend speaks {}", backend.name));
-    let mut out = case.prose.to_owned();
-    let mut section = |title: &str, body: &str| out.push_str(&format!("=== {title}\n{body}\n\n"));
-    let mut shown = AnswerHead {
+    let head = AnswerHead {
         id: "answer-1".to_owned(),
         model: "alias".to_owned(),
         created_s: 1_700_000_000,
         ..AnswerHead::default()
     };
-    let mut include_usage = false;
-    let mut fitted = ToolNames::default();
+    let out = case.prose.to_owned();
+    let mut page = Page { client, backend, out, head, include_usage: false, fitted: ToolNames::default() };
     if let Some((how, body)) = case.section_from("client request") {
-        section(format!("client request {how}").trim_end(), body);
-        let policy = if how.ends_with("(drop)") { OnUnmappable::Drop } else { OnUnmappable::Reject };
-        let named = how.trim_end_matches("(drop)").trim().strip_prefix("for ");
-        let model = named.unwrap_or(backend.model);
-        let mut unmapped = Unmapped::new(policy);
-        let body = (client.prepare)(&Bytes::copy_from_slice(body.as_bytes()));
-        let request = (client.decode_request)(&body);
-        if let Ok(request) = &request {
-            include_usage = request.include_usage;
-            shown.legacy_functions = request.legacy_functions;
-        }
-        let encoded = request.and_then(|mut request| {
-            let traits = Families::built_in().resolve(&Lookup::new(model, backend.format));
-            let target = TargetModel { name: model, origin: ORIGIN, traits: &traits };
-            request.hints.iter().for_each(|hint| unmapped.hint(hint.clone().into_owned()));
-            fitted = adapt(&mut request, target, backend.place);
-            shown.tool_names = Some(Arc::new(std::mem::take(&mut request.tool_names)));
-            request.hints.iter().for_each(|name| unmapped.hint(name.clone().into_owned()));
-            (backend.encode_request)(&request, target, &mut unmapped)
-        });
-        section("backend request", &json_or_refusal(encoded));
-        if !unmapped.dropped().is_empty() {
-            section("dropped", &unmapped.dropped().join("\n"));
-        }
+        page.request(how, body);
     }
     if let Some(body) = case.section("backend answer") {
-        section("backend answer", body);
-        let answer = (backend.decode_answer)(body.as_bytes());
-        let encoded = answer.map(|mut answer| {
-            renaming::shown_answer(&mut answer, &fitted);
-            proofs::mark_answer(&mut answer, ORIGIN);
-            (client.encode_answer)(&answer, &shown)
-        });
-        section("client answer", &json_or_refusal(encoded));
+        page.answer(body);
     }
     if let Some(body) = case.section("backend stream") {
-        section("backend stream", body);
+        page.stream(body);
+    }
+    if let Some((status, body)) = case.section_from("backend error") {
+        page.error(status, body);
+    }
+    let mut out = page.out.trim_end_matches('\n').to_owned();
+    out.push('\n');
+    out
+}
+
+/// A file as it is written.
+struct Page<'f> {
+    client: &'f Client,
+    backend: &'f Backend,
+    out: String,
+    /// What the client is shown of an answer to the request.
+    head: AnswerHead,
+    include_usage: bool,
+    fitted: ToolNames,
+}
+
+impl Page<'_> {
+    fn section(&mut self, title: &str, body: &str) {
+        self.out.push_str(&format!("=== {title}\n{body}\n\n"));
+    }
+
+    fn request(&mut self, how: &str, body: &str) {
+        self.section(format!("client request {how}").trim_end(), body);
+        let policy = if how.ends_with("(drop)") { OnUnmappable::Drop } else { OnUnmappable::Reject };
+        let named = how.trim_end_matches("(drop)").trim().strip_prefix("for ");
+        let model = named.unwrap_or(self.backend.model);
+        let mut unmapped = Unmapped::new(policy);
+        let body = (self.client.prepare)(&Bytes::copy_from_slice(body.as_bytes()));
+        let encoded = (self.client.decode_request)(&body).and_then(|mut request| {
+            self.include_usage = request.include_usage;
+            self.head.legacy_functions = request.legacy_functions;
+            let traits = Families::built_in().resolve(&Lookup::new(model, self.backend.format));
+            let target = TargetModel { name: model, origin: ORIGIN, traits: &traits };
+            self.fitted = adapt(&mut request, target, self.backend.place);
+            self.head.tool_names = Some(Arc::new(std::mem::take(&mut request.tool_names)));
+            request.hints.iter().for_each(|name| unmapped.hint(name.clone().into_owned()));
+            (self.backend.encode_request)(&request, target, &mut unmapped)
+        });
+        self.section("backend request", &json_or_refusal(encoded));
+        if !unmapped.dropped().is_empty() {
+            self.section("dropped", &unmapped.dropped().join("\n"));
+        }
+    }
+
+    fn answer(&mut self, body: &str) {
+        self.section("backend answer", body);
+        let encoded = (self.backend.decode_answer)(body.as_bytes()).map(|mut answer| {
+            renaming::shown_answer(&mut answer, &self.fitted);
+            proofs::mark_answer(&mut answer, ORIGIN);
+            (self.client.encode_answer)(&answer, &self.head)
+        });
+        self.section("client answer", &json_or_refusal(encoded));
+    }
+
+    fn stream(&mut self, body: &str) {
+        self.section("backend stream", body);
         let sse = format!("{body}\n\n");
-        let stream = |chunks: &[&[u8]]| stream(client, backend, chunks, &shown, &fitted, include_usage);
+        let stream = |chunks: &[&[u8]]| {
+            stream(self.client, self.backend, chunks, &self.head, &self.fitted, self.include_usage)
+        };
         let whole = stream(&[sse.as_bytes()]);
         let pieces: Vec<&[u8]> = sse.as_bytes().chunks(1).collect();
         assert_eq!(stream(&pieces), whole, "cut after every byte");
-        section("client stream", whole.trim_end_matches('\n'));
+        self.section("client stream", whole.trim_end_matches('\n'));
     }
-    if let Some((status, body)) = case.section_from("backend error") {
-        section(&format!("backend error {status}"), body);
-        let error = (backend.decode_error)(status.parse().unwrap(), body.as_bytes());
-        let encoded = (client.encode_error)(&error.shown(Some("request-1")));
-        section("client error", &json_or_refusal(Ok(encoded)));
+
+    fn error(&mut self, status: &str, body: &str) {
+        self.section(&format!("backend error {status}"), body);
+        let error = (self.backend.decode_error)(status.parse().unwrap(), body.as_bytes());
+        let encoded = (self.client.encode_error)(&error.shown(Some("request-1")));
+        self.section("client error", &json_or_refusal(Ok(encoded)));
     }
-    let mut out = out.trim_end_matches('\n').to_owned();
-    out.push('\n');
-    out
 }
 
 fn json_or_refusal(json: Result<Vec<u8>, FormatError>) -> String {

@@ -115,14 +115,14 @@ impl Serialize for BlockOut<'_, '_> {
 fn tool_result<S: Serializer>(result: &ToolResult<'_>, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = typed(serializer, "tool_result")?;
     map.serialize_entry("tool_use_id", &CallId(&result.call_id))?;
-    let parts: Vec<Cow<'_, Part<'_>>> =
-        result.parts.iter().filter(|part| Blocks::has_place(part)).map(Cow::Borrowed).collect();
+    let json = result.json.map(|json| Cow::Owned(Part::text(json.get())));
+    let parts = result.parts.iter().filter(|part| Blocks::has_place(part)).map(Cow::Borrowed);
+    let parts: Vec<Cow<'_, Part<'_>>> = json.into_iter().chain(parts).collect();
     let alone = if let [alone] = parts.as_slice() { Some(&**alone) } else { None };
-    match (alone, result.json) {
-        (Some(Part::Text { text, cache: None }), _) => map.serialize_entry("content", text)?,
-        _ if !parts.is_empty() => map.serialize_entry("content", &Blocks(&parts))?,
-        (_, Some(json)) => map.serialize_entry("content", json.get())?,
-        (_, None) => {}
+    match alone {
+        Some(Part::Text { text, cache: None }) => map.serialize_entry("content", text)?,
+        None if parts.is_empty() => {}
+        _ => map.serialize_entry("content", &Blocks(&parts))?,
     }
     if result.is_error {
         map.serialize_entry("is_error", &true)?;

@@ -30,8 +30,8 @@ pub(super) struct Body<'a> {
     pub(super) hints: Vec<Text<'a>>,
 }
 
-/// Fields that change how the provider keeps or caches a conversation, not what it answers.
-const HINTS: [&str; 2] = ["cache_control", "context_management"];
+/// Fields that change how the provider serves, keeps or caches a conversation, not what it answers.
+const HINTS: [&str; 3] = ["cache_control", "context_management", "speed"];
 
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Message<'a> {
@@ -62,6 +62,8 @@ pub(super) struct ToolEntry<'a> {
     pub(super) defer_loading: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) input_examples: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(super) eager_input_streaming: Option<bool>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -82,6 +84,8 @@ pub(super) struct Thinking<'a> {
     pub(super) budget_tokens: Option<Whole>,
     #[serde(borrow, default)]
     pub(super) display: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) block_binding: Option<&'a RawValue>,
 }
 
 #[derive(Debug, serde::Deserialize)]

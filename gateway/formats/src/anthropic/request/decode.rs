@@ -133,10 +133,13 @@ fn read_tool<'a>(
     let callers = tool.allowed_callers.filter(is_special);
     aside.extras.extend(callers.map(|value| extra(format!("tools[{index}].allowed_callers"), value)));
     if tool.input_examples.is_some() {
-        hint(request, "tools[].input_examples");
+        request.hint("tools[].input_examples");
+    }
+    if tool.eager_input_streaming == Some(true) {
+        request.hint("tools[].eager_input_streaming");
     }
     if tool.defer_loading.is_some_and(|raw| raw.get() == "true") {
-        hint(request, "tools[].defer_loading");
+        request.hint("tools[].defer_loading");
         if !tool.name.as_deref().is_some_and(|name| aside.knows_tool(name)) {
             return Ok(());
         }
@@ -151,13 +154,6 @@ fn read_tool<'a>(
         cache: tool.cache_control.map(|control| control.mark()),
     });
     Ok(())
-}
-
-/// Each name once, however many tools have it.
-fn hint(request: &mut Request<'_>, name: &'static str) {
-    if !request.hints.iter().any(|known| known == name) {
-        request.hints.push(name.into());
-    }
 }
 
 fn read_choice<'a>(choice: Choice<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
@@ -188,7 +184,7 @@ fn read_output<'a>(
     if let Some(config) = config {
         format = config.format.or(format);
         if config.task_budget.is_some() {
-            hint(request, "output_config.task_budget");
+            request.hint("output_config.task_budget");
         }
         if let Some(effort) = config.effort {
             let known = Effort::from_name(&effort).ok_or_else(|| {
@@ -219,13 +215,21 @@ fn read_output<'a>(
 
 fn read_thinking<'a>(thinking: &Thinking<'a>, request: &mut Request<'a>) {
     let display = thinking.display.as_deref().map(|display| display != "omitted");
+    let show_param = display.map(|_| "thinking.display");
+    if thinking.block_binding.is_some() {
+        request.hint("thinking.block_binding");
+    }
     match thinking.kind.get() {
         r#""enabled""# => {
             let reasoning = request.reasoning.get_or_insert_default();
             reasoning.budget_tokens = thinking.budget_tokens.map(|number| number.0);
-            reasoning.show = display.or(Some(true));
+            (reasoning.show, reasoning.show_param) = (display.or(Some(true)), show_param);
         }
-        r#""adaptive""# => request.reasoning.get_or_insert_default().show = display,
+        r#""adaptive""# => {
+            let reasoning = request.reasoning.get_or_insert_default();
+            reasoning.adapts = true;
+            (reasoning.show, reasoning.show_param) = (display, show_param);
+        }
         r#""disabled""# => {
             request.reasoning = Some(Reasoning { effort: Some(Effort::None), ..Reasoning::default() });
         }

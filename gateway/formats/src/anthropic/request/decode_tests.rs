@@ -85,7 +85,6 @@ fn what_only_this_format_knows_is_kept_by_path() {
         extras,
         [
             "container",
-            "speed",
             "messages[0].content[0].type",
             "messages[1].content[1].type",
             "tools[0].type",

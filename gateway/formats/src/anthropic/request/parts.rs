@@ -47,14 +47,7 @@ fn part<'a>(block: Block<'a>, place: Place, aside: &mut Aside<'a>) -> Result<Opt
     let absent = |field: &str| missing(place.field(field));
     Ok(Some(match block.kind() {
         "text" => Part::Text { text: block.text.ok_or_else(|| absent("text"))?.0, cache },
-        "image" => {
-            aside.extras.extend(block.transformations.map(|raw| extra(place.field("transformations"), raw)));
-            let (media_type, source) = match block.source {
-                Some(SourceField::Object(object)) => source(object, place)?,
-                _ => return Err(absent("source")),
-            };
-            Part::Image(Image { media_type, source, detail: None, cache })
-        }
+        "image" => Part::Image(image(block, cache, place, aside)?),
         "document" => return document(block, cache, place, aside),
         "tool_use" => {
             let name = block.name.ok_or_else(|| absent("name"))?.0;
@@ -87,6 +80,20 @@ fn part<'a>(block: Block<'a>, place: Place, aside: &mut Aside<'a>) -> Result<Opt
             return Ok(None);
         }
     }))
+}
+
+fn image<'a>(
+    block: Block<'a>,
+    cache: Option<CacheMark>,
+    place: Place,
+    aside: &mut Aside<'a>,
+) -> Result<Image<'a>, FormatError> {
+    aside.extras.extend(block.transformations.map(|raw| extra(place.field("transformations"), raw)));
+    let (media_type, source) = match block.source {
+        Some(SourceField::Object(object)) => source(object, place)?,
+        _ => return Err(missing(place.field("source"))),
+    };
+    Ok(Image { media_type, source, detail: None, cache })
 }
 
 fn tool_result<'a>(

@@ -120,18 +120,8 @@ impl Decoder {
         self.next_index = index.saturating_add(1);
         self.open = Some(Open { theirs, ours: Some(index), holds });
         out(StreamEvent::PartStart { index, part });
-        // Usually empty; some servers say all at once.
-        let first = [
-            block.text.as_deref().map(|text| Delta::Text(text.into())),
-            block.thinking.as_deref().map(|text| Delta::Reasoning(text.into())),
-            block.signature.as_deref().map(|text| Delta::Signature(text.into())),
-            block
-                .input
-                .filter(|raw| !is_empty_object(raw.get()))
-                .map(|raw| Delta::Arguments(raw.get().into())),
-        ];
         let fitting = |delta: &Delta<'_>| holds.takes(delta) && !is_empty(delta);
-        for delta in first.into_iter().flatten().filter(fitting) {
+        for delta in said_at_once(block).into_iter().flatten().filter(fitting) {
             out(StreamEvent::Delta { index, delta });
         }
         Ok(())
@@ -255,6 +245,17 @@ fn unreadable(error: serde_json::Error) -> FormatError {
 
 fn broken(what: &str) -> FormatError {
     FormatError::invalid(format!("the model's stream is broken: {what}"), None)
+}
+
+/// What a block begins with: usually nothing, but some servers say all at once.
+fn said_at_once<'b>(block: &'b Block<'_>) -> [Option<Delta<'b>>; 4] {
+    let arguments = block.input.filter(|raw| !is_empty_object(raw.get()));
+    [
+        block.text.as_deref().map(|text| Delta::Text(text.into())),
+        block.thinking.as_deref().map(|text| Delta::Reasoning(text.into())),
+        block.signature.as_deref().map(|text| Delta::Signature(text.into())),
+        arguments.map(|raw| Delta::Arguments(raw.get().into())),
+    ]
 }
 
 fn is_empty_object(json: &str) -> bool {

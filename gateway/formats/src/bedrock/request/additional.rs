@@ -86,7 +86,7 @@ pub(super) fn additional<'r>(
     unmapped: &mut Unmapped,
 ) -> Result<Additional<'r>, FormatError> {
     let plan = match traits.reasoning.style {
-        Style::ReasoningConfig | Style::Effort => claude::Plan::silent(request, traits, unmapped),
+        Style::ReasoningConfig | Style::Effort => claude::Plan::told_elsewhere(request, traits, unmapped),
         _ => claude::plan(request, traits, choice.is_some_and(Choice::is_forced), unmapped),
     };
     let sampled = claude::sampled(request, traits, plan.thinks, unmapped)?;
@@ -125,7 +125,7 @@ fn wanted_effort(request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped
     let reasoning = request.reasoning?;
     let near = |wanted| traits.reasoning.nearest(wanted, false);
     let Some(word) = reasoning.effort else {
-        return near(Effort::from_budget(reasoning.budget_tokens?)).map(|near| near.effort);
+        return near(reasoning.wanted(traits)?).map(|near| near.effort);
     };
     let near = near(word);
     if near.is_none_or(|near| near.changed) {

@@ -56,7 +56,7 @@ struct ThinkingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     include_thoughts: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_budget: Option<u64>,
+    thinking_budget: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking_level: Option<&'static str>,
 }
@@ -91,7 +91,7 @@ pub(super) fn generation_config<'r>(
     unmapped: &mut Unmapped,
 ) -> Result<GenerationConfig<'r>, FormatError> {
     let thinking_config = request.reasoning.and_then(|reasoning| thinking(reasoning, traits, unmapped));
-    let thinks = traits.thinks(request.reasoning.and_then(wanted));
+    let thinks = traits.thinks(request.reasoning.and_then(|reasoning| reasoning.wanted(traits)));
     let mut config = GenerationConfig { thinking_config, ..GenerationConfig::default() };
     sampling(&mut config, request, traits, thinks, unmapped)?;
     match &request.output {
@@ -151,20 +151,21 @@ const fn says_nothing(config: &GenerationConfig<'_>) -> bool {
         && config.thinking_config.is_none()
 }
 
-fn wanted(reasoning: Reasoning) -> Option<Effort> {
-    reasoning.effort.or_else(|| reasoning.budget_tokens.map(Effort::from_budget))
-}
+/// The budget that leaves it to the model how much it thinks.
+const UP_TO_MODEL: i64 = -1;
 
 /// In the words of the model, a budget or a level. A wish that it cannot follow becomes the nearest that it can, and
 /// is named.
 fn thinking(reasoning: Reasoning, traits: &Traits, unmapped: &mut Unmapped) -> Option<ThinkingConfig> {
     let mut config =
         ThinkingConfig { include_thoughts: reasoning.show, thinking_budget: None, thinking_level: None };
-    let wanted = wanted(reasoning);
+    let wanted = reasoning.wanted(traits);
     match traits.reasoning.style {
+        Style::GeminiBudget if reasoning.is_up_to_model() => config.thinking_budget = Some(UP_TO_MODEL),
         Style::GeminiBudget => {
             let asked = reasoning.budget_tokens.or_else(|| wanted.map(Effort::budget_tokens));
-            config.thinking_budget = asked.and_then(|tokens| budget(tokens, traits));
+            let told = asked.and_then(|tokens| budget(tokens, traits));
+            config.thinking_budget = told.and_then(|tokens| i64::try_from(tokens).ok());
             let is_off = asked == Some(0);
             if is_off && config.thinking_budget != Some(0) {
                 unmapped.hint("reasoning_effort");
@@ -182,6 +183,7 @@ fn thinking(reasoning: Reasoning, traits: &Traits, unmapped: &mut Unmapped) -> O
             if wanted.is_some_and(|wanted| wanted != Effort::None) {
                 unmapped.hint("reasoning_effort");
             }
+            reasoning.missed(traits.thinks(wanted), false).for_each(|name| unmapped.hint(name));
             return None;
         }
     }
@@ -232,6 +234,20 @@ mod tests {
         ] {
             let expected = (format!("{{\"thinkingBudget\":{expected}}}"), is_named);
             assert_eq!(told(effort, model), expected, "{model} {effort:?}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_to_decide_by_itself_is_told_so_where_it_has_a_word_for_it() {
+        let adapts = Reasoning { adapts: true, ..Reasoning::default() };
+        let dynamic = r#"{"thinkingBudget":-1}"#;
+        for (model, expected, is_named) in [
+            ("gemini-2.5-flash", dynamic, false),
+            ("gemini-2.5-flash-lite", dynamic, false),
+            ("gemini-3-pro-preview", "null", false),
+            ("gemini-2.0-flash", "null", true),
+        ] {
+            assert_eq!(config(adapts, model), (expected.to_owned(), is_named), "{model}");
         }
     }
 

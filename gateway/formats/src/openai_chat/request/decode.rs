@@ -13,6 +13,7 @@ use crate::exchange::{
     ToolName,
 };
 use crate::json::Str;
+use crate::openai::custom::Grammar;
 use crate::openai::fields::include_usage;
 use crate::view::{read, text_of};
 
@@ -112,6 +113,10 @@ fn custom_tool<'a>(
     request: &mut Request<'a>,
 ) -> Result<(), FormatError> {
     let name = custom.name.0;
+    let mut description = custom.description.map(Str::into_text);
+    if let Some(grammar) = custom.format.and_then(Grammar::of) {
+        description = Some(grammar.described(description));
+    }
     request.tool_names.add(ToolName {
         sent: name.clone().into_owned(),
         name: name.clone().into_owned(),
@@ -120,7 +125,7 @@ fn custom_tool<'a>(
     });
     request.tools.push(Tool {
         name,
-        description: custom.description.map(Str::into_text),
+        description,
         parameters: Some(serde_json::from_str(CUSTOM_PARAMETERS)?),
         strict: None,
         custom: Some(CustomTool { format: custom.format }),

@@ -31,7 +31,10 @@ impl<'a> Turns<'a> {
         let name = message.name.take().map(Str::into_text);
         let role = message.role.take().unwrap_or_default();
         match &*role {
-            "system" | "developer" => return instructions(place, message.content, cache, request),
+            "system" | "developer" => {
+                name.iter().for_each(|_| request.hint("messages[].name"));
+                return instructions(place, message.content, cache, request);
+            }
             "user" => {
                 let parts = with_mark(parts(place, message.content, &mut request.extras)?, cache);
                 request.turns.push(Turn { role: TurnRole::User, name, parts });
@@ -40,17 +43,16 @@ impl<'a> Turns<'a> {
                 let parts = with_mark(self.assistant(place, message, &mut request.extras)?, cache);
                 request.turns.push(Turn { role: TurnRole::Assistant, name, parts });
             }
-            "tool" => {
-                let id = message.tool_call_id.take();
-                let id =
-                    id.ok_or_else(|| invalid("is missing", format!("messages[{place}].tool_call_id")))?;
+            "tool" | "function" => {
+                let id = match (&*role, message.tool_call_id.take()) {
+                    ("tool", Some(id)) => id.0,
+                    ("tool", None) => {
+                        return Err(invalid("is missing", format!("messages[{place}].tool_call_id")));
+                    }
+                    _ => self.old_call_id(name.unwrap_or_default()).into(),
+                };
                 let parts = parts(place, message.content, &mut request.extras)?;
-                request.turns.push(result(id.0, parts, cache));
-            }
-            "function" => {
-                let id = self.old_call_id(name.unwrap_or_default());
-                let parts = parts(place, message.content, &mut request.extras)?;
-                request.turns.push(result(id.into(), parts, cache));
+                request.turns.push(result(id, parts, cache));
             }
             "" => return Err(invalid("is missing", format!("messages[{place}].role"))),
             _ => return Err(invalid("is no role", format!("messages[{place}].role"))),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::super::answer::{finish_reason, write_block, write_image};
-use crate::calls::custom_input;
+use crate::custom_text::CustomInput;
 use crate::exchange::{AnswerHead, Delta, PartStart, Stop, StreamEncoder, StreamEvent, ToolNames, Usage};
 use crate::json::{Array, Object, write};
 use crate::openai::error::encode_event;
@@ -24,8 +24,8 @@ pub struct Encoder {
     in_call: bool,
     /// Which calls the client knows as those of tools that take free text.
     tool_names: Option<Arc<ToolNames>>,
-    /// Arguments of the open call of such a tool: its text is known when they are whole.
-    custom: Option<String>,
+    /// Reads the text out of the arguments of the open call of such a tool.
+    custom: Option<CustomInput>,
     refused: bool,
 }
 
@@ -103,38 +103,34 @@ impl Encoder {
                 write_image(&mut images, image);
                 images.end();
             }),
-            PartStart::ToolCall { id, name } => {
-                self.in_call = true;
-                self.has_arguments = false;
-                self.calls += 1;
-                if self.legacy_functions {
-                    // The old form has room for one call.
-                    if self.calls > 1 {
-                        return;
-                    }
-                    self.chunk(out, |delta| {
-                        delta.object("function_call", |call| {
-                            call.put("name", name).put("arguments", "");
-                        });
-                    });
-                    return;
-                }
-                if self.tool_names.as_ref().is_some_and(|names| names.is_custom(name)) {
-                    self.custom = Some(String::new());
-                    self.call(out, |call| {
-                        call.put("id", id).put("type", "custom").object("custom", |custom| {
-                            custom.put("name", name).put("input", "");
-                        });
-                    });
-                    return;
-                }
-                self.call(out, |call| {
-                    call.put("id", id).put("type", "function").object("function", |function| {
-                        function.put("name", name).put("arguments", "");
-                    });
-                });
-            }
+            PartStart::ToolCall { id, name } => self.call_start(id, name, out),
         }
+    }
+
+    fn call_start(&mut self, id: &str, name: &str, out: &mut Vec<u8>) {
+        self.in_call = true;
+        self.has_arguments = false;
+        self.calls += 1;
+        if self.legacy_functions {
+            // The old form has room for one call.
+            if self.calls > 1 {
+                return;
+            }
+            self.chunk(out, |delta| {
+                delta.object("function_call", |call| {
+                    call.put("name", name).put("arguments", "");
+                });
+            });
+            return;
+        }
+        let is_custom = self.tool_names.as_ref().is_some_and(|names| names.is_custom(name));
+        self.custom = is_custom.then(CustomInput::default);
+        let (kind, said) = if is_custom { ("custom", "input") } else { ("function", "arguments") };
+        self.call(out, |call| {
+            call.put("id", id).put("type", kind).object(kind, |call| {
+                call.put("name", name).put(said, "");
+            });
+        });
     }
 
     fn delta(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) {
@@ -156,9 +152,9 @@ impl Encoder {
 
     fn arguments(&mut self, json: &str, out: &mut Vec<u8>) {
         self.has_arguments = true;
-        if let Some(arguments) = &mut self.custom {
-            arguments.push_str(json);
-            return;
+        if let Some(custom) = &mut self.custom {
+            let input = custom.read(json);
+            return self.input(&input, out);
         }
         if self.legacy_functions {
             if self.calls > 1 {
@@ -176,6 +172,17 @@ impl Encoder {
                 function.put("arguments", json);
             });
         });
+    }
+
+    /// A piece of the text of the open call.
+    fn input(&self, text: &str, out: &mut Vec<u8>) {
+        if !text.is_empty() {
+            self.call(out, |call| {
+                call.object("custom", |custom| {
+                    custom.put("input", text);
+                });
+            });
+        }
     }
 
     /// A piece of the open call.
@@ -200,6 +207,17 @@ impl Encoder {
             block.end();
             list.push(b']');
         });
+    }
+
+    fn part_end(&mut self, out: &mut Vec<u8>) {
+        if let Some(mut custom) = self.custom.take() {
+            self.in_call = false;
+            self.input(&custom.finish(), out);
+        }
+        // Clients parse the arguments; an empty text is no JSON.
+        if std::mem::take(&mut self.in_call) && !self.has_arguments {
+            self.arguments("{}", out);
+        }
     }
 
     fn stop(&self, reason: Stop, out: &mut Vec<u8>) {
@@ -231,20 +249,7 @@ impl StreamEncoder for Encoder {
             }),
             StreamEvent::PartStart { part, .. } => self.part(part, out),
             StreamEvent::Delta { delta, .. } => self.delta(delta, out),
-            StreamEvent::PartEnd { .. } => {
-                if let Some(arguments) = self.custom.take() {
-                    self.in_call = false;
-                    self.call(out, |call| {
-                        call.object("custom", |custom| {
-                            custom.put("input", &custom_input(&arguments));
-                        });
-                    });
-                }
-                // Clients parse the arguments; an empty text is no JSON.
-                if std::mem::take(&mut self.in_call) && !self.has_arguments {
-                    self.arguments("{}", out);
-                }
-            }
+            StreamEvent::PartEnd { .. } => self.part_end(out),
             StreamEvent::Usage(usage) => self.usage.get_or_insert_default().update(usage),
             StreamEvent::Logprobs(logprobs) => self.choice(
                 out,

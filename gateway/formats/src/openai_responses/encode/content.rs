@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use tollgate_families::{Media as Takes, Traits};
+
 use crate::error::FormatError;
 use crate::exchange::{Image, Media, Part};
 use crate::json::{Array, write};
@@ -33,6 +35,7 @@ pub(super) fn is_empty_text(part: &Part<'_>) -> bool {
 pub(super) fn of(
     parts: &[&Part<'_>],
     side: Side,
+    traits: &Traits,
     unmapped: &mut Unmapped,
 ) -> Result<Option<Vec<u8>>, FormatError> {
     let mut out = Vec::new();
@@ -44,7 +47,7 @@ pub(super) fn of(
     let mut count = 0;
     for part in parts {
         let written = match side {
-            Side::User => heard(&mut list, part),
+            Side::User => heard(&mut list, part, &traits.media),
             Side::Model => said(&mut list, part),
         };
         match written {
@@ -71,17 +74,29 @@ fn said(list: &mut Array<'_>, part: &Part<'_>) -> Result<(), &'static str> {
 }
 
 /// A part of what the model is told; otherwise the parameter that has no place.
-fn heard(list: &mut Array<'_>, part: &Part<'_>) -> Result<(), &'static str> {
+fn heard(list: &mut Array<'_>, part: &Part<'_>, takes: &Takes) -> Result<(), &'static str> {
     match part {
         Part::Text { text, .. } | Part::Refusal(text) => list.object(|part| {
             part.put("type", "input_text").put("text", text);
         }),
+        Part::Image(_) if !takes.images => return Err("messages.content.image"),
         Part::Image(image) => picture(list, image),
+        Part::Audio(_) if !takes.audio => return Err("messages.content.audio"),
         Part::Audio(media) => return sound(list, media),
+        Part::Document { media, .. } if !takes.pdf && is_pdf(media) => return Err("messages.content.file"),
         Part::Document { media, name } => file(list, media, name.as_deref()),
         Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning { .. } => return Err("messages.content"),
     }
     Ok(())
+}
+
+fn is_pdf(media: &Media<'_>) -> bool {
+    match locate(&media.source) {
+        Location::Inline { media_type: in_address, data } => {
+            media_type(&media.media_type, in_address, data).is_none_or(|kind| kind == "application/pdf")
+        }
+        Location::Address(_) | Location::File(_) => false,
+    }
 }
 
 fn picture(list: &mut Array<'_>, image: &Image<'_>) {

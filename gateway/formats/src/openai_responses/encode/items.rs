@@ -10,6 +10,7 @@ use crate::calls::CallId;
 use crate::error::FormatError;
 use crate::exchange::{Part, Request, ToolCall, ToolResult, Turn, TurnRole};
 use crate::json::Array;
+use crate::openai::json_word;
 use crate::unmapped::Unmapped;
 
 /// Writes the turns, in order.
@@ -25,8 +26,14 @@ pub(super) fn write(
         list: Array::new(out),
         custom_tools: custom.map(|tool| &*tool.name).collect(),
         custom_calls: HashSet::new(),
+        traits,
         unmapped,
     };
+    // The model looks for it in messages, not in the instructions beside them.
+    let needs_word = request.output.is_any_json() && traits.structured.json_word;
+    if needs_word && !json_word::is_in_first_turn(request) {
+        instruction(&mut items.list, json_word::INSTRUCTION);
+    }
     for turn in &request.turns {
         if turn.name.is_some() {
             items.unmapped.hint("messages[].name");
@@ -58,6 +65,7 @@ struct Items<'o, 'r, 'u> {
     custom_tools: HashSet<&'r str>,
     /// Ids of their calls so far.
     custom_calls: HashSet<&'r str>,
+    traits: &'u Traits,
     unmapped: &'u mut Unmapped,
 }
 
@@ -118,7 +126,7 @@ impl<'r> Items<'_, 'r, '_> {
 
     /// A message, unless nothing is left to say.
     fn message(&mut self, side: Side, parts: &[&Part<'_>]) -> Result<(), FormatError> {
-        let Some(content) = content::of(parts, side, self.unmapped)? else { return Ok(()) };
+        let Some(content) = content::of(parts, side, self.traits, self.unmapped)? else { return Ok(()) };
         self.list.object(|item| {
             item.put("type", "message").put("role", side.role());
             item.key("content").extend_from_slice(&content);
@@ -142,17 +150,18 @@ impl<'r> Items<'_, 'r, '_> {
     }
 
     fn output(&mut self, result: &ToolResult<'_>) -> Result<(), FormatError> {
-        let parts: Vec<&Part<'_>> = result.parts.iter().collect();
-        let content = content::of(&parts, Side::User, self.unmapped)?;
+        let told = result.telling_failure();
+        // The text of a failure holds it already.
+        let json = result.json.filter(|_| !result.is_error).map(|json| Part::text(json.get()));
+        let parts: Vec<&Part<'_>> = json.iter().chain(told.iter()).collect();
+        let content = content::of(&parts, Side::User, self.traits, self.unmapped)?;
         let is_custom = self.custom_calls.contains(&*result.call_id);
         self.list.object(|item| {
             let kind = if is_custom { "custom_tool_call_output" } else { "function_call_output" };
             item.put("type", kind).put("call_id", &CallId(&result.call_id));
-            match (content, result.json) {
-                (Some(content), _) => item.key("output").extend_from_slice(&content),
-                (None, json) => {
-                    item.put("output", json.map_or("", |json| json.get()));
-                }
+            match content {
+                Some(content) => item.key("output").extend_from_slice(&content),
+                None => _ = item.put("output", ""),
             }
         });
         Ok(())

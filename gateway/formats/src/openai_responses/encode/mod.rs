@@ -16,6 +16,8 @@ use crate::calls::fingerprint;
 use crate::error::FormatError;
 use crate::exchange::{Effort, Extra, OutputForm, Reasoning, Request, SystemText, Text};
 use crate::json::{Array, Object};
+use crate::openai::form;
+use crate::schema::form_name;
 use crate::unmapped::Unmapped;
 
 /// Parameters of OpenAI's formats that mean the same here.
@@ -48,11 +50,12 @@ pub fn encode(
     let mut body = Object::new(&mut out);
     body.put("model", target.name);
     conversation(&mut body, request, traits, unmapped)?;
-    tools::write(&mut body, request, traits);
-    let effort = request.reasoning.and_then(wanted_effort);
-    sampling(&mut body, request, traits.thinks(effort), traits, unmapped)?;
-    text(&mut body, request);
-    reasoning(&mut body, request, traits, unmapped);
+    tools::write(&mut body, request, traits, unmapped);
+    let thinks = traits.thinks(request.reasoning.and_then(|reasoning| reasoning.wanted(traits)));
+    let tells_tokens = sampling(&mut body, request, thinks, traits, unmapped)?;
+    text(&mut body, request, traits, unmapped);
+    reasoning(&mut body, request, thinks, traits, unmapped);
+    include(&mut body, tells_tokens, traits);
     body.put("store", &false);
     if request.stream {
         body.put("stream", &true);
@@ -100,28 +103,24 @@ fn joined<'r>(texts: &'r [SystemText<'_>]) -> Option<Cow<'r, str>> {
     }
 }
 
+/// Writes how tokens are chosen. Gives whether the answer is to tell them.
 fn sampling(
     body: &mut Object<'_>,
     request: &Request<'_>,
     thinks: bool,
     traits: &Traits,
     unmapped: &mut Unmapped,
-) -> Result<(), FormatError> {
-    let sampling = &request.sampling;
+) -> Result<bool, FormatError> {
+    let (sampling, takes) = (&request.sampling, &traits.sampling);
     let bound = |most: u64| most.min(traits.output.most.unwrap_or(most)).max(MIN_OUTPUT_TOKENS);
     body.given("max_output_tokens", sampling.max_output_tokens.map(bound));
-    for (name, value, taken) in [
-        ("temperature", sampling.temperature, traits.sampling.temperature),
-        ("top_p", sampling.top_p, traits.sampling.top_p),
-    ] {
-        let Some(value) = value else { continue };
-        match taken.fate(thinks, value == 1.0) {
-            Fate::Send => {
-                body.put(name, &value);
-            }
-            Fate::Leave => {}
-            Fate::Ignored => unmapped.hint(name),
-            Fate::Refused => unmapped.param(name)?,
+    for (name, value, taken) in
+        [("temperature", sampling.temperature, takes.temperature), ("top_p", sampling.top_p, takes.top_p)]
+    {
+        if let Some(value) = value
+            && is_sent(name, taken.fate(thinks, value == 1.0), unmapped)?
+        {
+            body.put(name, &value);
         }
     }
     let penalty = |value: Option<f64>| value.filter(|value| *value != 0.0);
@@ -131,11 +130,34 @@ fn sampling(
     unmapped.given("frequency_penalty", penalty(sampling.frequency_penalty).as_ref())?;
     unmapped.given("presence_penalty", penalty(sampling.presence_penalty).as_ref())?;
     unmapped.given("n", sampling.choices.filter(|n| *n > 1).as_ref())?;
-    unmapped.given("logprobs", sampling.top_logprobs.as_ref())?;
-    unmapped.given("logit_bias", sampling.logit_bias.as_ref())
+    let top = sampling.top_logprobs;
+    let tells_tokens = top.is_some() && is_sent("logprobs", takes.logprobs.fate(thinks, false), unmapped)?;
+    body.given("top_logprobs", top.filter(|_| tells_tokens));
+    unmapped.given("logit_bias", sampling.logit_bias.as_ref())?;
+    Ok(tells_tokens)
 }
 
-fn text(body: &mut Object<'_>, request: &Request<'_>) {
+fn is_sent(name: &'static str, fate: Fate, unmapped: &mut Unmapped) -> Result<bool, FormatError> {
+    match fate {
+        Fate::Send => return Ok(true),
+        Fate::Leave => {}
+        Fate::Ignored => unmapped.hint(name),
+        Fate::Refused => unmapped.param(name)?,
+    }
+    Ok(false)
+}
+
+/// What the answer holds beside what was said: its tokens, and sealed thoughts.
+fn include(body: &mut Object<'_>, tells_tokens: bool, traits: &Traits) {
+    let tokens = tells_tokens.then_some("message.output_text.logprobs");
+    let thoughts = (traits.thoughts.returned == Returned::Items).then_some("reasoning.encrypted_content");
+    let wanted: Vec<&str> = tokens.into_iter().chain(thoughts).collect();
+    if !wanted.is_empty() {
+        body.put("include", &wanted);
+    }
+}
+
+fn text(body: &mut Object<'_>, request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) {
     let verbosity = request.extras.iter().find(|extra| extra.name == "verbosity");
     if verbosity.is_none() && matches!(request.output, OutputForm::Text) {
         return;
@@ -147,10 +169,11 @@ fn text(body: &mut Object<'_>, request: &Request<'_>) {
                 text.raw("format", r#"{"type":"json_object"}"#);
             }
             OutputForm::JsonSchema { name, description, schema, strict } => {
+                let (schema, strict) = form::fitted(schema, *strict, traits, unmapped);
                 text.object("format", |format| {
-                    format.put("type", "json_schema").put("name", name);
+                    format.put("type", "json_schema").put("name", &form_name(name));
                     format.given("description", description.as_ref());
-                    format.raw("schema", schema.get()).given("strict", *strict);
+                    format.raw("schema", &schema).given("strict", strict);
                 });
             }
         }
@@ -160,34 +183,37 @@ fn text(body: &mut Object<'_>, request: &Request<'_>) {
     });
 }
 
-fn wanted_effort(wanted: Reasoning) -> Option<Effort> {
-    wanted.effort.or_else(|| wanted.budget_tokens.map(Effort::from_budget))
-}
-
 /// Models that do not think refuse all of it.
-fn reasoning(body: &mut Object<'_>, request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) {
+fn reasoning(
+    body: &mut Object<'_>,
+    request: &Request<'_>,
+    thinks: bool,
+    traits: &Traits,
+    unmapped: &mut Unmapped,
+) {
     if let Some(wanted) = request.reasoning {
-        let effort = wanted_effort(wanted).and_then(|word| {
-            let nearest = traits.reasoning.nearest(word, true);
-            // A budget has no word of its own that could be missed.
-            if wanted.effort.is_some() && nearest.is_none_or(|nearest| nearest.changed) {
-                unmapped.hint("reasoning_effort");
-            }
-            nearest.map(|nearest| nearest.effort)
-        });
-        // What does not think anyway need not be told.
-        let effort = effort.filter(|effort| *effort != Effort::None || traits.reasoning.off == Off::Word);
-        let shows = wanted.show == Some(true) && traits.reasoning.style != Style::None;
-        let summary = shows.then_some("auto");
+        let effort = told_effort(wanted, traits, unmapped);
+        // A model that does not think now takes it, too.
+        let takes_summary = traits.reasoning.style != Style::None;
+        let summary = (wanted.show == Some(true) && takes_summary).then_some("auto");
+        wanted.missed(thinks, summary.is_some()).for_each(|name| unmapped.hint(name));
         if effort.is_some() || summary.is_some() {
             body.object("reasoning", |reasoning| {
                 reasoning.given("effort", effort.map(Effort::as_str)).given("summary", summary);
             });
         }
     }
-    if traits.thoughts.returned == Returned::Items {
-        body.raw("include", r#"["reasoning.encrypted_content"]"#);
+}
+
+fn told_effort(wanted: Reasoning, traits: &Traits, unmapped: &mut Unmapped) -> Option<Effort> {
+    let nearest = traits.reasoning.nearest(wanted.wanted(traits)?, true);
+    // A budget has no word of its own that could be missed.
+    if wanted.effort.is_some() && nearest.is_none_or(|nearest| nearest.changed) {
+        unmapped.hint("reasoning_effort");
     }
+    // What does not think anyway need not be told.
+    let is_told = |effort: &Effort| *effort != Effort::None || traits.reasoning.off == Off::Word;
+    nearest.map(|nearest| nearest.effort).filter(is_told)
 }
 
 /// Whose request it is, and how it is served.
@@ -210,6 +236,9 @@ fn account(body: &mut Object<'_>, request: &Request<'_>, unmapped: &mut Unmapped
     }
     if let Some(metadata) = request.metadata {
         body.raw("metadata", metadata.get());
+    }
+    if !request.betas.is_empty() {
+        unmapped.hint("anthropic-beta");
     }
     Ok(())
 }

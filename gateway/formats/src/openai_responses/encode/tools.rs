@@ -4,15 +4,16 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-
 use tollgate_families::Traits;
 
 use crate::exchange::{CUSTOM_PARAMETERS, CustomTool, Request, Tool, ToolChoice};
 use crate::json::{Array, Object};
+use crate::openai::custom::Grammar;
+use crate::schema::fitted;
+use crate::unmapped::Unmapped;
 
 /// Writes tools and which of them the model may ask for.
-pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, traits: &Traits) {
+pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, traits: &Traits, unmapped: &mut Unmapped) {
     if request.tools.is_empty() {
         return;
     }
@@ -22,12 +23,22 @@ pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, traits: &Trait
         list.object(|item| match tool.custom.filter(|_| traits.tools.custom) {
             Some(CustomTool { format }) => {
                 item.put("type", "custom").put("name", &tool.name);
-                item.given("description", tool.description.as_ref()).given("format", format);
+                item.given("description", tool.description.as_ref());
+                match format.map(|format| (format, Grammar::of(format))) {
+                    Some((_, Some(grammar))) => _ = item.object("format", |format| grammar.write(format)),
+                    Some((format, None)) => _ = item.raw("format", format.get()),
+                    None => {}
+                }
             }
-            None => function(item, tool),
+            None => function(item, tool, traits, unmapped),
         });
     }
     list.end();
+    choice(body, request, is_custom);
+    body.given("parallel_tool_calls", request.parallel_tool_calls);
+}
+
+fn choice(body: &mut Object<'_>, request: &Request<'_>, is_custom: impl Fn(&Tool<'_>) -> bool) {
     match &request.tool_choice {
         None => {}
         Some(ToolChoice::Auto) => {
@@ -47,25 +58,35 @@ pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, traits: &Trait
             });
         }
     }
-    body.given("parallel_tool_calls", request.parallel_tool_calls);
 }
 
 /// Both fields are always said: a schema is required, and left out `strict` means yes here, unlike in every other
 /// format.
-fn function(item: &mut Object<'_>, tool: &Tool<'_>) {
+fn function(item: &mut Object<'_>, tool: &Tool<'_>, traits: &Traits, unmapped: &mut Unmapped) {
     item.put("type", "function").put("name", &tool.name).given("description", tool.description.as_ref());
-    let parameters = match (tool.parameters, tool.custom) {
-        (Some(raw), _) => schema(raw),
+    let fitted = tool.parameters.map(|raw| fitted(raw, &traits.schema));
+    if fitted.as_ref().is_some_and(|fitted| fitted.is_looser) {
+        unmapped.hint("tools[].function.parameters");
+    }
+    let may_be_strict = fitted.as_ref().is_none_or(|fitted| fitted.may_be_strict);
+    let is_strict = tool.strict == Some(true) && may_be_strict;
+    if tool.strict == Some(true) && !is_strict {
+        unmapped.hint("tools[].function.strict");
+    }
+    let parameters = match (fitted, tool.custom) {
+        (Some(fitted), _) => schema(fitted.json),
         (None, Some(_)) => Cow::Borrowed(CUSTOM_PARAMETERS),
+        (None, None) if is_strict => Cow::Borrowed(STRICTLY_NO_ARGUMENTS),
         (None, None) => Cow::Borrowed(NO_ARGUMENTS),
     };
-    item.raw("parameters", &parameters).put("strict", &tool.strict.unwrap_or(false));
+    item.raw("parameters", &parameters).put("strict", &is_strict);
 }
 
 const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
+const STRICTLY_NO_ARGUMENTS: &str = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
 
 /// The schema of arguments with the type and the properties that the API demands.
-fn schema(raw: &RawValue) -> Cow<'_, str> {
+fn schema(text: Cow<'_, str>) -> Cow<'_, str> {
     #[derive(Deserialize)]
     struct Shape {
         #[serde(default, rename = "type")]
@@ -73,10 +94,9 @@ fn schema(raw: &RawValue) -> Cow<'_, str> {
         #[serde(default)]
         properties: Option<IgnoredAny>,
     }
-    let text = raw.get();
-    let Ok(Shape { kind, properties }) = serde_json::from_str(text) else { return Cow::Borrowed(text) };
+    let Ok(Shape { kind, properties }) = serde_json::from_str(&text) else { return text };
     let missing = match (kind, properties) {
-        (Some(_), Some(_)) => return Cow::Borrowed(text),
+        (Some(_), Some(_)) => return text,
         (Some(_), None) => r#""properties":{}"#,
         (None, Some(_)) => r#""type":"object""#,
         (None, None) => r#""type":"object","properties":{}"#,
@@ -92,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_schema_says_that_it_is_an_object_and_has_properties() {
-        let told = |text: &str| schema(&RawValue::from_string(text.to_owned()).unwrap()).into_owned();
+        let told = |text: &'static str| schema(text.into()).into_owned();
         assert_eq!(told("{}"), NO_ARGUMENTS);
         assert_eq!(told(r#"{ "type":"object"}"#), r#"{"properties":{},"type":"object"}"#);
         assert_eq!(told(r#"{"properties":{"a":{}}}"#), r#"{"type":"object","properties":{"a":{}}}"#);

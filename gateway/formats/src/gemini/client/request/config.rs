@@ -82,6 +82,8 @@ fn read_form<'a>(config: &Config<'a>, request: &mut Request<'a>) {
 fn read_thinking(thinking: &Thinking<'_>, request: &mut Request<'_>) -> Result<(), FormatError> {
     let reasoning = request.reasoning.get_or_insert_default();
     reasoning.show = thinking.include_thoughts;
+    reasoning.show_param =
+        thinking.include_thoughts.map(|_| "generationConfig.thinkingConfig.includeThoughts");
     if let Some(level) = thinking.thinking_level.as_deref() {
         let level = level.to_ascii_lowercase();
         let effort = Effort::from_name(&level).filter(|effort| *effort != Effort::None);
@@ -96,8 +98,11 @@ fn read_thinking(thinking: &Thinking<'_>, request: &mut Request<'_>) -> Result<(
     }
     match thinking.thinking_budget {
         Some(Whole(0)) => reasoning.effort = Some(Effort::None),
-        // -1: as much as the model likes.
-        Some(budget) => reasoning.budget_tokens = budget.count(),
+        Some(budget) => {
+            // Below zero: as much as the model likes.
+            reasoning.budget_tokens = budget.count();
+            reasoning.adapts = reasoning.budget_tokens.is_none();
+        }
         None => {}
     }
     Ok(())

@@ -48,7 +48,7 @@ struct Writer<'w> {
 impl Writer<'_> {
     /// All instructions as one message: some servers take only one, and only at the start.
     fn system(&mut self, request: &Request<'_>, instruction: Option<&str>) {
-        let texts = request.system.iter().map(|text| marked(&text.text, text.cache, self.traits));
+        let texts = request.system.iter().map(|text| marked(&*text.text, text.cache, self.traits));
         let pieces: Vec<Piece<'_>> = texts.chain(instruction.map(|text| Piece::Text(text.into()))).collect();
         if pieces.is_empty() {
             return;
@@ -79,15 +79,13 @@ impl Writer<'_> {
 
     fn result(&mut self, result: &ToolResult<'_>) {
         let id = fitted_id(&result.call_id, self.traits.tools.ids);
-        let mut texts: Vec<Piece<'_>> = result.parts.iter().filter_map(text_of).map(Piece::Text).collect();
+        let parts = result.telling_failure();
+        let mut texts: Vec<Text<'_>> = parts.iter().filter_map(text_of).collect();
         if let (true, Some(json)) = (texts.is_empty(), result.json) {
-            texts.push(Piece::Text(json.get().into()));
+            texts.push(json.get().into());
         }
-        if let (Some(mark), Some(Piece::Text(Text::Borrowed(text)))) = (result.cache, texts.last()) {
-            let last = marked(text, Some(mark), self.traits);
-            texts.pop();
-            texts.push(last);
-        }
+        let last = texts.pop().map(|text| marked(text, result.cache, self.traits));
+        let texts: Vec<Piece<'_>> = texts.into_iter().map(Piece::Text).chain(last).collect();
         self.messages.object(|message| {
             message.put("role", "tool").put("tool_call_id", &id);
             content(message.key("content"), &texts);

@@ -40,6 +40,9 @@ pub(super) fn write(
         Some(_) => unmapped.hint("metadata"),
         None => {}
     }
+    if !request.betas.is_empty() {
+        unmapped.hint("anthropic-beta");
+    }
     request.extras.iter().try_for_each(|extra| carry(body, extra, traits, unmapped))
 }
 

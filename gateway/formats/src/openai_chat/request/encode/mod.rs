@@ -1,7 +1,7 @@
 //! From the common view into a chat request for a backend: as the model takes it.
 //!
 //! Left out without a word, because nothing the caller asked for is lost: marks for prompt caches where servers cache by
-//! themselves, and the flag that a tool failed (its text says so).
+//! themselves. That a tool failed is said in the text of its result.
 
 mod conversation;
 mod labels;
@@ -55,3 +55,5 @@ pub fn encode(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;

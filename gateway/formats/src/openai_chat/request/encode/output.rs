@@ -2,9 +2,10 @@
 
 use tollgate_families::Traits;
 
-use crate::exchange::{OutputForm, Part, Request, Text};
+use crate::exchange::{OutputForm, Request, Text};
 use crate::json::Object;
-use crate::schema::{self, Fitted};
+use crate::openai::{form, json_word};
+use crate::schema;
 use crate::unmapped::Unmapped;
 
 /// What is written about the form of the answer.
@@ -41,8 +42,10 @@ pub(super) fn plan<'r>(
     match &request.output {
         OutputForm::Text => Plan::default(),
         OutputForm::JsonObject if takes.json_object && may_be_told => {
-            let lacks_word = takes.json_word && !says_json(request);
-            Plan { form: Form::Object, instruction: lacks_word.then(|| "Answer with JSON.".to_owned()) }
+            let is_said =
+                json_word::is_in_instructions(&request.system) || json_word::is_in_first_turn(request);
+            let instruction = (takes.json_word && !is_said).then(|| json_word::INSTRUCTION.to_owned());
+            Plan { form: Form::Object, instruction }
         }
         OutputForm::JsonObject => {
             unmapped.hint("response_format");
@@ -50,12 +53,7 @@ pub(super) fn plan<'r>(
             Plan { form: Form::Text, instruction: Some(instruction) }
         }
         OutputForm::JsonSchema { name, description, schema, strict } if takes.json_schema && may_be_told => {
-            let Fitted { json, may_be_strict, is_looser } = schema::fitted(schema, &traits.schema);
-            let cannot_be_strict = *strict == Some(true) && !may_be_strict;
-            if is_looser || cannot_be_strict {
-                unmapped.hint("response_format.json_schema");
-            }
-            let strict = if cannot_be_strict { Some(false) } else { *strict };
+            let (json, strict) = form::fitted(schema, *strict, traits, unmapped);
             let (name, description) = (schema::form_name(name), description.as_deref());
             let form = Form::Schema { name, description, schema: json, strict };
             Plan { form, instruction: None }
@@ -70,15 +68,6 @@ pub(super) fn plan<'r>(
             Plan { form, instruction: Some(instruction) }
         }
     }
-}
-
-/// Whether the word stands where the prompt begins. What is said later is not looked at: a turn more must not change
-/// how the prompt begins.
-fn says_json(request: &Request<'_>) -> bool {
-    let said = |text: &str| text.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json"));
-    let first = request.turns.first().into_iter().flat_map(|turn| &turn.parts);
-    request.system.iter().any(|text| said(&text.text))
-        || first.into_iter().any(|part| matches!(part, Part::Text { text, .. } if said(text)))
 }
 
 impl Plan<'_> {

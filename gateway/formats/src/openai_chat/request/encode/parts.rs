@@ -14,7 +14,7 @@ use crate::unmapped::Unmapped;
 pub(super) enum Piece<'p> {
     Text(Text<'p>),
     /// Text that ends what the provider's cache may keep, and for how long.
-    Marked(&'p str, CacheMark),
+    Marked(Text<'p>, CacheMark),
     /// Thoughts, for models that want them in the content.
     Thinking(&'p str),
     Image(&'p Image<'p>),
@@ -34,7 +34,7 @@ pub(super) fn piece<'p>(
     let takes = &traits.media;
     let is_blank = |text: &str| !traits.messages.empty_text && text.trim().is_empty();
     let param = match part {
-        Part::Text { text, cache } if !is_blank(text) => return Ok(Some(marked(text, *cache, traits))),
+        Part::Text { text, cache } if !is_blank(text) => return Ok(Some(marked(&**text, *cache, traits))),
         Part::Refusal(text) if !is_blank(text) => return Ok(Some(Piece::Text(Text::Borrowed(text)))),
         Part::Text { .. } | Part::Refusal(_) => return Ok(None),
         Part::Image(image) => match &image.source {
@@ -66,13 +66,14 @@ pub(super) fn piece<'p>(
 }
 
 /// A text with its mark, where the server takes marks.
-pub(super) fn marked<'p>(text: &'p str, cache: Option<CacheMark>, traits: &Traits) -> Piece<'p> {
+pub(super) fn marked<'p>(text: impl Into<Text<'p>>, cache: Option<CacheMark>, traits: &Traits) -> Piece<'p> {
+    let text = text.into();
     let cache = cache.filter(|_| traits.cache.marks == CacheMarks::CacheControl);
     let has_hours = traits.cache.ttls.iter().any(|word| word == "1h");
     match cache {
         Some(CacheMark::OneHour) if has_hours => Piece::Marked(text, CacheMark::OneHour),
         Some(_) => Piece::Marked(text, CacheMark::FiveMinutes),
-        None => Piece::Text(Text::Borrowed(text)),
+        None => Piece::Text(text),
     }
 }
 

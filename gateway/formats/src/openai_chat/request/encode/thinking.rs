@@ -1,6 +1,6 @@
 //! How much the model is told to think, in the words of the place that serves it.
 
-use tollgate_families::{Effort, Off, Style, Thinks, Traits, Vendor};
+use tollgate_families::{Effort, Off, Shown, Style, Thinks, Traits, Vendor};
 
 use crate::exchange::{Reasoning, Request};
 use crate::json::Object;
@@ -23,7 +23,16 @@ pub(super) struct Plan {
 
 /// Decides how the model is told to think. A wish that it cannot follow becomes the nearest that it can, and is named.
 pub(super) fn plan(request: &Request<'_>, traits: &Traits, has_tools: bool, unmapped: &mut Unmapped) -> Plan {
-    let wanted = request.reasoning.and_then(wanted);
+    let plan = decided(request, traits, has_tools, unmapped);
+    // In this format nobody can ask for thoughts: they are there or not.
+    let shows = plan.thinks && traits.reasoning.shown == Shown::Always;
+    let missed = request.reasoning.into_iter().flat_map(|reasoning| reasoning.missed(plan.thinks, shows));
+    missed.for_each(|name| unmapped.hint(name));
+    plan
+}
+
+fn decided(request: &Request<'_>, traits: &Traits, has_tools: bool, unmapped: &mut Unmapped) -> Plan {
+    let wanted = request.reasoning.and_then(|reasoning| reasoning.wanted(traits));
     let told = wanted.and_then(|wanted| told(wanted, traits, unmapped));
     let thinks = traits.thinks(told.or(wanted.filter(|wanted| *wanted == Effort::None)));
     // Such a model takes tools here without thinking alone.
@@ -32,12 +41,7 @@ pub(super) fn plan(request: &Request<'_>, traits: &Traits, has_tools: bool, unma
         return Plan { effort: Some(Effort::None), ..Plan::default() };
     }
     let Some(told) = told else { return Plan { thinks, ..Plan::default() } };
-    let budget = request.reasoning.and_then(|reasoning| reasoning.budget_tokens);
-    Plan { thinks, ..in_words(told, budget, traits) }
-}
-
-fn wanted(reasoning: Reasoning) -> Option<Effort> {
-    reasoning.effort.or_else(|| reasoning.budget_tokens.map(Effort::from_budget))
+    Plan { thinks, ..in_words(told, request.reasoning.unwrap_or_default(), traits) }
 }
 
 /// The nearest effort that the model takes; `None` if nothing is to be said.
@@ -65,10 +69,11 @@ fn told(wanted: Effort, traits: &Traits, unmapped: &mut Unmapped) -> Option<Effo
     nearest.map(|nearest| nearest.effort)
 }
 
-fn in_words(told: Effort, budget: Option<u64>, traits: &Traits) -> Plan {
+fn in_words(told: Effort, wanted: Reasoning, traits: &Traits) -> Plan {
     let is_on = told != Effort::None;
     let effort = Some(told).filter(|_| is_on && !traits.reasoning.efforts.is_empty());
-    let tokens = || traits.reasoning.budget_within(budget.unwrap_or_else(|| told.budget_tokens()));
+    let budget = || wanted.budget_tokens.unwrap_or_else(|| told.budget_tokens());
+    let tokens = || traits.reasoning.budget_within(budget()).filter(|_| !wanted.is_up_to_model());
     match traits.reasoning.style {
         Style::None => Plan::default(),
         Style::ThinkingType => {

@@ -76,21 +76,8 @@ fn choice(
     unmapped: &mut Unmapped,
 ) {
     let takes = &traits.tools;
-    let can_force = match traits.reasoning.forced_tools {
-        Forced::Taken => true,
-        Forced::NotThinking => !thinks,
-        Forced::Refused => false,
-    };
-    let wanted = match &request.tool_choice {
-        None => return,
-        Some(ToolChoice::Auto) => Choice::Auto,
-        Some(ToolChoice::None) => Choice::None,
-        Some(ToolChoice::Required | ToolChoice::Named(_)) if !can_force => Choice::Auto,
-        Some(ToolChoice::Named(_)) if takes.has_choice(Choice::Named) => Choice::Named,
-        Some(ToolChoice::Required | ToolChoice::Named(_)) if takes.has_choice(Choice::Required) => {
-            Choice::Required
-        }
-        Some(ToolChoice::Required | ToolChoice::Named(_)) => Choice::Auto,
+    let Some(wanted) = request.tool_choice.as_ref().map(|choice| nearest(choice, traits, thinks)) else {
+        return;
     };
     let is_forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
     if is_forced && wanted == Choice::Auto {
@@ -108,6 +95,24 @@ fn choice(
         (Choice::Required | Choice::Named, _) => _ = body.put("tool_choice", "required"),
         (Choice::Auto, _) if takes.has_choice(Choice::Auto) => _ = body.put("tool_choice", "auto"),
         (Choice::Auto, _) => {}
+    }
+}
+
+/// The choice that is nearest to the wanted one of those that can be told.
+fn nearest(wanted: &ToolChoice<'_>, traits: &Traits, thinks: bool) -> Choice {
+    let takes = &traits.tools;
+    let can_force = match traits.reasoning.forced_tools {
+        Forced::Taken => true,
+        Forced::NotThinking => !thinks,
+        Forced::Refused => false,
+    };
+    match wanted {
+        ToolChoice::None => Choice::None,
+        ToolChoice::Named(_) if can_force && takes.has_choice(Choice::Named) => Choice::Named,
+        ToolChoice::Required | ToolChoice::Named(_) if can_force && takes.has_choice(Choice::Required) => {
+            Choice::Required
+        }
+        ToolChoice::Auto | ToolChoice::Required | ToolChoice::Named(_) => Choice::Auto,
     }
 }
 
