@@ -99,7 +99,8 @@ fn no_source_file_has_a_marker_of_unfinished_work() {
 }
 
 /// Dependencies that are there for their features alone, or are named by macros of others.
-const NOT_NAMED: [&str; 1] = ["tollgate-gateway"];
+/// Also what only those files name that the fuzz targets include by path.
+const NOT_NAMED: [&str; 5] = ["tollgate-gateway", "base64", "ring", "thiserror", "zeroize"];
 
 #[test]
 fn every_dependency_is_named_in_the_code_of_its_crate() {
@@ -110,7 +111,9 @@ fn every_dependency_is_named_in_the_code_of_its_crate() {
         let text = std::fs::read_to_string(&manifest).unwrap();
         for name in dependencies(&text) {
             let word = name.replace('-', "_");
-            if !NOT_NAMED.contains(&name.as_str()) && !code.contains(&word) {
+            // The bare word may mean something else: bytes in memory, say.
+            let named = [format!("{word}::"), format!("use {word}")].iter().any(|use_of| code.contains(use_of));
+            if !named && !NOT_NAMED.contains(&name.as_str()) {
                 idle.push(format!("{}: {name}", shown(&manifest)));
             }
         }
