@@ -25,25 +25,25 @@ pub struct Backend {
     pub format: BackendFormat,
     /// Whether Responses requests pass as they are.
     pub serves_responses: bool,
-    /// Where answers that it keeps are found; none where it keeps none.
+    /// Base URL of its stored Responses; `None` if it does not store any.
     pub responses_url: Option<String>,
     /// The one tenant that its account belongs to; `None` where tenants share it.
     pub tenant: Option<Arc<str>>,
-    /// Further headers that it is sent.
+    /// Headers from the configuration that are added to every request to it.
     pub headers: HeaderMap,
-    /// Bounds what runs there at a time; none without a bound.
+    /// Bounds the requests that run there at a time; `None` if there is no bound.
     pub admission: Option<Arc<Admission>>,
     /// How the gateway identifies itself.
     pub credentials: Arc<Credentials>,
     /// TLS settings of its own, if it has any.
     pub tls: Option<Arc<BackendTls>>,
-    /// TCP and TLS handshake.
+    /// Longest time for the TCP and TLS handshakes.
     pub connect_timeout: Duration,
-    /// To the first byte of the answer.
+    /// Longest time from the call to the first byte of the answer.
     pub first_byte_timeout: Duration,
     /// Longest silence within an answer.
     pub idle_timeout: Duration,
-    /// The whole call.
+    /// Longest time for the whole call.
     pub total_timeout: Duration,
 }
 
@@ -70,8 +70,8 @@ impl BackendError {
 }
 
 impl Backend {
-    /// Resolves a configured backend that is shown `credentials` and called with TLS settings of its own, if it has
-    /// any. Nothing bounds what runs there before `admission` is set.
+    /// Resolves a configured backend. It is called with `credentials` and, if it has any, with TLS settings of its own.
+    /// The number of its requests is unbounded until `admission` is set.
     ///
     /// # Errors
     /// When its URL cannot be read or a header cannot be sent.

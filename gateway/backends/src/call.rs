@@ -27,8 +27,8 @@ use super::upload::{OutBody, Progress, Upload};
 
 /// What a call ends with: the head of the answer, or why there is none.
 pub type CallResult = Result<Response<AnswerBody>, CallError>;
-/// Most pools of one worker: as many connect timeouts and TLS settings as one configuration has in practice, and
-/// those of the configurations before it.
+/// Most pools of one worker. A configuration needs one for each combination of connect timeout and TLS settings;
+/// the pools of earlier configurations count too.
 const MOST_POOLS: usize = 64;
 
 /// Calls of one worker thread.
@@ -38,10 +38,10 @@ pub struct BackendClient {
     pools: RefCell<Vec<Pool>>,
 }
 
-/// Connections, and whom they serve.
+/// Connections, and the connect timeout and TLS settings that they were made with.
 struct Pool {
     connect: Duration,
-    /// Settings of a backend's own; when no configuration in use has them any more, the connections go too.
+    /// The backend's own settings; the pool is dropped once no configuration in use has them.
     tls: Option<OwnTls>,
     connections: Connections,
 }
@@ -114,7 +114,7 @@ impl BackendClient {
         Ok(accepted(backend, response))
     }
 
-    /// The same for an answer that passes as it comes, compressed or not.
+    /// As [`BackendClient::call`], for an answer that is relayed as it comes, compressed or not.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -136,8 +136,8 @@ impl BackendClient {
         }
     }
 
-    /// The same with a body that is still coming. The time to the first byte counts from the last part of the
-    /// body that the backend took. For backends whose credentials do not sign bodies.
+    /// As [`BackendClient::call`], with a body that is still coming. The time to the first byte counts from the last
+    /// part of the body that the backend took. Only for backends whose credentials do not sign bodies.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -187,7 +187,7 @@ impl BackendClient {
             return pools[at].connections.clone();
         }
         pools.retain(|pool| !pool.is_abandoned());
-        // Every connect timeout of every configuration so far has its own; calls under way keep what they use.
+        // Earlier configurations may have left pools behind. A pool that is dropped lives on in the calls that use it.
         if pools.len() >= MOST_POOLS {
             pools.remove(0);
         }
@@ -254,7 +254,8 @@ async fn answered_after(
     }
 }
 
-/// An answer that is compressed all the same is decoded on its way; an error may be told in whatever coding it likes.
+/// Decodes an answer that is compressed although `identity` was asked for. An error keeps its coding if that is
+/// unknown.
 fn readable(mut response: Response<AnswerBody>) -> Result<Response<AnswerBody>, CallError> {
     match decode(&mut response) {
         Err(unknown) if response.status().is_success() => Err(CallError::UnknownCoding(unknown.coding)),
@@ -262,7 +263,7 @@ fn readable(mut response: Response<AnswerBody>) -> Result<Response<AnswerBody>, 
     }
 }
 
-/// Makes an answer what it was before the backend compressed it, if it did. Parts of a body are left as they are.
+/// Undoes the content coding of an answer, if it has one. A part of a body (206) is left as it is.
 ///
 /// # Errors
 /// When its coding is not understood; then nothing has changed.

@@ -12,7 +12,7 @@ use tollgate_config::BackendConfig;
 use super::*;
 use crate::tls::client_config;
 
-/// What the server was asked: path with query, and `authorization`.
+/// The requests that the server got: path with query, and `authorization`.
 type Asked = Rc<RefCell<Vec<(String, String)>>>;
 
 /// A server that is token endpoint and backend in one.
@@ -75,7 +75,7 @@ fn oauth2(addr: SocketAddr) -> String {
     format!("oauth2: {{ token_url: 'http://{addr}/token', client_id: c, client_secret: s }}")
 }
 
-/// A server that compresses its answer, whatever was asked for.
+/// A server that compresses its answer whatever `accept-encoding` says.
 async fn compressing(coding: &'static str, body: Bytes) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();

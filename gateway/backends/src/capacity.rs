@@ -1,4 +1,4 @@
-//! What a backend has committed to, as a bucket in one atomic word.
+//! The throughput that a backend has committed to, as a token bucket in one atomic word.
 //!
 //! Tokens fill the bucket when a request is admitted, by an estimate, and are corrected when it ends; the
 //! bucket leaks at the committed rate. Its depth is what may be used at once. While load exceeds the
@@ -18,14 +18,14 @@ const MS_NS: u64 = 1_000_000;
 /// Most that the bucket can hold beyond its depth, as time: a single report must not keep requests away for longer.
 const MOST_DEBT_NS: u64 = 10 * 60_000_000_000;
 
-/// What a backend has committed to.
+/// The throughput that a backend has committed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CapacityRules {
     /// Tokens per minute, prompt and completion together; at least 1.
     pub tokens_per_minute: u64,
     /// Depth of the bucket, as the time in which it leaks empty.
     pub burst: Duration,
-    /// Longest that a 429 keeps requests away, and how long one without a `Retry-After` does.
+    /// Longest time that a 429 keeps requests away; also the time if it has no `Retry-After`.
     pub max_busy: Duration,
 }
 
@@ -36,14 +36,14 @@ pub struct CapacitySnapshot {
     pub tokens_per_minute: u64,
     /// Tokens that fit now.
     pub free_tokens: u64,
-    /// While the backend says that it is busy: for how long, ms.
+    /// How long a 429 still keeps requests away, ms; `None` if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub busy_for_ms: Option<u64>,
-    /// Times the backend said so.
+    /// How often the backend has answered 429.
     pub refusals: u64,
 }
 
-/// See the module.
+/// The bucket; see the module.
 #[derive(Debug)]
 pub(super) struct Capacity {
     tokens_per_minute: AtomicU64,
@@ -51,7 +51,7 @@ pub(super) struct Capacity {
     max_busy_ms: AtomicU64,
     /// When the bucket will be empty.
     empty_at_ns: AtomicU64,
-    /// Nothing fits before.
+    /// Until when a 429 keeps requests away, clock ms.
     busy_until_ms: AtomicU64,
     refusals: AtomicU64,
 }
@@ -70,7 +70,7 @@ impl Capacity {
         capacity
     }
 
-    /// Other rules from now on; what is in the bucket takes as long to leak as it would have.
+    /// Replaces the rules. What is in the bucket takes as long to leak as under the old ones.
     pub(super) fn set_rules(&self, rules: CapacityRules) {
         let depth_ns = u64::try_from(rules.burst.as_nanos()).unwrap_or(u64::MAX);
         self.tokens_per_minute.store(rules.tokens_per_minute.max(1), Ordering::Relaxed);
@@ -102,7 +102,7 @@ impl Capacity {
         let cost = self.cost_ns(tokens);
         let most =
             ns(now_ms).saturating_add(self.depth_ns.load(Ordering::Relaxed)).saturating_add(MOST_DEBT_NS);
-        // What is over already, by other rules, leaks as it would have.
+        // The bucket may be over its depth already, under earlier rules; that excess leaks and is not cut off.
         let fill = |empty_at: u64| {
             let filled = empty_at.max(ns(now_ms)).saturating_add(cost);
             Some(filled.min(most.max(empty_at)))
@@ -132,7 +132,7 @@ impl Capacity {
         let _ = self.busy_until_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shortest);
     }
 
-    /// When a request of about this many tokens will fit; zero when it does now, none when it never will.
+    /// How long until a request of about this many tokens fits: zero if it fits now, `None` if it never will.
     pub(super) fn fits_in(&self, now_ms: u64, tokens: u64) -> Option<Duration> {
         if self.cost_ns(tokens) > self.depth_ns.load(Ordering::Relaxed) {
             return None;

@@ -153,7 +153,7 @@ impl Counter {
         }
     }
 
-    /// Takes a failure in; the rule's name if that is one too many.
+    /// Counts a failure; answers the rule if the failure reaches its threshold.
     fn failed(&mut self, now_ms: u64, kind: FailureKind) -> Option<TripRule> {
         if !self.rule.counted.counts(kind) {
             return None;
@@ -189,7 +189,7 @@ fn exceeds(Tally { succeeded, failed }: Tally, ratio: RatioRule) -> bool {
 pub struct Cause {
     /// The rule that applied.
     pub rule: TripRule,
-    /// The failure that made it apply; none for an operator.
+    /// The failure that made it apply; `None` if an operator opened the circuit.
     #[serde(serialize_with = "failure_text", skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureKind>,
 }
@@ -208,7 +208,7 @@ pub enum TripRule {
     ProbeFailed,
     /// It opened at another replica.
     Replica,
-    /// An operator wanted it.
+    /// An operator opened it.
     Operator,
 }
 
@@ -245,7 +245,7 @@ fn failure_text<S: Serializer>(failure: &Option<FailureKind>, serializer: S) -> 
     }
 }
 
-/// A failure as the circuit is told of it.
+/// A failure as it is reported to the circuit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Failure {
     pub(super) kind: FailureKind,
@@ -255,13 +255,13 @@ pub(super) struct Failure {
 /// What the gate has to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GateChange {
-    /// What it is.
+    /// It stays as it is.
     Stay,
-    /// Open until then, in clock ms.
+    /// It opens until `until_ms`, clock ms.
     Open { until_ms: u64, cause: Cause },
-    /// Open for longer if it is open.
+    /// If it is open, it stays open until `until_ms`, clock ms.
     Extend { until_ms: u64 },
-    /// Closed.
+    /// It closes.
     Close,
 }
 
@@ -273,9 +273,9 @@ const RECENT: Duration = Duration::from_secs(30);
 pub(super) struct Circuit {
     rules: CircuitRules,
     counters: SmallVec<[Counter; 2]>,
-    /// Why it is open; none while it is closed.
+    /// Why it is open; `None` while it is closed.
     open: Option<Cause>,
-    /// Open periods since it last was closed.
+    /// Open periods since it was last closed.
     failed_periods: u32,
     /// All attempts of the last while, whatever the rules count.
     recent: Window,
@@ -288,7 +288,7 @@ impl Circuit {
         Self { rules, counters, open: None, failed_periods: 0, recent: Window::new(RECENT), trips: 0 }
     }
 
-    /// Other rules from now on. The state stays, and so do the counts of rules that stay.
+    /// Replaces the rules. The state stays, and so do the counts of rules that are unchanged.
     pub(super) fn set_rules(&mut self, rules: CircuitRules) {
         let mut known = std::mem::take(&mut self.counters);
         let keep = |rule: &Rule| match known.iter().position(|counter| counter.rule == *rule) {
@@ -307,7 +307,7 @@ impl Circuit {
         }
     }
 
-    /// An attempt failed that was admitted like all others.
+    /// An attempt failed that was not the probe.
     pub(super) fn failed(&mut self, now_ms: u64, failure: Failure) -> GateChange {
         let asked = self.asked_wait(failure);
         if self.open.is_some() {
@@ -316,7 +316,7 @@ impl Circuit {
                 .map_or(GateChange::Stay, |wait| GateChange::Extend { until_ms: now_ms + millis(wait) });
         }
         self.recent.add(now_ms, Tally { succeeded: 0, failed: 1 });
-        // Every rule counts, the first one that has had enough gives the cause.
+        // Every rule counts the failure; the first one that reaches its threshold is the cause.
         let exceeded = self.counters.iter_mut().fold(None, |found: Option<TripRule>, counter| {
             let this = counter.failed(now_ms, failure.kind);
             found.or(this)
@@ -333,7 +333,7 @@ impl Circuit {
         self.trip(now_ms, cause, self.asked_wait(failure))
     }
 
-    /// The probe succeeded, or an operator wants the circuit closed: a new beginning.
+    /// The probe succeeded, or an operator closes the circuit: all counts start anew.
     pub(super) fn close(&mut self) -> GateChange {
         self.open = None;
         self.failed_periods = 0;
@@ -342,13 +342,14 @@ impl Circuit {
         GateChange::Close
     }
 
-    /// An operator wants the circuit open.
+    /// An operator opens the circuit.
     pub(super) fn hold(&mut self) {
         self.open = Some(Cause { rule: TripRule::Operator, failure: None });
         self.trips += 1;
     }
 
-    /// It opened at another replica, for another `left`. One that is open already opens no earlier.
+    /// It opened at another replica and stays open there for `left`. If it is open here too, that never shortens the
+    /// time.
     pub(super) fn opened_elsewhere(&mut self, now_ms: u64, left: Duration) -> GateChange {
         let until_ms = now_ms.saturating_add(millis(left.min(self.rules.max_open)));
         if self.open.is_some() {
@@ -358,7 +359,7 @@ impl Circuit {
         self.trip(now_ms, cause, Some(left.min(self.rules.max_open)))
     }
 
-    /// It closed at another replica: that counts here when nothing else is known here, or when an operator
+    /// It closed at another replica. That closes it here if it was opened because of a replica, or if an operator
     /// closed it.
     pub(super) fn closed_elsewhere(&mut self, by_operator: bool) -> GateChange {
         let only_heard = self.open.is_some_and(|cause| cause.rule == TripRule::Replica);

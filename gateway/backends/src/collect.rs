@@ -13,12 +13,13 @@ use super::connections::{AnswerBody, AnswerError};
 ///
 /// # Errors
 /// [`CallError::TooLarge`] beyond `limit` bytes, [`CallError::Stalled`] after `idle` of silence,
-/// [`CallError::Broken`] when the connection ends early, [`CallError::Undecodable`] when it is not what its coding says.
+/// [`CallError::Broken`] when the connection ends early, [`CallError::Undecodable`] when it is not what its coding
+/// says.
 pub async fn collect(body: AnswerBody, limit: usize, idle: Duration) -> Result<Bytes, CallError> {
     collect_while(body, limit, idle, |_| true).await
 }
 
-/// The same while there is memory: `more` is asked for the bytes of each part.
+/// As [`collect`], as long as there is memory: `more` is asked for the bytes of each part.
 ///
 /// # Errors
 /// As [`collect`]; [`CallError::NoMemory`] when `more` says no.

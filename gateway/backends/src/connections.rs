@@ -1,7 +1,7 @@
 //! Connections to backends, kept and used again by one worker thread: HTTP/1.1, one request at a time on each.
 //!
-//! A connection goes along with the body of its answer and comes back when that has ended. What was used last is
-//! used next, so that those which are not needed grow old and are closed.
+//! A connection is owned by the body of its answer and returns to the pool when that has ended. The connection that was
+//! used last is used next, so that surplus connections grow old and are closed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -38,14 +38,14 @@ const REAP_EVERY: Duration = Duration::from_secs(15);
 /// Bytes of an answer that wait for their reader, per connection.
 const READ_BUFFER: usize = 64 << 10;
 
-/// A connection that stood idle and is closed this soon after a request went out on it was being closed already: the
-/// backend did not read the request. Whoever breaks off later may have worked on it.
+/// If an idle connection is closed this soon after a request went out on it, the backend was closing it already and did
+/// not read the request. If it breaks later, the backend may have worked on the request.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
-/// A connection.
+/// A connection to a backend.
 struct Line {
     sender: SendRequest<OutBody>,
-    /// Bytes that came on it.
+    /// Bytes received on it so far.
     heard: Rc<Cell<u64>>,
 }
 
@@ -58,14 +58,14 @@ struct Shared {
     origins: RefCell<HashMap<Origin, Rc<Kept>, ahash::RandomState>>,
 }
 
-/// Where connections lead.
+/// The origin that connections lead to.
 #[derive(PartialEq, Eq, Hash)]
 struct Origin {
     is_https: bool,
     authority: Authority,
 }
 
-/// What is kept of one origin.
+/// The connections of one origin.
 struct Kept {
     host: HeaderValue,
     idle: RefCell<Idle>,
@@ -75,7 +75,7 @@ struct Kept {
 struct Idle {
     /// Ready for a request, the one that was used last at the end.
     ready: Vec<(Line, Instant)>,
-    /// Whose answers are over for us, but which have still to finish with the backend.
+    /// Body dropped before its end; reusable once the rest of the answer has been read.
     finishing: Vec<(Line, Instant)>,
 }
 
@@ -83,7 +83,7 @@ struct Idle {
 pub struct AnswerBody {
     body: Incoming,
     lease: Option<Lease>,
-    /// Where it is compressed and nobody downstream may know.
+    /// Undoes the content coding; `None` if the bytes are passed on as they come.
     decoding: Option<Box<Decoding>>,
 }
 
@@ -93,7 +93,7 @@ pub enum AnswerError {
     /// Its connection broke.
     #[error("the connection broke")]
     Broken(#[from] hyper::Error),
-    /// It is compressed, and not as its head says.
+    /// Its bytes do not match the content coding that its head names.
     #[error("its content cannot be decoded")]
     Undecodable(#[from] DecodeError),
 }
@@ -175,7 +175,7 @@ impl Connections {
     }
 }
 
-/// The same request again, where its body is whole.
+/// A copy of the request; `None` if its body is a stream.
 fn copy(request: &Request<OutBody>) -> Option<Request<OutBody>> {
     let OutBody::Whole(body) = request.body() else { return None };
     let mut copy = Request::new(OutBody::Whole(body.clone()));
@@ -201,7 +201,7 @@ impl Shared {
         Ok(kept)
     }
 
-    /// Closes what has grown old, and forgets origins that nothing leads to.
+    /// Closes idle connections that have grown old, and removes origins without any connection.
     fn reap(&self, now: Instant) {
         self.origins.borrow_mut().retain(|_, kept| {
             let mut idle = kept.idle.borrow_mut();
@@ -248,7 +248,7 @@ fn is_fresh(since: Instant, now: Instant) -> bool {
     now.saturating_duration_since(since) < IDLE_FOR
 }
 
-/// Closes old connections as long as there are any to come.
+/// Closes old connections until the pool is dropped.
 async fn reap(shared: Weak<Shared>) {
     loop {
         tokio::time::sleep(REAP_EVERY).await;
@@ -257,12 +257,12 @@ async fn reap(shared: Weak<Shared>) {
     }
 }
 
-/// What a request says of where it goes once it is there (RFC 9112 §3.2.1).
+/// The request target in origin form: path and query (RFC 9112 §3.2.1).
 fn origin_form(uri: &Uri) -> Uri {
     uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")).into()
 }
 
-/// The `Host` of an origin: without a name and password, and without the port that goes without saying.
+/// The `Host` of an origin: without user name and password, and without the default port of its scheme.
 fn host(authority: &Authority, is_https: bool) -> Option<HeaderValue> {
     let usual = if is_https { 443 } else { 80 };
     let host = authority.host();
@@ -274,13 +274,13 @@ fn host(authority: &Authority, is_https: bool) -> Option<HeaderValue> {
 }
 
 impl AnswerBody {
-    /// From now on it is what it was before the backend compressed it.
+    /// Undoes these content codings from here on.
     pub(super) fn decode(&mut self, codings: &[Coding]) {
-        // Whoever reads it has bounds of its own.
+        // No bound here: the reader of the body has one.
         self.decoding = Some(Box::new(Decoding::new(codings, u64::MAX)));
     }
 
-    /// The connection is of no more use here.
+    /// Returns the connection to the pool.
     fn release(&mut self) {
         if let Some(Lease { line, kept }) = self.lease.take() {
             kept.give_back(line);
@@ -343,8 +343,7 @@ impl fmt::Debug for AnswerBody {
 }
 
 impl Drop for AnswerBody {
-    /// An answer that nobody reads to its end: its connection is used again if hardly anything was missing, which
-    /// shows when the connection has taken note.
+    /// The answer may be dropped before its end. Its connection is reusable if hyper reads the little that is missing.
     fn drop(&mut self) {
         self.release();
     }

@@ -11,7 +11,7 @@ use super::*;
 use crate::tls::client_config;
 use crate::upload::Upload;
 
-/// What a backend has seen.
+/// What a backend has counted.
 #[derive(Default)]
 struct Seen {
     connections: Cell<usize>,

@@ -1,5 +1,5 @@
-//! What the gateway shows to a backend: made from the configuration, with this process's time, environment
-//! and TLS. The kinds are in [`tollgate_credentials`].
+//! The credentials that the gateway shows to a backend: made from the configuration, with this process's time,
+//! environment and TLS. The kinds are in [`tollgate_credentials`].
 
 use std::sync::Arc;
 

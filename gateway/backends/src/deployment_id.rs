@@ -1,4 +1,4 @@
-//! Which model at which backend.
+//! The name of a deployment: one model at one backend.
 
 use std::fmt;
 use std::sync::Arc;

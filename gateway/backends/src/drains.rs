@@ -18,31 +18,31 @@ pub struct Drains {
 pub struct Slot(Arc<AtomicU32>);
 
 impl Drains {
-    /// None is running.
+    /// Bounds under which nothing runs yet.
     #[must_use]
     pub fn new(rules: DrainConfig) -> Self {
         Self { rules, running: Arc::default() }
     }
 
-    /// The same ones under other bounds: those that run now count.
+    /// The same drains under other bounds: those that run now still count.
     #[must_use]
     pub fn with_rules(&self, rules: DrainConfig) -> Self {
         Self { rules, running: Arc::clone(&self.running) }
     }
 
-    /// Whether anybody else counts with it: a configuration in use, or an answer that is being read.
+    /// Whether the count is shared with a configuration in use or with an answer that is being read.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.running) > 1
     }
 
-    /// Bounds.
+    /// The bounds in force.
     #[must_use]
     pub fn rules(&self) -> &DrainConfig {
         &self.rules
     }
 
-    /// Takes a place; none when as many as allowed are running.
+    /// Takes a place; `None` if as many as allowed are running.
     #[must_use]
     pub fn slot(&self) -> Option<Slot> {
         let more = |running: u32| (running < self.rules.max_concurrent).then_some(running + 1);
@@ -56,7 +56,7 @@ impl Drains {
         let Some(slot) = self.slot() else { return };
         let max = self.rules.max.0;
         actix_rt::spawn(async move {
-            // When the time is over the work is dropped, which closes its books.
+            // When the time is over the work is dropped, which settles its attempt.
             let _ = tokio::time::timeout(max, work).await;
             drop(slot);
         });

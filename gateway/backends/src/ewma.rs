@@ -15,7 +15,7 @@ const TAU_MS: f32 = 10_000.0;
 pub(super) struct PeakEwma(AtomicU64);
 
 impl PeakEwma {
-    /// Takes a sample in.
+    /// Adds a sample.
     pub(super) fn record(&self, now_ms: u64, sample: Duration) {
         let sample_us = u32::try_from(sample.as_micros()).unwrap_or(u32::MAX).max(1);
         let stamp = now_ms as u32;
@@ -26,14 +26,14 @@ impl PeakEwma {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
     }
 
-    /// The average, µs, as it would be had nothing but zeros come since the last sample: what was slow and is
-    /// not asked any more deserves another try some time later. 0 before the first sample.
+    /// The average, µs, as if only zeros had come since the last sample: a deployment that was slow and gets no
+    /// requests any more deserves another try some time later. 0 before the first sample.
     pub(super) fn faded_us(&self, now_ms: u64) -> u64 {
         let word = self.0.load(Ordering::Relaxed);
         u64::from(fade(word as u32, (now_ms as u32).wrapping_sub((word >> 32) as u32)))
     }
 
-    /// The average; none before the first sample.
+    /// The average; `None` before the first sample.
     pub(super) fn get(&self) -> Option<Duration> {
         let average_us = self.0.load(Ordering::Relaxed) & u64::from(u32::MAX);
         (average_us > 0).then(|| Duration::from_micros(average_us))
@@ -49,7 +49,7 @@ fn blend(word: u64, stamp: u32, sample_us: u32) -> u32 {
     sample_us + fade(average_us - sample_us, elapsed_ms)
 }
 
-/// What is left of a value after that time.
+/// The value after it has decayed for that time.
 fn fade(value: u32, elapsed_ms: u32) -> u32 {
     // Single precision: this is asked for every request, and a millionth more or less means nothing.
     let left = (elapsed_ms as f32 * (-std::f32::consts::LOG2_E / TAU_MS)).exp2();

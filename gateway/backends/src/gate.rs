@@ -2,24 +2,24 @@
 //!
 //! Requests read it without a lock; after an open period exactly one of them turns it from *open* to
 //! *probing* and is the probe. Everything else is written by the deployment's actor, except that a probe
-//! which learned nothing frees its place itself. A probe that is never heard of again loses its place when
-//! its time is over: the next request becomes the probe.
+//! without an outcome frees its place itself. A probe that never reports loses its place when its time is
+//! over: the next request becomes the probe.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const KIND_SHIFT: u32 = 62;
 const TIME_MASK: u64 = (1 << KIND_SHIFT) - 1;
 
-/// What the gate says; moments are clock ms.
+/// The position of the gate; times are clock ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {
-    /// Everybody may pass.
+    /// All requests pass.
     Closed,
-    /// Nobody may pass before `until_ms`, one probe may then.
+    /// No request passes before `until_ms`; then one probe does.
     Open { until_ms: u64 },
     /// A probe is under way; it counts as lost from `expires_ms`.
     Probing { expires_ms: u64 },
-    /// Nobody may pass until an operator says otherwise.
+    /// No request passes until an operator closes the circuit.
     Held,
 }
 
@@ -48,7 +48,7 @@ impl Position {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket(u64);
 
-/// How a request passed.
+/// How a request was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
     /// Like all others.
@@ -57,7 +57,7 @@ pub(super) enum Pass {
     Probe(Ticket),
 }
 
-/// See the module.
+/// The gate; see the module.
 #[derive(Debug, Default)]
 pub(super) struct Gate(AtomicU64);
 
@@ -88,12 +88,12 @@ impl Gate {
         }
     }
 
-    /// Where the gate stands.
+    /// The current position.
     pub(super) fn position(&self) -> Position {
         Position::of(self.0.load(Ordering::Acquire))
     }
 
-    /// Puts the gate somewhere, whatever it was. For the actor alone.
+    /// Sets the position, whatever it was. Only the actor may call it.
     pub(super) fn set(&self, position: Position) {
         self.0.store(position.word(), Ordering::Release);
     }
@@ -110,7 +110,7 @@ impl Gate {
         let _ = self.0.compare_exchange(ticket.0, again, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Keeps an open circuit open for longer; one whose probe is under way stays as it is. Whether it did.
+    /// Keeps an open circuit open for longer and answers true; does nothing while a probe is under way.
     pub(super) fn extend(&self, until_ms: u64) -> bool {
         let longer = |word| match Position::of(word) {
             Position::Open { until_ms: now } if now < until_ms => Some(Position::Open { until_ms }.word()),

@@ -1,4 +1,4 @@
-//! A connection that counts the bytes that come on it: whether anything of an answer was heard before it broke.
+//! A connection that counts the bytes received on it, to tell whether any of an answer came before it broke.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};

@@ -1,19 +1,19 @@
-//! How many second calls there may be. Pure.
+//! The budget of hedges (second calls of a slow request). Pure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What one hedge costs, in hundredths of a request.
 const COST: u32 = 100;
-/// Most hedges that a calm time saves up for a bad one.
+/// Capacity of the budget, in hedges.
 const MOST_SAVED: u32 = 10;
 
-/// Keeps hedges below a share of the requests. Lock-free; each request pays in its share of a hedge. Clones share
-/// what is saved.
+/// Keeps hedges below a share of the requests. Lock-free; each request adds its share of a hedge to the budget.
+/// Clones share the budget.
 #[derive(Debug, Clone)]
 pub struct HedgeBudget {
     percent: u32,
-    /// Hundredths of a hedge.
+    /// The budget, in hundredths of a hedge.
     saved: Arc<AtomicU32>,
 }
 
@@ -24,7 +24,7 @@ impl HedgeBudget {
         Self { percent: u32::from(percent), saved: Arc::default() }
     }
 
-    /// The same savings with another share.
+    /// The same budget with another share.
     #[must_use]
     pub fn with_percent(&self, percent: u8) -> Self {
         Self { percent: u32::from(percent), saved: Arc::clone(&self.saved) }

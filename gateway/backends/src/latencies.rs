@@ -48,8 +48,7 @@ impl Latencies {
         self.halves[(turn % 2) as usize][bucket(millis(sample))].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The time within which `percent` of 100 samples came, rounded up to its step; none when too few came
-    /// lately.
+    /// The percentile of the samples, rounded up to its step; `None` if there were too few lately.
     pub(super) fn percentile(&self, now_ms: u64, percent: u64) -> Option<Duration> {
         let turn = now_ms / HALF_MS;
         let held = self.turn.load(Ordering::Relaxed);

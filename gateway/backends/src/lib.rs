@@ -1,12 +1,12 @@
-//! One room per model endpoint that the gateway calls: its health, its circuit and how it is reached.
+//! The model endpoints that the gateway calls: their health, their circuits and how they are reached.
 //!
 //! A *deployment* is one model at one backend; each has a circuit of its own, so that a model without
 //! capacity does not take its neighbours down. Modules in reading order: [`outcome`] says what an ended
-//! attempt means, [`retry_after`] when a backend wants to be asked again, [`circuit`] when the circuit
-//! opens (pure, counting in `window`), `gate` is the word that requests are admitted by, [`deployment`]
-//! what they hold, `backend_actor` owns the circuit, [`registry`] keeps all of them. [`backend`] is a
-//! configured endpoint, [`credentials`] what it is shown, [`call`] one HTTP call of it over [`tls`] with an
-//! [`upload`].
+//! attempt means, [`retry_after`] how long a backend asks to be left alone, [`circuit`] when the circuit
+//! opens (pure, counting in `window`); `gate` is the atomic word that admits requests, [`deployment`] what an
+//! admitted request holds, `backend_actor` owns the circuit, [`registry`] keeps all deployments. [`backend`] is a
+//! configured endpoint, [`credentials`] what authenticates the gateway to it, [`call`] one HTTP call to it over
+//! [`tls`], with its body in [`upload`].
 //!
 //! Invariants:
 //! * no request is admitted before an open period is over, and then one probe at a time;

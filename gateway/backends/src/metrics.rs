@@ -1,4 +1,4 @@
-//! Metrics that are read off the state of circuits when somebody scrapes.
+//! Metrics of deployments, read from their circuits at each scrape.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -26,7 +26,7 @@ struct CircuitLabels {
     cause: &'static str,
 }
 
-/// Circuits and load of the deployments. Those that are gone from the configuration disappear.
+/// Circuits and load of the deployments. A deployment that leaves the configuration loses its series.
 #[derive(Default)]
 pub struct DeploymentMetrics {
     circuit_open: Family<DeploymentLabels, Gauge>,
@@ -102,7 +102,7 @@ impl DeploymentMetrics {
         metrics
     }
 
-    /// Shows what is so now.
+    /// Sets the metrics to the current state.
     pub fn set(&self, deployments: &[DeploymentSnapshot]) {
         self.circuit_open.clear();
         self.circuit_half_open.clear();

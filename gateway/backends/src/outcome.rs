@@ -12,7 +12,8 @@
 //! | the account has no money | yes, as 402 | yes |
 //! | too fast, or no capacity | yes | yes |
 //! | one request above the account's rate (413) | no | yes |
-//! | the model is not to be had there | no: it speaks of the configuration, and other requests fail over as well | yes |
+//! | the model is not to be had there | no: it speaks of the configuration, and other requests fail over as well | yes
+//! |
 //! | it failed | yes | yes |
 //! | no answer, broken stream | yes | yes, until the first byte |
 //!
@@ -29,20 +30,20 @@ pub struct AttemptOutcome {
     pub class: AttemptClass,
     /// From the call to its end.
     pub latency: Duration,
-    /// From the call to the first byte of the answer's body; none where none came.
+    /// From the call to the first byte of the answer's body; `None` if no byte came.
     pub first_byte: Option<Duration>,
     /// How long the backend asked to be left alone.
     pub retry_after: Option<Duration>,
-    /// Tokens that it used in all; none where nothing was used. Committed capacity is corrected by it.
+    /// Tokens that it used in all; `None` if it used none. Corrects the estimate taken from committed capacity.
     pub tokens: Option<u64>,
 }
 
 /// What an attempt says about the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptClass {
-    /// It does its work.
+    /// The backend works.
     Success,
-    /// It does not.
+    /// The backend fails.
     Failure(FailureKind),
     /// Nothing: the request was at fault, or the client went away.
     Neutral,
@@ -120,7 +121,7 @@ pub const fn retryable(error: &BackendError, retry_after: Option<Duration>) -> b
     error.meaning.fails_over() || (error.status == 409 && retry_after.is_some())
 }
 
-/// Whether an answer with this status may be such an error. What most of them mean stands in their bodies.
+/// Whether an answer with this status may be such an error. For most of them the body tells what it means.
 #[must_use]
 pub const fn may_be_retryable(status: u16) -> bool {
     is_failure(status) || matches!(status, 400 | 404 | 409 | 413 | 424)

@@ -7,10 +7,10 @@ use tollgate_base::clock::millis;
 
 use super::retry_after::RateHeaders;
 
-/// "Not said yet".
+/// Stands for a number that the provider has not reported yet.
 const UNKNOWN: u64 = u64::MAX;
 
-/// Counts and clock ms; each is replaced when a header says something newer.
+/// Counts and clock ms; each is replaced when a header reports a newer value.
 #[derive(Debug)]
 pub(super) struct RateCells {
     remaining_requests: AtomicU64,

@@ -34,13 +34,13 @@ pub enum ManualError {
 }
 
 type Deployments = HashMap<DeploymentId, Deployment, RandomState>;
-/// Committed capacity by backend, and by model where it is not shared.
+/// Committed capacity by backend, and by model if the model has its own.
 type Capacities = HashMap<(Arc<str>, Option<Arc<str>>), Arc<Capacity>, RandomState>;
 
 #[derive(Debug)]
 struct Registry {
     deployments: ArcSwap<Deployments>,
-    /// Only a reload looks here.
+    /// Used by reloads only.
     capacities: Mutex<Capacities>,
     /// Deployments made so far.
     made: AtomicU64,
@@ -124,18 +124,18 @@ impl Backends {
         capacity
     }
 
-    /// Deployments made so far. When it grows there are some that have not heard of other replicas.
+    /// Deployments made so far. When the number grows, some have not yet been told the state at other replicas.
     #[must_use]
     pub fn made(&self) -> u64 {
         self.0.made.load(Ordering::Acquire)
     }
 
-    /// Names who is told when a circuit moves; later ones are ignored.
+    /// Sets the listener that is told when a circuit moves; only the first call counts.
     pub fn listen(&self, listener: Listener) {
         self.0.listening.set(listener);
     }
 
-    /// Lets a circuit heed what another replica says of its own; false when there is no such deployment here.
+    /// Applies what another replica reports of its circuit; false if there is no such deployment here.
     pub fn hear(&self, id: &DeploymentId, remote: Remote) -> bool {
         let Some(deployment) = self.get(id) else { return false };
         deployment.actor().do_send(Heard(remote));
@@ -165,7 +165,7 @@ impl Backends {
         seen
     }
 
-    /// Opens or closes a circuit by hand and answers what came of it.
+    /// Opens or closes a circuit by hand and answers its new state.
     ///
     /// # Errors
     /// When there is no such deployment, or its actor dies while it is asked.

@@ -1,15 +1,15 @@
-//! Whether a call has gone out: before, no model can have read its prompt.
+//! Whether a call has been sent: until then, no model can have read its prompt.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Whether the head of a request was handed to a connection that stood: how often, since one call of a client may be
-/// several of a backend. Clones say the same.
+/// How often the head of a request was handed to an open connection: one call of a client may become several calls to
+/// backends. Clones share the count.
 #[derive(Debug, Clone, Default)]
 pub struct Sent(Arc<AtomicU32>);
 
 impl Sent {
-    /// Whether it was.
+    /// Whether it was handed over at least once.
     #[must_use]
     pub fn is_sent(&self) -> bool {
         self.0.load(Ordering::Relaxed) > 0

@@ -21,11 +21,11 @@ use super::rates::RateSnapshot;
 pub enum CircuitState {
     /// All requests pass.
     Closed,
-    /// None passes.
+    /// No request passes.
     Open,
     /// One probe at a time passes.
     HalfOpen,
-    /// None passes until an operator closes it.
+    /// No request passes until an operator closes it.
     Held,
 }
 
@@ -53,10 +53,10 @@ pub struct DeploymentSnapshot {
     /// Why it is not closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// The replica that this one heard of it from, if it did not find out by itself.
+    /// The replica that reported it; `None` if the circuit opened here first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heard_from: Option<Arc<str>>,
-    /// When it may be tried again, ms from now; none while it is closed or an operator holds it.
+    /// When it may be tried again, ms from now; `None` while it is closed or an operator holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
     /// The same as a moment of wall time, RFC 3339.
@@ -80,15 +80,15 @@ pub struct DeploymentSnapshot {
     /// Moving average to the first byte, peak-sensitive, µs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte_us: Option<u64>,
-    /// Within that time 95 of 100 answers of the last minute began, ms.
+    /// 95th percentile of the time to the first byte over the last minute, ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte_p95_ms: Option<u64>,
     /// What the provider last said about its rate limits.
     pub rate: RateSnapshot,
-    /// Throughput that is committed to it, perhaps shared with the backend's other models.
+    /// Committed throughput, possibly shared with the backend's other models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<CapacitySnapshot>,
-    /// Outcomes that the actor was too busy to hear of.
+    /// Outcomes that were dropped because too many waited for the actor.
     pub outcomes_dropped: u64,
     /// Times its actor died and was replaced.
     pub respawned: u64,

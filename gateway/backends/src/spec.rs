@@ -1,4 +1,4 @@
-//! What the configuration says about a deployment, as circuits and capacity want it.
+//! What the configuration says about a deployment, in the types of circuits and capacity.
 
 use smallvec::SmallVec;
 use tollgate_config::circuits::{CountConfig, RatioConfig, RetryAfterConfig};
@@ -15,16 +15,16 @@ pub struct DeploymentSpec {
     pub id: DeploymentId,
     /// When its circuit opens.
     pub rules: CircuitRules,
-    /// Throughput that is committed to it; none without it.
+    /// Committed throughput; `None` if there is none.
     pub capacity: Option<CapacitySpec>,
 }
 
 /// Committed throughput.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CapacitySpec {
-    /// How much.
+    /// Tokens per minute, burst and longest 429 pause.
     pub rules: CapacityRules,
-    /// Whether all models of the backend use it together, those aside that have their own.
+    /// Whether it is shared by all models of the backend that have none of their own.
     pub shared: bool,
 }
 

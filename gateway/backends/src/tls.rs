@@ -53,12 +53,12 @@ pub enum BackendTlsError {
     /// The file of authorities is not usable.
     #[error("{path} is not a PEM file of certificates: {reason}")]
     Authorities {
-        /// The file.
+        /// Path as configured.
         path: String,
-        /// Why.
+        /// What is wrong with it.
         reason: String,
     },
-    /// The client certificate or its key cannot be had.
+    /// The secret with the client certificate or its key cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The client certificate is no PEM certificate.
@@ -110,15 +110,14 @@ impl BackendTls {
         Ok(Self { client, fingerprint })
     }
 
-    /// What tells configured settings from others, with the certificates and the key that they lead to. `None` if
-    /// these cannot be read.
+    /// Identifies configured settings by their content, certificates and key included. `None` if these cannot be read.
     #[must_use]
     pub fn fingerprint_of(config: &BackendTlsConfig) -> Option<Fingerprint> {
         let files: Vec<&Path> = config.ca.iter().map(PathBuf::as_path).collect();
         Fingerprint::of(config, &files)
     }
 
-    /// What tells these settings from others; `None` if that is not known.
+    /// Identifies these settings by their content; `None` if that could not be read.
     #[must_use]
     pub const fn fingerprint(&self) -> Option<Fingerprint> {
         self.fingerprint
@@ -142,7 +141,7 @@ impl OwnTls {
         Self { settings: Arc::downgrade(settings), fingerprint: settings.fingerprint() }
     }
 
-    /// Whether these are the same ones; then it lives as long as `wanted`.
+    /// Whether both have the same content; if so, the pool lives as long as `wanted`.
     pub(super) fn is_same(&mut self, wanted: &Arc<BackendTls>) -> bool {
         if std::ptr::eq(self.settings.as_ptr(), Arc::as_ptr(wanted)) {
             return true;
@@ -154,7 +153,7 @@ impl OwnTls {
         same
     }
 
-    /// Whether no configuration in use has it any more.
+    /// Whether no configuration in use has these settings any more.
     pub(super) fn is_abandoned(&self) -> bool {
         self.settings.strong_count() == 0
     }

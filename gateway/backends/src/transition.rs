@@ -1,4 +1,4 @@
-//! What other replicas are told of a circuit, and what they tell.
+//! Changes of a circuit: those that other replicas are told, and those that they report.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::circuit::Cause;
 use super::deployment_id::DeploymentId;
 
-/// A circuit of this process has moved by itself or by an operator; not because another replica said so.
+/// A circuit of this process has moved, by its rules or by an operator, not because of another replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
     /// Whose circuit.
@@ -19,7 +19,7 @@ pub struct Transition {
 /// What a circuit became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Open for that long from now on.
+    /// Open for `left` from now on.
     Opened {
         /// Until a probe may go.
         left: Duration,
@@ -35,19 +35,19 @@ pub enum Change {
     },
 }
 
-/// What another replica says of a circuit of its own.
+/// A change that another replica reports of its circuit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
     /// Name of the replica.
     pub replica: Arc<str>,
-    /// What it says.
+    /// The change.
     pub change: RemoteChange,
 }
 
 /// What another replica's circuit became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemoteChange {
-    /// Open for that much longer.
+    /// Open for another `left`.
     Opened {
         /// Until a probe may go.
         left: Duration,

@@ -18,15 +18,15 @@ const WAITING_CHUNKS: usize = 4;
 
 /// A request's body.
 pub enum OutBody {
-    /// It is here.
+    /// All of it is in memory.
     Whole(Full<Bytes>),
-    /// It is still coming.
+    /// It is still coming from the client.
     Stream(Upload),
 }
 
 /// A body that is still coming.
 pub struct Upload {
-    /// Without a chunk: the end.
+    /// `None` is the end of the body.
     chunks: Receiver<Option<Bytes>>,
     progress: Arc<Progress>,
     ended: bool,
@@ -41,11 +41,11 @@ pub struct Progress {
     moved_ms: AtomicU64,
 }
 
-/// Where the chunks of a body are put, in order. Dropped before the end was said, it breaks the call off: a body
+/// Takes the chunks of a body, in order. If it is dropped before [`UploadSender::end`], the call is broken off: a body
 /// that was cut must not look whole.
 pub struct UploadSender(Sender<Option<Bytes>>);
 
-/// The call is over; nobody wants the rest of the body.
+/// The call is over; the rest of the body is not needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the call is over")]
 pub struct NotWanted;
@@ -66,7 +66,7 @@ impl UploadSender {
 }
 
 impl Upload {
-    /// A body, and where its chunks are put.
+    /// A body, and the sender of its chunks.
     #[must_use]
     pub fn new() -> (UploadSender, Self) {
         let (sender, chunks) = channel(WAITING_CHUNKS);

@@ -1,7 +1,7 @@
 //! Owns the circuit of one deployment: one mailbox, one writer. The rules are in `circuit`.
 //!
-//! It hears of failures and probes, and looks at the count of successes by itself. After each message it
-//! leaves a checkpoint, from which a new actor goes on should this one die.
+//! Failures and probes are reported to it; the count of successes it reads by itself. After each message it
+//! writes a checkpoint, from which a new actor goes on should this one die.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,7 +31,7 @@ pub(crate) struct Report {
     pub(crate) ticket: Option<Ticket>,
 }
 
-/// What an operator can do to a circuit.
+/// What an operator may do to a circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub enum ManualAction {
@@ -41,7 +41,7 @@ pub enum ManualAction {
     Close,
 }
 
-/// What another replica says of its circuit.
+/// A change of the same circuit at another replica.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Heard(pub(crate) Remote);
@@ -60,7 +60,7 @@ pub(crate) struct Retire;
 pub(crate) struct BackendActor {
     cell: Arc<Cell>,
     circuit: Circuit,
-    /// Successes that the circuit knows of.
+    /// Successes that have been reported to the circuit.
     seen_successes: u64,
     /// Until when the other replicas think it open, clock ms.
     told_until_ms: u64,
@@ -98,7 +98,8 @@ impl BackendActor {
         }
     }
 
-    /// Moves the gate. The checkpoint is left first: a new actor must not think closed what is open.
+    /// Moves the gate. The checkpoint is written first: after a crash, a new actor must not take an open circuit for
+    /// closed.
     fn enact(&mut self, verdict: GateChange, now_ms: u64) {
         if matches!(verdict, GateChange::Open { .. } | GateChange::Close) {
             self.heard_from = None;
@@ -144,7 +145,7 @@ impl BackendActor {
         self.cell.gate.set(Position::Held);
     }
 
-    /// Does what another replica says, without telling anybody.
+    /// Applies the change of another replica. It is never rebroadcast.
     fn heed(&mut self, Remote { replica, change }: Remote) {
         let now_ms = self.cell.clock.now_ms();
         self.count_successes(now_ms);

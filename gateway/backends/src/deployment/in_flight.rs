@@ -1,4 +1,4 @@
-//! What an attempt holds of its deployment while it is under way, and how it says what came of it.
+//! What an attempt holds of its deployment while it is under way, and how it reports its outcome.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

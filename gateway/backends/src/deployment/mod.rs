@@ -32,10 +32,10 @@ pub use self::in_flight::InFlight;
 
 mod in_flight;
 
-/// What a caller is told while a probe is under way, and while an operator holds the circuit open.
+/// `retry_after` while a probe is under way, and while an operator holds the circuit open.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 const HELD_WAIT: Duration = Duration::from_secs(60);
-/// What a request is told that is too large for the committed capacity.
+/// `retry_after` of a request that is too large for the committed capacity.
 const NEVER_FITS_WAIT: Duration = Duration::from_secs(60);
 
 /// Reports that may wait for the actor; further ones are dropped and counted.
@@ -49,18 +49,18 @@ pub struct Deployment(Arc<Cell>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it takes no such request for another {} ms", retry_after.as_millis())]
 pub struct NotAdmitted {
-    /// When it may be.
+    /// How long to wait before it may be called again.
     pub retry_after: Duration,
 }
 
-/// What the actor publishes after each look: the part that only it knows.
+/// What the actor publishes after each message: the part of the state that only it knows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Published {
     pub(crate) cause: Option<Cause>,
     pub(crate) trips: u64,
     pub(crate) recently_succeeded: u32,
     pub(crate) recently_failed: u32,
-    /// The replica that this one heard of it from.
+    /// The replica that reported it; `None` if the circuit opened here first.
     pub(crate) heard_from: Option<Arc<str>>,
 }
 
@@ -85,9 +85,9 @@ pub(crate) struct Cell {
     pub(crate) rates: RateCells,
     pub(crate) outcomes_dropped: AtomicU64,
     pub(crate) respawned: AtomicU64,
-    /// What is committed; perhaps shared with other models of the backend.
+    /// Committed capacity, possibly shared with other models of the backend.
     pub(crate) capacity: ArcSwapOption<Capacity>,
-    /// Who is told when the circuit moves.
+    /// The listener that is told when the circuit moves.
     pub(crate) listening: Arc<Listening>,
     in_flight: AtomicU32,
     first_bytes: Latencies,
@@ -159,8 +159,8 @@ impl Deployment {
     /// gives back what it does not use. Without committed capacity there is no difference.
     ///
     /// # Errors
-    /// As [`Deployment::admit`], and while the tokens do not fit. One of more tokens than ever fit is told
-    /// to come back in a minute, and fails again then.
+    /// As [`Deployment::admit`], and while the tokens do not fit. A request too large to ever fit is told to come back
+    /// in a minute, and fails again then.
     pub fn admit_for(&self, tokens: u64) -> Result<InFlight, NotAdmitted> {
         let mut admitted = self.admit()?;
         let Some(capacity) = self.0.capacity.load_full() else { return Ok(admitted) };
@@ -178,8 +178,8 @@ impl Deployment {
         self.0.capacity.load().is_some()
     }
 
-    /// Whether a request of about this many tokens fits the committed capacity now; always, where none is
-    /// committed. A look without consequences: another request may take the place before this one does.
+    /// Whether a request of about this many tokens fits the committed capacity now; true if there is no committed
+    /// capacity. Reserves nothing: another request may take the tokens before this one does.
     #[must_use]
     pub fn fits(&self, tokens: u64) -> bool {
         match &*self.0.capacity.load() {
@@ -188,7 +188,7 @@ impl Deployment {
         }
     }
 
-    /// When a request of about this many tokens will fit: zero if it does now, none if it never will.
+    /// How long until a request of about this many tokens fits: zero if it fits now, `None` if it never will.
     #[must_use]
     pub fn fits_in(&self, tokens: u64) -> Option<Duration> {
         match &*self.0.capacity.load() {
@@ -197,7 +197,7 @@ impl Deployment {
         }
     }
 
-    /// Takes tokens from the committed capacity if they fit; true where none is committed.
+    /// Takes tokens from the committed capacity if they fit; true if there is no committed capacity.
     #[cfg(test)]
     pub fn take(&self, tokens: u64) -> bool {
         match &*self.0.capacity.load() {
@@ -206,8 +206,8 @@ impl Deployment {
         }
     }
 
-    /// Tells the circuit what a health probe of the gateway's own found. While the circuit is closed only a
-    /// bad finding counts, like a failure; once an open circuit may be probed, the finding decides about it.
+    /// Tells the circuit the result of the gateway's own health probe. While the circuit is closed only a failed probe
+    /// counts, like any failure; once an open circuit may be probed, the result decides whether it closes.
     pub fn probed(&self, healthy: bool) {
         let cell = &*self.0;
         let timeout_ms = cell.probe_timeout_ms.load(Ordering::Relaxed);
@@ -226,7 +226,7 @@ impl Deployment {
         self.0.gate.is_passable(|| self.0.clock.now_ms())
     }
 
-    /// When a request may be admitted; none when it would be now.
+    /// How long until a request may be admitted; `None` if one would be admitted now.
     #[must_use]
     pub fn recovers_in(&self) -> Option<Duration> {
         if self.is_ready() { None } else { self.wait(self.0.gate.position()) }
@@ -238,7 +238,7 @@ impl Deployment {
         self.0.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Moving average to the first byte, else of the whole attempt; none before the first success.
+    /// Moving average to the first byte, else of the whole attempt; `None` before the first success.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.0.first_byte.get().or_else(|| self.0.latency.get())
@@ -246,7 +246,7 @@ impl Deployment {
 
     /// How slow answers begin here, for comparing deployments: the peak-sensitive average of the time to the
     /// first byte, µs. A slow answer counts at once and fades with a time constant of ten seconds, also when
-    /// no further answer comes; so a deployment that nobody asks is worth a try again. 0 before the first
+    /// no further answer comes; so a deployment that gets no requests becomes worth a try again. 0 before the first
     /// answer. Multiply by `in_flight() + 1` for the expected wait. Reads two atomics. `now_ms` is what
     /// [`Deployment::now_ms`] of any deployment says.
     #[must_use]
@@ -260,8 +260,8 @@ impl Deployment {
         self.0.clock.now_ms()
     }
 
-    /// The time within which 95 of 100 answers of the last minute began, at most a quarter too long; none
-    /// when fewer than 20 did. Reads about 200 atomics: for what is done once per request at most.
+    /// 95th percentile of the time to the first byte over the last minute, at most a quarter too high; `None` if
+    /// fewer than 20 answers came. Reads about 200 atomics: call it once per request at most.
     #[must_use]
     pub fn first_byte_p95(&self) -> Option<Duration> {
         self.0.first_bytes.percentile(self.0.clock.now_ms(), 95)
@@ -303,7 +303,8 @@ impl Deployment {
         let cell = &*self.0;
         if cell.waiting_reports.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING_REPORTS {
             cell.waiting_reports.fetch_sub(1, Ordering::Relaxed);
-            // A lost outcome of a probe costs its time limit, any other one a count.
+            // If a probe's outcome is lost, the circuit waits for the probe to expire; any other lost outcome is one
+            // count less.
             cell.outcomes_dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -339,7 +340,7 @@ impl Deployment {
         if kind == FailureKind::Status(429)
             && let Some(capacity) = &*cell.capacity.load()
         {
-            // What is committed is used up: that is its purpose, not a failure.
+            // A 429 within committed capacity means that it is used up, not that the backend fails.
             let now_ms = cell.clock.now_ms();
             capacity.refused(now_ms, outcome.retry_after);
             if let Some(ticket) = ticket {

@@ -19,11 +19,11 @@ const MAX_NAME_BYTES: usize = 1 << 10;
 /// Where an alias finds the sessions of its requests.
 #[derive(Debug)]
 pub enum Affinity {
-    /// In a cookie, which a client that has none is given.
+    /// In a cookie; a client without one gets one.
     Cookie {
         /// Its name.
         name: Box<str>,
-        /// How long a client keeps it; none for as long as it runs.
+        /// How long a client keeps it; `None` for a session cookie.
         max_age: Option<Duration>,
     },
     /// In a header.
@@ -37,13 +37,13 @@ pub enum Affinity {
 /// Why an affinity cannot be made from its configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum AffinityError {
-    /// None or several places are named.
+    /// No place is named, or several are.
     #[error("needs exactly one of `cookie`, `header`, `body` and `expression`")]
     NotOne,
-    /// The header's name is none.
+    /// The header name is invalid.
     #[error("header: {0}")]
     Header(String),
-    /// The place in the body is none.
+    /// The JSON pointer into the body is invalid.
     #[error("body: {0}")]
     Body(#[from] NotAPointer),
     /// The expression cannot be compiled.

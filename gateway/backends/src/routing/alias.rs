@@ -41,7 +41,7 @@ pub struct Alias {
 pub struct Turn(Arc<AtomicU64>);
 
 impl Turn {
-    /// Whether anybody else counts with it.
+    /// Whether the count is shared with another clone.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.0) > 1
@@ -60,7 +60,7 @@ struct Sorted {
 pub struct Pick {
     /// A random number.
     pub random: u64,
-    /// The hash of its session, where it has one that keeps to a target.
+    /// The hash of its session; `None` if no session keeps it on a target.
     pub session: Option<u64>,
     /// Tokens that it is expected to use.
     pub tokens: u64,
@@ -73,7 +73,7 @@ impl Alias {
         Self::with_turn(targets, strategy, Turn::default())
     }
 
-    /// The same, going on where others have left `turn`.
+    /// As [`Alias::new`], with a count that goes on from `turn`.
     #[must_use]
     pub fn with_turn(targets: Vec<AliasTarget>, strategy: Strategy, turn: Turn) -> Self {
         let place = |target: &AliasTarget| (target.priority, !target.preferred);
@@ -105,7 +105,7 @@ impl Alias {
     }
 }
 
-/// Loads of an alias's targets; the clock is read once for all of them, and only where it is needed.
+/// Loads of an alias's targets; the clock is read once for all of them, and only if it is needed.
 struct Live<'a> {
     alias: &'a Alias,
     now_ms: OnceCell<u64>,
@@ -147,14 +147,14 @@ pub fn candidates(alias: &Alias, pick: Pick) -> CandidateOrder {
     order
 }
 
-/// When the first target of an alias may be called again; none when one may be called now.
+/// How long until the first target of an alias may be called again; `None` if one may be called now.
 #[must_use]
 pub fn earliest_recovery(alias: &Alias) -> Option<Duration> {
     let waits = alias.targets.iter().map(|target| target.deployment.recovers_in().unwrap_or_default());
     waits.min().filter(|wait| !wait.is_zero())
 }
 
-/// Whether every target is kept away from by its provider's rate limit, so that waiting helps.
+/// Whether the providers' rate limits keep requests away from every target, so that waiting helps.
 #[must_use]
 pub fn all_rate_limited(alias: &Alias) -> bool {
     let limited = |target: &Sorted| {

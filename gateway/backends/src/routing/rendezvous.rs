@@ -32,7 +32,7 @@ pub fn arrange(group: &mut [usize], members: &[Member], session: u64) {
     for place in 0..group.len().saturating_sub(1).min(SOUGHT) {
         let best = keys.iter().fold(0, |best, key| best.max(if *key < last { *key } else { 0 }));
         let position = (best & POSITION) as usize;
-        // Those that were brought forward over it have moved it.
+        // Each member from further back that was brought forward has moved this one back by one.
         let moved = chosen[..place].iter().filter(|before| **before > position).count();
         bring_forward(group, position + moved, place);
         (chosen[place], last) = (position, best);

@@ -19,7 +19,7 @@ const DRAWN: usize = 3;
 pub trait Loads {
     /// Calls under way.
     fn in_flight(&self, index: usize) -> u32;
-    /// Recent time to the first byte, µs; 0 when none is known.
+    /// Recent time to the first byte, µs; 0 if it is unknown.
     fn first_byte_us(&self, index: usize) -> u64;
 }
 
