@@ -27,7 +27,7 @@ pub enum Overloaded {
     /// Too many wait already.
     #[error("the queue is full")]
     QueueFull,
-    /// Nobody left in time.
+    /// No slot was freed within `max_wait`.
     #[error("nobody left in time")]
     Late,
 }
@@ -39,7 +39,7 @@ pub struct Admission {
     max_waiting: AtomicUsize,
     max_wait_us: AtomicU64,
     running: AtomicUsize,
-    /// Those in the queue; kept beside it so that the way past an empty queue takes no lock.
+    /// Number of requests in the queue; kept beside it so that no lock is taken while it is empty.
     waiting: AtomicUsize,
     queue: Mutex<FairQueue<oneshot::Sender<Permit>>>,
     refused: AtomicU64,
@@ -54,7 +54,7 @@ pub struct Permit {
 }
 
 impl Admission {
-    /// With these bounds.
+    /// An admission with these bounds and nothing running.
     #[must_use]
     pub fn new(rules: AdmissionRules) -> Arc<Self> {
         Arc::new(Self {
@@ -71,7 +71,8 @@ impl Admission {
     /// Changes the bounds. Those who run or wait stay, also beyond a lower bound: then nobody is let in before
     /// enough of them have left. Whoever waits already keeps the longest wait of before.
     pub fn set_rules(self: &Arc<Self>, rules: AdmissionRules) {
-        // Before the lock: one who joins the queue after it sees the new bound, one who joined before is served here.
+        // Stored before the lock is taken: a request that joins later sees the new bound, one that joined before is
+        // served below.
         self.max_running.store(rules.max_running, Ordering::Release);
         self.max_waiting.store(rules.max_waiting, Ordering::Relaxed);
         self.max_wait_us.store(micros(rules.max_wait), Ordering::Relaxed);
@@ -107,7 +108,7 @@ impl Admission {
         let (sender, receiver) = oneshot::channel();
         let ticket = {
             let mut queue = self.queue.lock();
-            // Somebody may have left before the lock was taken.
+            // A request may have ended before the lock was taken.
             if queue.is_empty()
                 && let Some(permit) = self.take()
             {
@@ -116,13 +117,13 @@ impl Admission {
             let joined = queue.join(place, sender);
             self.waiting.store(queue.len(), Ordering::Release);
             match joined {
-                // Dropping the other's sender tells it.
+                // Dropping its sender wakes the request that had to go.
                 Joined::Waiting(ticket) | Joined::InsteadOf(ticket, _) => ticket,
                 Joined::Full(_) => return Err(Overloaded::QueueFull),
             }
         };
         let leaving = Leaving { admission: self, place, ticket, left: false };
-        // Between the look at `running` and joining, the last one may have left.
+        // The last running request may have ended after `running` was read and before this one joined.
         self.serve_next();
         let outcome = match tokio::time::timeout(self.rules().max_wait, receiver).await {
             Ok(Ok(permit)) => Ok(permit),
@@ -141,7 +142,7 @@ impl Admission {
         Some(Permit { admission: Arc::clone(self), held: true })
     }
 
-    /// Gives free places to those who wait. Those who have gone away are passed over.
+    /// Gives free slots to waiting requests. Those that have been cancelled are skipped.
     fn serve_next(self: &Arc<Self>) {
         if self.waiting.load(Ordering::Acquire) == 0 {
             return;
@@ -196,7 +197,7 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Takes the one who waits out of the queue when it gives up: after its time, or with its client.
+/// Removes a waiting request from the queue when it gives up, because its time is over or its client has gone.
 struct Leaving<'a> {
     admission: &'a Admission,
     place: &'a QueueKey,
@@ -205,7 +206,7 @@ struct Leaving<'a> {
 }
 
 impl Leaving<'_> {
-    /// The one who waited is in the queue no more.
+    /// The request is no longer in the queue.
     fn has_left(mut self) {
         self.left = true;
     }
@@ -222,7 +223,7 @@ impl Drop for Leaving<'_> {
 }
 
 impl Permit {
-    /// Gives the place back without asking who is next: the queue is locked and empty.
+    /// Gives the slot back without serving the queue, which is locked and empty.
     fn forget(mut self) {
         self.held = false;
         self.admission.running.fetch_sub(1, Ordering::AcqRel);

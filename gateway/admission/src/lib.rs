@@ -1,4 +1,4 @@
-//! What happens when more is asked than can be served: little waits for a short time, the rest is refused at once.
+//! Admission control under overload: a few requests wait for a short time, the rest are refused at once.
 //!
 //! [`queue`] says who is next (pure): paid tiers first, inside a tier each subscription in turn. [`admission`]
 //! bounds how many requests run at a time, in the process and at a backend. [`memory`] bounds the bytes that

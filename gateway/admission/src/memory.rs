@@ -26,7 +26,7 @@ pub struct Held {
 }
 
 impl MemoryBudget {
-    /// With this bound in bytes.
+    /// A budget of so many bytes, all of it free.
     #[must_use]
     pub fn new(max_bytes: u64) -> Arc<Self> {
         Arc::new(Self {
@@ -42,7 +42,7 @@ impl MemoryBudget {
         self.max_bytes.store(max_bytes, Ordering::Relaxed);
     }
 
-    /// Begins to hold nothing for a request of this subscription.
+    /// Opens a reservation of zero bytes for a request of this subscription.
     #[must_use]
     pub fn hold(self: &Arc<Self>, subscription: &Arc<str>) -> Held {
         Held { budget: Arc::clone(self), account: self.account(subscription), bytes: 0 }
@@ -73,7 +73,7 @@ impl MemoryBudget {
         self.max_bytes.load(Ordering::Relaxed)
     }
 
-    /// How often something was not let in.
+    /// How often a reservation could not grow.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -81,8 +81,8 @@ impl MemoryBudget {
 }
 
 impl Held {
-    /// Holds so many more; false when the budget or the subscription's share has not so many left, then nothing
-    /// changes.
+    /// Reserves so many bytes more. False, with nothing changed, if the budget or the subscription's share has too few
+    /// left.
     #[must_use]
     pub fn grow(&mut self, bytes: u64) -> bool {
         let budget = &self.budget;
@@ -99,7 +99,7 @@ impl Held {
         grown
     }
 
-    /// Gives so many back, of those that are held.
+    /// Gives back so many of the bytes that are held.
     pub fn shrink(&mut self, bytes: u64) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;

@@ -1,4 +1,4 @@
-//! Metrics of overload, read when somebody scrapes.
+//! Metrics of admission and memory, read at each scrape.
 
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ impl OverloadMetrics {
         metrics
     }
 
-    /// Shows what is so now.
+    /// Sets the metrics to the current state.
     pub fn set(&self, now: &OverloadSnapshot) {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.running.set(count(now.requests.running));

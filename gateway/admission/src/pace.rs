@@ -1,9 +1,9 @@
 //! How slow a client may be while it is waited for. Pure.
 //!
-//! A bound on silence alone is none: a byte just before its end starts it anew, and the client holds memory and places
-//! for as long as it likes. Here a client has some time in credit. Waiting for it uses the credit up, bytes bring it
-//! back at a rate, up to what it was at first: whoever stops is cut after the credit, whoever is slower than the rate
-//! soon after it, and nobody who keeps up.
+//! A timeout on silence alone does not bound a client: one byte just before its end starts it anew, and the client
+//! holds memory and slots for as long as it likes. Here a client has a credit of time. Waiting uses it up, bytes
+//! restore it at a rate, up to the initial credit. A client that stops is cut after the credit, one slower than the
+//! rate soon after that, and one that keeps up never.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct PaceRules {
     /// Longest time that it may be behind.
     pub credit: Duration,
-    /// What it must move while it is waited for.
+    /// Lowest rate at which it must move bytes while it is waited for.
     pub bytes_per_second: u64,
 }
 
@@ -24,7 +24,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// With all of its credit.
+    /// A client with all of its credit.
     #[must_use]
     pub fn new(rules: PaceRules) -> Self {
         Self { rules, left: rules.credit }
@@ -36,7 +36,7 @@ impl Pace {
         self.left
     }
 
-    /// All of its credit.
+    /// The credit that it starts with.
     #[must_use]
     pub fn credit(&self) -> Duration {
         self.rules.credit

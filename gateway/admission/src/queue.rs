@@ -1,13 +1,13 @@
-//! Who is next: the lowest tier number first, inside a tier one subscription after the other. Pure.
+//! The fair queue of waiting requests: lowest tier number first, inside a tier one subscription after the other. Pure.
 //!
-//! Invariants: never more than the bound wait; nobody of a tier is served while somebody of a lower number
-//! waits; inside a tier no subscription is served twice while another one that waited all the time is not.
+//! Invariants: never more than the bound wait; no request of a tier is served while one of a lower number waits;
+//! inside a tier no subscription is served twice while another one that waited all the time is not.
 //! Joining, leaving and being served take logarithmic time: under overload many wait, and most of them give up.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Who waits.
+/// The tier and subscription that a request waits under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueKey {
     /// Tier of the product; lower numbers go first.
@@ -16,11 +16,11 @@ pub struct QueueKey {
     pub subscription: Arc<str>,
 }
 
-/// What one that waits leaves with.
+/// Identifies a waiting request, so that it can leave the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
 
-/// Those who wait.
+/// The waiting requests, with a value `T` for each.
 #[derive(Debug)]
 pub struct FairQueue<T> {
     tiers: BTreeMap<u8, Tier<T>>,
@@ -32,14 +32,14 @@ pub struct FairQueue<T> {
 
 #[derive(Debug)]
 struct Tier<T> {
-    /// Subscriptions with somebody waiting, the next one first.
+    /// Subscriptions with waiting requests, the next one first.
     turns: BTreeMap<u64, Arc<str>>,
     waiting: HashMap<Arc<str>, Own<T>>,
-    /// How many of each wait: who has the most is last.
+    /// Waiting requests per subscription; the subscription with the most is last.
     sizes: BTreeSet<(usize, Arc<str>)>,
 }
 
-/// Those of one subscription, the first one first.
+/// The waiting requests of one subscription, oldest first.
 #[derive(Debug)]
 struct Own<T> {
     turn: u64,
@@ -51,14 +51,14 @@ struct Own<T> {
 pub enum Joined<T> {
     /// There was room.
     Waiting(Ticket),
-    /// There was none, and this one of a later tier had to go.
+    /// There was no room; this request of a later tier was removed to make some.
     InsteadOf(Ticket, T),
     /// There is no room for anybody of this tier.
     Full(T),
 }
 
 impl<T> FairQueue<T> {
-    /// A queue for at most so many.
+    /// A queue for at most so many requests.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self { tiers: BTreeMap::new(), waiting: 0, most, next: 0 }
@@ -81,8 +81,8 @@ impl<T> FairQueue<T> {
         self.waiting == 0
     }
 
-    /// Adds one. When the queue is full, the newest of the subscription that has the most waiting in the last tier
-    /// goes, if that tier is a later one.
+    /// Adds a request. If the queue is full and its last tier is later than this request's, the newest request of the
+    /// subscription with the most waiting in that tier is removed.
     pub fn join(&mut self, place: &QueueKey, waiter: T) -> Joined<T> {
         if self.waiting < self.most {
             return Joined::Waiting(self.push(place, waiter));
@@ -96,7 +96,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// The next one.
+    /// Takes out the request whose turn it is.
     pub fn pop(&mut self) -> Option<T> {
         let (&tier, first) = self.tiers.first_key_value()?;
         let subscription = Arc::clone(first.turns.first_key_value()?.1);
@@ -108,7 +108,7 @@ impl<T> FairQueue<T> {
         waiter
     }
 
-    /// Removes one that need not wait any more; `None` if it was served or had to go before.
+    /// Removes a request that gives up; `None` if it was served or removed before.
     pub fn leave(&mut self, place: &QueueKey, ticket: Ticket) -> Option<T> {
         self.take(place.tier, &place.subscription, |waiters| waiters.remove(&ticket))
     }
@@ -138,7 +138,7 @@ impl<T> FairQueue<T> {
         self.take(tier, &subscription, |waiters| waiters.pop_last().map(|(_, waiter)| waiter))
     }
 
-    /// Takes one of a subscription's out.
+    /// Removes one request of a subscription.
     fn take(
         &mut self,
         number: u8,
@@ -163,7 +163,7 @@ impl<T> FairQueue<T> {
 }
 
 impl<T> Tier<T> {
-    /// A subscription that was served is next when all others were.
+    /// Puts a subscription that was served behind all others of its tier.
     fn put_last(&mut self, subscription: &Arc<str>, turn: u64) {
         if let Some(own) = self.waiting.get_mut(subscription) {
             self.turns.remove(&own.turn);
