@@ -1,8 +1,8 @@
 //! Who is calling, and what they may use.
 //!
-//! A request carries a gateway key in one of five headers, or in its query where its API format has it there. Only SHA-256 hashes of keys are held; a key is
-//! found by its hash, and the hash is compared in constant time. A key that is unknown and a key that is
-//! malformed are answered alike.
+//! A request carries a gateway key in one of five headers, or in its query where its API format has it there. Only
+//! SHA-256 hashes of keys are held; a key is found by its hash, and the hash is compared in constant time. A key that
+//! is unknown and a key that is malformed are answered alike.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub use subscription::{Caller, KeyTable, Product};
 /// Longest key that is looked at, bytes.
 const MAX_KEY_BYTES: usize = 512;
 
-/// Why nobody is known to call.
+/// Why the caller is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// No gateway key was sent.
@@ -29,11 +29,11 @@ pub enum IdentityError {
     InvalidKey,
 }
 
-/// The caller that the request's key belongs to; `in_query` is the one in its query, which counts where no header has
+/// The caller that the request's key belongs to. `in_query` is the key in its query, which counts only if no header has
 /// one.
 ///
 /// # Errors
-/// When there is no key, or none that is known.
+/// When there is no key, or it is not known.
 pub fn identify(
     headers: &dyn Headers,
     in_query: Option<&[u8]>,

@@ -34,7 +34,7 @@ pub struct Product {
     pub models: HashSet<Arc<str>>,
     /// APIs that may be called.
     pub apis: HashSet<Arc<str>>,
-    /// Who goes first when capacity is short.
+    /// Whose requests go first when capacity is short: the lowest tier number.
     pub tier: u8,
 }
 
@@ -52,7 +52,7 @@ impl KeyTable {
         bool::from(known.ct_eq(hash)).then(|| Arc::clone(caller))
     }
 
-    /// Who called with a key of this id; where the key is gone, with another one of the subscription. Looks at all keys.
+    /// The caller of the key with this id; if the key is gone, of another key of the subscription. Linear in the keys.
     #[must_use]
     pub fn of_payer(&self, subscription: &str, key_id: &str) -> Option<Arc<Caller>> {
         let mut own = self.callers.values().filter(|caller| *caller.payer.subscription == *subscription);
@@ -104,7 +104,7 @@ impl KeyTable {
 }
 
 impl Caller {
-    /// Whether its product has an API.
+    /// Whether the caller's product includes this API.
     #[must_use]
     pub fn may_call(&self, api: &str) -> bool {
         self.product.apis.contains(api)
