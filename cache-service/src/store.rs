@@ -216,7 +216,7 @@ impl Filler {
         (Some(entry), result)
     }
 
-    /// None when the text cannot be embedded: the entry is then found by exact match.
+    /// `None` if the text cannot be embedded: the entry is then found by exact match only.
     fn meaning(&self, store: &CacheStore) -> Option<Meaning> {
         let embeddings =
             self.cache.embeddings.as_ref().filter(|_| store.semantic && !store.text.is_empty())?;
@@ -249,7 +249,7 @@ fn partition_of(record: &InRecord) -> TopicPartition {
     TopicPartition { topic: record.at.topic, partition: record.at.partition }
 }
 
-/// What a record says; none when it cannot be understood.
+/// The content of a record; `None` if it cannot be read.
 fn read(record: &InRecord) -> Option<Change> {
     let kind = record.headers.iter().find(|(name, _)| name == "ce_type").map(|(_, value)| value.as_ref())?;
     let payload = record.payload.as_ref()?;

@@ -101,7 +101,7 @@ fn without_praise(mut words: Vec<Word<'_>>) -> Vec<Word<'_>> {
     words
 }
 
-/// The particular that a word stands for; none for a word that may be put differently.
+/// The particular that a word stands for; `None` if the word may be paraphrased.
 fn of_word(word: &str, starts_sentence: bool) -> Option<String> {
     let lower = word.to_lowercase();
     if let Some(meaning) = lexicon::closed_class(&lower) {

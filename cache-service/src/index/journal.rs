@@ -171,7 +171,7 @@ fn is_complete(files: &dyn Files, dir: &Path, id: u64, wanted: u32) -> io::Resul
     Ok(ready == Some(wanted))
 }
 
-/// Reads one record that stands at `offset`; none when it is of an unknown kind.
+/// Reads the record at `offset`; `None` if it is of an unknown kind.
 fn parse(offset: u64, payload: &[u8]) -> Option<Record> {
     let (kind, body) = payload.split_first()?;
     match *kind {

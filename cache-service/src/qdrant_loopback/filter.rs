@@ -73,7 +73,7 @@ fn within(value: &Value, range: &Range) -> bool {
         && range.gte.is_none_or(|bound| number >= bound)
 }
 
-/// A payload value as a number; none for other kinds.
+/// A payload value as a number; `None` if it is of another kind.
 pub(super) fn number(value: &Value) -> Option<f64> {
     match value.kind {
         Some(Kind::IntegerValue(number)) => Some(number as f64),

@@ -101,7 +101,7 @@ impl QdrantLoopback {
 }
 
 impl Points {
-    /// Points in a collection; none when there is no such collection.
+    /// Points in a collection; `None` if there is no such collection.
     #[must_use]
     pub fn count(&self, collection: &str) -> Option<usize> {
         self.0.lock().get(collection).map(|collection| collection.points.len())
