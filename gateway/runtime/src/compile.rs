@@ -102,7 +102,7 @@ fn backends(config: &Config, parts: Vec<BackendParts>, kept: &mut Kept) -> Backe
     backends
 }
 
-/// Eight letters for a model at a backend; both names end where no name goes on.
+/// Eight letters that identify a model at a backend. A zero byte between the names keeps different pairs apart.
 fn origin(backend: &str, model: &str) -> Arc<str> {
     let hash = fnv1a(backend.bytes().chain([0]).chain(model.bytes()));
     format!("{:08x}", (hash ^ (hash >> 32)) as u32).into()
@@ -120,7 +120,7 @@ fn build_model(
 ) -> Model {
     let mut targets = Vec::with_capacity(model.targets.len());
     let mut routes = Vec::with_capacity(model.targets.len());
-    // `zip` asks `deployments` last, so that the end of the targets takes none away from the next model.
+    // `deployments` is zipped last, so that the end of the targets consumes no deployment of the next model.
     let known = model.targets.iter().zip(parts.endpoints).zip(parts.traits);
     for (((target, endpoints), traits), deployment) in known.zip(deployments) {
         let (Some(backend), Some(settings)) =

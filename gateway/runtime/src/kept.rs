@@ -23,7 +23,7 @@ type ByName<T> = HashMap<Arc<str>, T, RandomState>;
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     credentials: ByName<KnownCredentials>,
-    /// By what they are: backends that want the same share their connections.
+    /// By fingerprint: backends with equal settings share their connections.
     tls: HashMap<Fingerprint, Arc<BackendTls>, RandomState>,
     admissions: ByName<Arc<Admission>>,
     aliases: ByName<AliasState>,
@@ -110,7 +110,7 @@ impl Kept {
         self.aliases.entry(Arc::clone(alias)).or_default()
     }
 
-    /// Forgets what no configuration and no request uses.
+    /// Removes entries that neither a configuration nor a request uses.
     pub(crate) fn prune(&mut self, config: &Config) {
         self.credentials.retain(|name, known| {
             config.backends.contains_key(name) || Arc::strong_count(&known.credentials) > 1

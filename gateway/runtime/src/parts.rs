@@ -1,5 +1,5 @@
-//! The half of compiling that can fail: everything that a configuration refers to, made or found, and every mistake
-//! in it. Nothing that lives is changed here, and nothing is started.
+//! The half of compiling that can fail: makes or finds everything that a configuration refers to, and collects every
+//! mistake in it. No live state is changed here, and nothing is started.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl Parts {
         let affinities = affinities(config, &mut mistakes);
         let cache = config.cache_service.as_ref().and_then(|cache| cache_settings(cache, &mut mistakes));
         if !has_shape {
-            // What follows needs the rest to be right, and would say the same again.
+            // The steps below need a valid configuration, and would report the same mistakes again.
             return Err(mistakes);
         }
         let backends = backends(config, kept, tls, &mut mistakes);
