@@ -1,5 +1,5 @@
-//! A coded body decoded as it comes. What it becomes is bounded, whatever it claims, and comes in small pieces, so that
-//! whoever asks for them can stop at any time.
+//! Decodes a body as it comes. The decoded size is bounded, and the output comes in small pieces, so that the caller
+//! can stop at any time.
 
 use std::{fmt, io};
 
@@ -21,7 +21,7 @@ pub enum DecodeError {
     /// It becomes too large.
     #[error("it becomes more than {most} bytes")]
     TooLarge {
-        /// The bound.
+        /// The bound, bytes.
         most: u64,
     },
     /// It is not what its coding says.
