@@ -1,8 +1,8 @@
 //! Secrets by reference: `${secret:env:NAME}` and `${secret:file:/path}` inside a text.
 //!
-//! The configuration holds references only: [`crate::plain_secrets`] finds what is not. They are resolved once, when the service starts; the result is
-//! a [`SecretString`], which does not print and is wiped when dropped. Text around references is never
-//! printed either: it may be a secret written in the clear.
+//! The configuration holds references only: [`crate::plain_secrets`] finds what is not. They are resolved once, when
+//! the service starts; the result is a [`SecretString`], which does not print and is wiped when dropped. Text around
+//! references is never printed either: it may be a secret written in the clear.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -32,7 +32,7 @@ enum Part {
     File(String),
 }
 
-/// Why a secret cannot be had. Never holds the secret.
+/// Why a secret cannot be resolved. Never holds the secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set or empty.
@@ -58,7 +58,7 @@ impl SecretTemplate {
     /// When a secret is missing.
     pub fn resolve(&self) -> Result<SecretString, SecretError> {
         let pieces = self.0.iter().map(Part::resolve).collect::<Result<Vec<_>, _>>()?;
-        // Made in one piece: a text that grows leaves copies behind that nobody wipes.
+        // Allocated once: a text that grows leaves behind copies that are not wiped.
         let length = pieces.iter().map(|piece| piece.expose_secret().len()).sum();
         let mut text = String::with_capacity(length);
         for piece in &pieces {

@@ -99,7 +99,7 @@ impl Time {
     }
 }
 
-/// `<digits><unit>` with the first unit that is a suffix; none when it is not of that form or too large.
+/// `<digits><unit>` with the first unit that is a suffix; `None` if it is not of that form or too large.
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits_end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(digits_end);
