@@ -181,7 +181,7 @@ pub enum GatewayError {
         /// Earliest recovery.
         retry_after: Duration,
     },
-    /// All backends of the alias are at their providers' rate limits; none was called.
+    /// All backends of the alias are at their providers' rate limits; no backend was called.
     #[error("the backends of the model `{model}` take no more requests now; try again in {} s", seconds_up(*retry_after))]
     RateLimited {
         model: Arc<str>,

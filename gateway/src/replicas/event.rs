@@ -55,7 +55,7 @@ pub fn is_over(state: &BackendState, now_ms: i64) -> bool {
     state.state == StateKind::Open && state.until_ms.is_none_or(|until_ms| until_ms <= now_ms)
 }
 
-/// The change to a circuit here: none for what this run said itself, nor for what is over.
+/// The change to a circuit here; `None` if this process published the event, or if its time is over.
 /// `now_ms` is wall time.
 #[must_use]
 pub fn remote_change(me: &Replica, state: &BackendState, now_ms: i64) -> Option<(DeploymentId, Remote)> {
@@ -99,7 +99,7 @@ pub fn record(state: &BackendState) -> Result<OutRecord, serde_json::Error> {
     })
 }
 
-/// The event in a record; none in one that forgets its key, or that is of a later version.
+/// The event in a record; `None` if the record is a tombstone or of a later version.
 #[must_use]
 pub fn read(record: &InRecord) -> Option<BackendState> {
     let kind = Envelope::from_headers(&record.headers).ok()?.kind;

@@ -20,7 +20,7 @@ pub struct RequestContext {
     pub received: Instant,
     /// The caller's trace, or a new one.
     pub trace: TraceContext,
-    /// Its span; none is made without an exporter.
+    /// Its span; disabled if there is no exporter.
     pub span: Span,
     /// The API format it speaks.
     pub format: ClientFormat,

@@ -62,7 +62,7 @@ impl OpenCall {
         Self { under_way: Some((attempt, call)), unseen }
     }
 
-    /// Breaks the call off; its books are for the caller to close. None when it has ended.
+    /// Breaks the call off and hands over its attempt, which the caller must settle. `None` if it has ended.
     #[must_use]
     pub fn give_up(mut self) -> Option<Attempt> {
         self.under_way.take().map(|(attempt, _)| attempt)
