@@ -7,7 +7,7 @@ use crate::figures::Report;
 pub(crate) struct Bound {
     /// What is bounded.
     pub(crate) what: &'static str,
-    /// What it was; none where the workload did not run.
+    /// The measured value; `None` if the workload did not run.
     pub(crate) value: Option<f64>,
     /// The most it may be.
     pub(crate) most: f64,

@@ -42,7 +42,7 @@ impl Kafka {
     /// Starts a broker with fresh data, and waits until it answers.
     ///
     /// # Errors
-    /// When none is installed, or it does not answer in time.
+    /// When Kafka is not installed or does not answer in time.
     pub async fn start() -> Result<Self> {
         Self::start_wrapped(&[]).await
     }

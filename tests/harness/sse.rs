@@ -33,7 +33,7 @@ impl EventStream {
         &self.raw
     }
 
-    /// The next event's data; none at the end.
+    /// The next event's data; `None` at the end.
     ///
     /// # Errors
     /// When the connection breaks.

@@ -47,7 +47,7 @@ pub(crate) async fn usual() -> Bed {
     bed(Options::default(), |config| config).await
 }
 
-/// A gateway whose events go to the shared Kafka under `prefix`; none where no Kafka is installed.
+/// A gateway whose events go to the shared Kafka under `prefix`; `None` if no Kafka is installed.
 pub(crate) async fn bed_on_kafka(
     prefix: &str,
     options: Options,
@@ -67,7 +67,7 @@ pub(crate) async fn records_at_the_end(bed: &mut Bed, topic: &UsageTopic, count:
     topic.wait_for(count, wait::EFFECT).await.unwrap()
 }
 
-/// The Kafka of this test binary; none where none is installed.
+/// The Kafka of this test binary; `None` if none is installed.
 pub(crate) async fn shared_kafka() -> Option<&'static Kafka> {
     static KAFKA: OnceCell<Kafka> = OnceCell::const_new();
     if !install::kafka() {

@@ -32,7 +32,7 @@ pub(crate) struct Turn {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// None, with the reason printed, where the engine is not installed and need not be.
+/// `None`, with the reason printed, if the engine is not installed and is not required.
 pub(crate) fn turn() -> Option<Turn> {
     let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let library = default_library();

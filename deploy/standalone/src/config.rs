@@ -40,7 +40,7 @@ pub struct Config {
     pub gateway: tollgate_gateway::Config,
     /// Accounting.
     pub accounting: tollgate_accounting::Config,
-    /// The cache service; none when no model caches its answers and there is no section for it.
+    /// The cache service; `None` if no model caches its answers and there is no section for it.
     pub cache_service: Option<tollgate_cache_service::Config>,
     /// Whether the gateway asks the cache service of this process and not one that the file names.
     pub own_cache: bool,

@@ -151,7 +151,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Codes are part of the file format: new topics get new codes, none is used again.
+/// Codes are part of the file format: new topics get new codes, and a code is never reused.
 const TOPIC_CODES: [(Topic, u8); 6] = [
     (Topic::Usage, 1),
     (Topic::Prompt, 2),

@@ -73,7 +73,7 @@ fn ends(fate: Fate, second: bool) -> Ends {
     }
 }
 
-/// What is wrong with the end of a request; none when it is one of those that may be.
+/// What is wrong with the end of a request; `None` if it is an allowed one.
 pub(super) fn complaint(
     case: &Case,
     stream: bool,

@@ -98,7 +98,7 @@ const SPEAKING_CHAT: &[&str] = &["openai", "compatible", "azure-dated", "azure-v
 const WITHOUT_STOP_TEXT: &[&str] =
     &["openai", "compatible", "azure-dated", "azure-v1", "bedrock-nova", "gemini", "gemini-compat"];
 
-/// Why a case makes no sense; none when it does.
+/// Why a case makes no sense; `None` if it does.
 pub(super) fn reason(ingress: &str, backend: &str, case: &str) -> Option<&'static str> {
     let fits = |pattern: &str, name: &str| pattern == "*" || pattern == name;
     let found = NOT_MEANINGFUL.iter().find(|(ingresses, cases, backends, _)| {

@@ -23,7 +23,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Reads a line of a script; none when it is something else.
+    /// Reads a line of a script; `None` if it is not a result.
     pub(super) fn read(client: &'static str, line: &str) -> Option<Self> {
         let mut words = line.splitn(4, ' ');
         let (ingress, backend, case, verdict) = (words.next()?, words.next()?, words.next()?, words.next()?);

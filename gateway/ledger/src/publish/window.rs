@@ -118,7 +118,7 @@ impl Window {
         finishes
     }
 
-    /// Changes the state of an unfinished record; false when there is none of that token.
+    /// Changes the state of an unfinished record; false if no unfinished record has that token.
     fn change(&mut self, token: u64, to: State) -> bool {
         let Some((_, state)) = self.index(token).and_then(|index| self.slots.get_mut(index)) else {
             return false;
