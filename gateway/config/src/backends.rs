@@ -61,7 +61,7 @@ pub struct BackendConfig {
     /// How long each step may take.
     #[serde(default)]
     pub timeouts: TimeoutsConfig,
-    /// Further calls of one of its models before the next target, for aliases that say nothing; none when absent.
+    /// Further calls of one of its models before the next target, unless the alias sets `retries`; 0 when absent.
     #[serde(default)]
     pub retries: Option<RetryConfig>,
     /// When the circuit breaker opens.

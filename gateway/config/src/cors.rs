@@ -12,7 +12,7 @@ use super::seconds;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CorsConfig {
-    /// Origins like `https://tools.example.com`, or `*` for all; none when empty.
+    /// Origins like `https://tools.example.com`, or `*` for all. When empty, no page may call.
     pub origins: Vec<String>,
     /// How long a browser may keep what it was told about what it may ask.
     pub max_age: Time,

@@ -126,7 +126,7 @@ pub struct Config {
     /// Bounds on what clients may send and how long anything may take.
     #[serde(default)]
     pub server: ServerConfig,
-    /// Which pages of other origins may call the model API from a browser; none when absent.
+    /// Which pages of other origins may call the model API from a browser. When absent, no page may.
     #[serde(default)]
     pub cors: CorsConfig,
     /// What replicas of the gateway tell each other.

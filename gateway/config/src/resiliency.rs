@@ -76,7 +76,7 @@ impl Default for FailoverConfig {
 }
 
 /// Further calls of a target that could not serve a request (429, 5xx, no connection) before anything of an answer
-/// came. Each is an attempt of its own; none is hedged.
+/// came. Each is an attempt of its own and is never hedged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]

@@ -47,8 +47,8 @@ pub struct ServerConfig {
     /// Longest silence of a stream towards its client before a comment is sent that keeps proxies from
     /// closing the connection; 0s sends none.
     pub keep_alive_comments: Time,
-    /// Whole answers of more bytes than this are compressed for clients that accept it (gzip, br, zstd), never streams;
-    /// none is when absent.
+    /// Whole answers of more bytes than this are compressed for clients that accept it (gzip, br, zstd), never streams.
+    /// When absent, no answer is compressed.
     pub compress_above: Option<Bytes>,
     /// Completion tokens reserved for a request that does not say how many it wants.
     pub default_completion_tokens: Tokens,

@@ -11,7 +11,7 @@ pub struct TelemetryConfig {
     pub log: String,
     /// Logs as JSON lines.
     pub json: bool,
-    /// OTLP/gRPC endpoint for traces; none are made without it.
+    /// OTLP/gRPC endpoint for traces. When absent, no trace is made.
     pub otlp_endpoint: Option<String>,
     /// Share of requests that are traced, 0 to 1.
     pub sample_ratio: f64,
