@@ -112,7 +112,8 @@ fn every_dependency_is_named_in_the_code_of_its_crate() {
         for name in dependencies(&text) {
             let word = name.replace('-', "_");
             // The bare word may mean something else: bytes in memory, say.
-            let named = [format!("{word}::"), format!("use {word}")].iter().any(|use_of| code.contains(use_of));
+            let named =
+                [format!("{word}::"), format!("use {word}")].iter().any(|use_of| code.contains(use_of));
             if !named && !NOT_NAMED.contains(&name.as_str()) {
                 idle.push(format!("{}: {name}", shown(&manifest)));
             }

@@ -12,9 +12,8 @@ const ESCAPED: &str = "\\u00";
 
 static CHAT: LazyLock<Words> = LazyLock::new(|| Words::new(&["file_id", "\"audio\"", "\"voice\""]));
 static MESSAGES: LazyLock<Words> = LazyLock::new(|| Words::new(&["file_id", "\"container", "skill_id"]));
-static GEMINI: LazyLock<Words> = LazyLock::new(|| {
-    Words::new(&["fileUri", "file_uri", "cached", "earchStore", "search_store"])
-});
+static GEMINI: LazyLock<Words> =
+    LazyLock::new(|| Words::new(&["fileUri", "file_uri", "cached", "earchStore", "search_store"]));
 static MEDIA: LazyLock<Words> = LazyLock::new(|| Words::new(&["file_id", "\"voice\""]));
 
 /// What a body with a handle holds at least one of. Looked for in one pass, which takes a fraction of the time that
