@@ -111,7 +111,11 @@ fn read_message<'a>(
             });
         }
     };
-    let parts = parts(message.content, Place::message(index), aside)?;
+    let kept = aside.extras.len();
+    let mut parts = parts(message.content, Place::message(index), aside)?;
+    if parts.is_empty() && role == TurnRole::User && aside.extras.len() > kept {
+        parts.push(Part::text(PART_LEFT_OUT));
+    }
     request.turns.push(Turn { role, name: None, parts });
     Ok(())
 }

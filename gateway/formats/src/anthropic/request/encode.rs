@@ -23,8 +23,12 @@ const MAX_USER_BYTES: usize = 256;
 const DEFAULT_MAX_TOKENS: u64 = 4_096;
 
 /// What this API takes, whatever the model.
-pub const PLACE: Place =
-    Place { takes_unmarked_proofs: true, has_system_turns: true, most_name_letters: 128 };
+pub const PLACE: Place = Place {
+    takes_unmarked_proofs: true,
+    has_system_turns: true,
+    most_name_letters: 128,
+    has_allowed_tools: false,
+};
 
 /// Writes a request for `model`. Thoughts of other models are left out in any case: no provider wants them back.
 ///

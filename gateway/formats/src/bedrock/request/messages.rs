@@ -7,6 +7,7 @@ use super::blocks::{Block, BlockWriter};
 use crate::claude::{Form, GO_ON, OPENING};
 use crate::error::FormatError;
 use crate::exchange::{Request, TurnRole};
+use crate::media::left_out;
 
 /// Stands beside documents without a text, which the API wants there.
 const BESIDE_DOCUMENTS: &str = "The documents are attached.";
@@ -45,7 +46,10 @@ pub(super) fn messages<'r>(
             TurnRole::User | TurnRole::System => "user",
             TurnRole::Assistant => "assistant",
         };
-        let content = writer.content(&turn.parts)?;
+        let mut content = writer.content(&turn.parts)?;
+        if content.is_empty() {
+            content.extend(left_out(&turn.parts).map(Block::text));
+        }
         match messages.last_mut() {
             _ if content.is_empty() => {}
             Some(last) if last.role == role => last.content.extend(content),

@@ -8,6 +8,7 @@ use super::message::Message;
 use crate::error::FormatError;
 use crate::exchange::{CacheMark, Extra, Part, Request, Text, ToolCall, ToolResult, Turn, TurnRole};
 use crate::json::Str;
+use crate::media::PART_LEFT_OUT;
 
 /// Reads messages one after the other. Calls of the old form (`function_call`) have no ids: they get some
 /// here, and their results are matched by name.
@@ -36,7 +37,11 @@ impl<'a> Turns<'a> {
                 return instructions(place, message.content, cache, request);
             }
             "user" => {
-                let parts = with_mark(parts(place, message.content, &mut request.extras)?, cache);
+                let kept = request.extras.len();
+                let mut parts = with_mark(parts(place, message.content, &mut request.extras)?, cache);
+                if parts.is_empty() && request.extras.len() > kept {
+                    parts.push(Part::text(PART_LEFT_OUT));
+                }
                 request.turns.push(Turn { role: TurnRole::User, name, parts });
             }
             "assistant" => {

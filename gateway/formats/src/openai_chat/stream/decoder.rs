@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::super::answer::{call_id, refined, stop_of};
+use super::super::pictures::pictures;
 use super::super::thoughts::details;
 use super::super::wire::{CallWire, Content, ToolCallWire, all_text};
 use super::calls::{Calls, Piece, Step};
@@ -62,6 +63,8 @@ struct ChoiceDelta<'a> {
     reasoning: Option<Str<'a>>,
     #[serde(borrow, default)]
     reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    images: Option<&'a RawValue>,
     #[serde(borrow, default)]
     refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -197,6 +200,11 @@ impl Decoder {
                     self.text(Kind::Text, choice, part.text.map(Str::into_text).unwrap_or_default(), out);
                 }
             }
+        }
+        for image in pictures(delta.images) {
+            self.end_parts(out);
+            self.parts.begin(Kind::Text, choice, PartStart::Image(image), out);
+            self.end_parts(out);
         }
         if let Some(refusal) = delta.refusal {
             self.refused |= !refusal.is_empty();

@@ -15,6 +15,7 @@ use crate::error::FormatError;
 use crate::exchange::{Extra, Image, Media, Part, Source, Text, ToolCall, Turn, TurnRole};
 use crate::gemini::client::proof;
 use crate::json::Str;
+use crate::media::PART_LEFT_OUT;
 use crate::view::text_of;
 
 /// What is said about a part and does not change what it means.
@@ -52,8 +53,12 @@ impl<'a> Conversation<'a> {
             }
             _ => Vec::new(),
         };
+        let kept = self.extras.len();
         for (at, part) in content.parts.into_iter().flatten().enumerate() {
             self.part(part, role, &mut parts, &|| format!("contents[{index}].parts[{at}]"))?;
+        }
+        if parts.is_empty() && role == TurnRole::User && self.extras.len() > kept {
+            parts.push(Part::text(PART_LEFT_OUT));
         }
         if !parts.is_empty() {
             self.turns.push(Turn { role, name: None, parts });

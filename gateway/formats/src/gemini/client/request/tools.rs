@@ -44,17 +44,19 @@ fn add<'a>(declaration: Declaration<'a>, request: &mut Request<'a>) {
     });
 }
 
-/// Where only some functions may be called, the others are left out of the request.
+/// Where only some functions may be called, the choice names them.
 fn read_calling<'a>(calling: Calling<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
     let allowed: Vec<_> = calling.allowed_function_names.into_iter().flatten().map(Str::into_text).collect();
     let mode = calling.mode.as_deref().unwrap_or_default().to_ascii_uppercase();
     request.tool_choice = match mode.as_str() {
         "" | "MODE_UNSPECIFIED" => None,
+        "VALIDATED" if !allowed.is_empty() => Some(ToolChoice::Allowed { required: false, names: allowed }),
         "AUTO" | "VALIDATED" => Some(ToolChoice::Auto),
         "NONE" => Some(ToolChoice::None),
         "ANY" => match allowed.as_slice() {
             [one] => Some(ToolChoice::Named(one.clone())),
-            _ => Some(ToolChoice::Required),
+            [] => Some(ToolChoice::Required),
+            _ => Some(ToolChoice::Allowed { required: true, names: allowed }),
         },
         _ => {
             return Err(FormatError::invalid(
@@ -63,8 +65,5 @@ fn read_calling<'a>(calling: Calling<'a>, request: &mut Request<'a>) -> Result<(
             ));
         }
     };
-    if allowed.len() > 1 || (mode == "VALIDATED" && !allowed.is_empty()) {
-        request.tools.retain(|tool| allowed.contains(&tool.name));
-    }
     Ok(())
 }
