@@ -7,8 +7,8 @@ use crate::exchange::{Media, Part, Source};
 
 /// What stands for a medium that was left out where nothing else of a message is left: without a message the
 /// conversation would be another one. `None` if none of these parts is a medium.
-pub(crate) fn left_out(parts: &[Part<'_>]) -> Option<&'static str> {
-    parts.iter().find_map(|part| match part {
+pub(crate) fn left_out<'p>(parts: impl IntoIterator<Item = &'p Part<'p>>) -> Option<&'static str> {
+    parts.into_iter().find_map(|part| match part {
         Part::Image(_) => Some("[image left out]"),
         Part::Audio(_) => Some("[audio left out]"),
         Part::Document { .. } => Some("[file left out]"),

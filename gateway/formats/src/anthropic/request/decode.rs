@@ -10,6 +10,7 @@ use crate::error::FormatError;
 use crate::exchange::{
     Effort, OutputForm, Part, Reasoning, Request, Sampling, Tool, ToolChoice, Turn, TurnRole,
 };
+use crate::media::PART_LEFT_OUT;
 use crate::view;
 
 /// Name for a JSON schema: formats that need one have no other source for it.

@@ -27,7 +27,7 @@ pub(super) struct FileData<'r> {
 
 pub(super) type Medium<'r> = (Option<InlineData<'r>>, Option<FileData<'r>>);
 
-/// A picture, sound or document. Names of documents have no place and no effect.
+/// A picture, sound or document. Names of documents have no place: `displayName` is of Vertex AI's API alone.
 pub(super) fn medium<'r>(
     part: &'r Part<'_>,
     traits: &Traits,
@@ -42,7 +42,12 @@ pub(super) fn medium<'r>(
             (&*image.media_type, &image.source, "messages[].content[].image_url")
         }
         Part::Audio(media) => typed(media, "messages[].content[].input_audio"),
-        Part::Document { media, .. } => typed(media, "messages[].content[].file"),
+        Part::Document { media, name } => {
+            if name.is_some() {
+                unmapped.hint("messages[].content[].file.filename");
+            }
+            typed(media, "messages[].content[].file")
+        }
         _ => return Ok(None),
     };
     match media::locate(source) {
