@@ -11,7 +11,7 @@ use crate::claude::{self, Choice, Form, Thinking};
 use crate::error::FormatError;
 use crate::exchange::{Request, SystemText, Text, Tool};
 use crate::json;
-use crate::schema_repair::{self, Schema};
+use crate::schema::{self, Schema};
 use crate::unmapped::Unmapped;
 
 /// Longest name of a tool, bytes.
@@ -201,7 +201,7 @@ fn tools<'r, 'a>(
                 "tools",
             ));
         }
-        let schema = schema_repair::arguments(tool.parameters, &traits.schema);
+        let schema = schema::arguments(tool.parameters, &traits.schema);
         out.push(ToolOut { tool, schema, strict: strict_left.takes(tool, unmapped) });
     }
     Ok(out)
