@@ -109,14 +109,12 @@ fn read_tool_choice<'a>(
         return Ok(None);
     }
     if let Some(word) = view::text_of(raw) {
+        let wrong = "`tool_choice` must be auto, none, required or a tool";
         return match &*word {
             "auto" => Ok(Some(ToolChoice::Auto)),
             "none" => Ok(Some(ToolChoice::None)),
             "required" => Ok(Some(ToolChoice::Required)),
-            _ => Err(FormatError::invalid(
-                "`tool_choice` must be auto, none, required or a tool",
-                "tool_choice",
-            )),
+            _ => Err(FormatError::invalid(wrong, "tool_choice")),
         };
     }
     let named: Named<'_> = serde_json::from_str(raw.get()).map_err(|error| {

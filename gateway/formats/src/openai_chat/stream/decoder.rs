@@ -191,16 +191,7 @@ impl Decoder {
         for part in details(delta.reasoning_details) {
             self.thought(choice, part, has_text, out);
         }
-        match delta.content {
-            Content::None => {}
-            Content::Text(text) => self.text(Kind::Text, choice, text, out),
-            Content::Parts(parts) => {
-                for part in parts {
-                    self.text(Kind::Reasoning, choice, all_text(part.thinking), out);
-                    self.text(Kind::Text, choice, part.text.map(Str::into_text).unwrap_or_default(), out);
-                }
-            }
-        }
+        self.content(choice, delta.content, out);
         for image in pictures(delta.images) {
             self.end_parts(out);
             self.parts.begin(Kind::Text, choice, PartStart::Image(image), out);
@@ -217,6 +208,19 @@ impl Decoder {
         match delta.function_call {
             Some(call) => self.call(choice, Some(u32::MAX), "", Some(call), out),
             None => Ok(()),
+        }
+    }
+
+    fn content(&mut self, choice: u32, content: Content<'_>, out: &mut dyn FnMut(StreamEvent<'_>)) {
+        match content {
+            Content::None => {}
+            Content::Text(text) => self.text(Kind::Text, choice, text, out),
+            Content::Parts(parts) => {
+                for part in parts {
+                    self.text(Kind::Reasoning, choice, all_text(part.thinking), out);
+                    self.text(Kind::Text, choice, part.text.map(Str::into_text).unwrap_or_default(), out);
+                }
+            }
         }
     }
 
