@@ -33,6 +33,8 @@ pub struct Place {
     pub has_system_turns: bool,
     /// Most letters of a tool's name.
     pub most_name_letters: usize,
+    /// Whether a request can tell tools and which of them may be asked for.
+    pub has_allowed_tools: bool,
 }
 
 /// Adapts a request. Gives the names of the tools that were changed, for the way back.
@@ -43,6 +45,9 @@ pub fn adapt(request: &mut Request<'_>, target: TargetModel<'_>, place: Place) -
     begin_as_user(request, target.traits);
     keep_notes_in_place(request, target.traits, place);
     cache_marks::fit(request, target.traits);
+    if !place.has_allowed_tools {
+        request.offer_allowed_tools();
+    }
     let tools = &target.traits.tools;
     let most = usize::try_from(tools.name_most).unwrap_or(usize::MAX).min(place.most_name_letters);
     renaming::fit(request, |name| fitted_name(name, tools, most))
@@ -98,10 +103,14 @@ fn keep_notes_in_place(request: &mut Request<'_>, traits: &Traits, place: Place)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{SystemText, Tool};
+    use crate::exchange::{SystemText, Tool, ToolChoice};
 
-    const PLACE: Place =
-        Place { takes_unmarked_proofs: false, has_system_turns: true, most_name_letters: 64 };
+    const PLACE: Place = Place {
+        takes_unmarked_proofs: false,
+        has_system_turns: true,
+        most_name_letters: 64,
+        has_allowed_tools: false,
+    };
 
     fn adapted(request: &mut Request<'_>, traits: &Traits) -> ToolNames {
         adapt(request, TargetModel { name: "m", origin: "test", traits }, PLACE)
@@ -130,6 +139,27 @@ mod tests {
         assert!(request.system.is_empty());
         assert!(matches!(&request.turns[0].parts[..], [Part::Text { text, .. }] if text == "Be brief."));
         assert_eq!((request.turns[0].role, request.turns.len()), (TurnRole::User, 2));
+    }
+
+    #[test]
+    fn only_allowed_tools_are_told_where_the_choice_cannot_name_them() {
+        let chosen = |required, names: &[&'static str], has_allowed_tools| {
+            let tool = |name: &'static str| Tool { name: name.into(), ..Tool::default() };
+            let names = names.iter().map(|name| (*name).into()).collect();
+            let tool_choice = Some(ToolChoice::Allowed { required, names });
+            let tools = ["a", "b.c", "d"].map(tool).into();
+            let mut request = Request { tools, tool_choice, ..Request::default() };
+            let (traits, place) = (Traits::default(), Place { has_allowed_tools, ..PLACE });
+            adapt(&mut request, TargetModel { name: "m", origin: "test", traits: &traits }, place);
+            (request.tools.iter().map(|tool| tool.name.to_string()).collect::<Vec<_>>(), request.tool_choice)
+        };
+        let (tools, choice) = chosen(true, &["a", "b.c", "gone"], false);
+        assert_eq!((tools.len(), choice), (2, Some(ToolChoice::Required)));
+        assert_eq!(chosen(false, &["d"], false), (vec!["d".to_owned()], Some(ToolChoice::Auto)));
+        assert_eq!(chosen(true, &["gone"], false), (Vec::new(), Some(ToolChoice::None)));
+        let (tools, choice) = chosen(true, &["b.c"], true);
+        let names = vec![tools[1].clone().into()];
+        assert_eq!((tools.len(), choice), (3, Some(ToolChoice::Allowed { required: true, names })));
     }
 
     #[test]

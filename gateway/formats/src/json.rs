@@ -127,16 +127,6 @@ impl<'o> Object<'o> {
         self.out
     }
 
-    /// Begins a member of any name.
-    pub(crate) fn escaped_key(&mut self, name: &str) -> &mut Vec<u8> {
-        if !std::mem::take(&mut self.empty) {
-            self.out.push(b',');
-        }
-        write(self.out, name);
-        self.out.push(b':');
-        self.out
-    }
-
     /// A member.
     pub(crate) fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> &mut Self {
         write(self.key(name), value);

@@ -8,7 +8,7 @@
 //! [`error`] what can go wrong; then one folder per API format, each with the same file names: `request`,
 //! `answer`, `stream`, `error`. Formats do not import each other. What some of them share has a place of its own:
 //! `openai` what OpenAI's formats say alike, `claude` what Messages and Converse say alike, `calls`, `media`,
-//! `schema_repair` and `cache_marks` what formats refuse of each other's ids, files, schemas and marks, `custom_text`
+//! `schema` and `cache_marks` what formats refuse of each other's ids, files, schemas and marks, `custom_text`
 //! tools that take a text instead of JSON.
 
 pub mod adapt;
@@ -40,7 +40,6 @@ mod prefix_tests;
 pub mod redact;
 mod sampling;
 mod schema;
-mod schema_repair;
 pub mod sse;
 #[cfg(test)]
 mod testing;

@@ -3,7 +3,21 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::exchange::{Media, Source};
+use crate::exchange::{Media, Part, Source};
+
+/// What stands for a medium that was left out where nothing else of a message is left: without a message the
+/// conversation would be another one. `None` if none of these parts is a medium.
+pub(crate) fn left_out<'p>(parts: impl IntoIterator<Item = &'p Part<'p>>) -> Option<&'static str> {
+    parts.into_iter().find_map(|part| match part {
+        Part::Image(_) => Some("[image left out]"),
+        Part::Audio(_) => Some("[audio left out]"),
+        Part::Document { .. } => Some("[file left out]"),
+        _ => None,
+    })
+}
+
+/// What stands for a part of a kind that only the client's format knows, where it was alone in its message.
+pub(crate) const PART_LEFT_OUT: &str = "[part left out]";
 
 /// Where a backend finds the bytes of a medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
 
+#[path = "carry/alone.rs"]
+mod alone;
 #[path = "carry/anthropic.rs"]
 mod anthropic;
 #[path = "carry/formats.rs"]
@@ -47,4 +49,9 @@ fn what_is_neither_carried_nor_named_has_a_reason() {
 #[test]
 fn drop_refuses_nothing_and_names_what_is_refused_without_it() {
     assert_eq!(page::faults(), Vec::<String>::new());
+}
+
+#[test]
+fn drop_refuses_no_message_that_consists_of_one_thing_alone() {
+    assert_eq!(alone::faults(), Vec::<String>::new());
 }

@@ -103,9 +103,9 @@ struct ImageBlock<'a> {
 }
 
 #[derive(Deserialize)]
-struct ImageSource<'a> {
+pub(super) struct ImageSource<'a> {
     #[serde(borrow, default)]
-    bytes: Option<Str<'a>>,
+    pub(super) bytes: Option<Str<'a>>,
 }
 
 /// Reads an answer. It has neither id nor model in its body; those are empty.

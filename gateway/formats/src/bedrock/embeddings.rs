@@ -92,20 +92,7 @@ pub fn encode(
     let Input::Texts(texts) = &request.input else {
         return Err(FormatError::invalid("the model behind this alias embeds texts, not tokens", "input"));
     };
-    let (mut normalize, mut input_type, mut truncate) = (None, InputType::Usual("search_document"), None);
-    for extra in &request.extras {
-        match (family, &*extra.name) {
-            (Family::Titan, "normalize") => normalize = Some(extra.value),
-            (Family::CohereV3 | Family::Cohere, "input_type") => input_type = InputType::Given(extra.value),
-            (Family::CohereV3 | Family::Cohere, "taskType") => {
-                input_type = InputType::Usual(purpose(extra.value))
-            }
-            // A hint of Gemini's clients, for which Titan has no use.
-            (Family::TitanV1 | Family::Titan, "taskType") => unmapped.hint("taskType"),
-            (Family::CohereV3 | Family::Cohere, "truncate") => truncate = Some(extra.value),
-            _ => unmapped.param(extra.name.clone().into_owned())?,
-        }
-    }
+    let Settings { normalize, input_type, truncate } = settings(request, family, unmapped)?;
     unmapped.given("user", request.end_user.as_ref())?;
     let mut dimensions = request.dimensions;
     if matches!(family, Family::TitanV1 | Family::CohereV3) {
@@ -128,6 +115,35 @@ pub fn encode(
             })
             .collect(),
     })
+}
+
+/// What a request says beyond the common view.
+struct Settings<'r> {
+    normalize: Option<&'r RawValue>,
+    input_type: InputType<'r>,
+    truncate: Option<&'r RawValue>,
+}
+
+fn settings<'r>(
+    request: &EmbeddingRequest<'r>,
+    family: Family,
+    unmapped: &mut Unmapped,
+) -> Result<Settings<'r>, FormatError> {
+    let (mut normalize, mut input_type, mut truncate) = (None, InputType::Usual("search_document"), None);
+    for extra in &request.extras {
+        match (family, &*extra.name) {
+            (Family::Titan, "normalize") => normalize = Some(extra.value),
+            (Family::CohereV3 | Family::Cohere, "input_type") => input_type = InputType::Given(extra.value),
+            (Family::CohereV3 | Family::Cohere, "taskType") => {
+                input_type = InputType::Usual(purpose(extra.value))
+            }
+            // A hint of Gemini's clients, for which Titan has no use.
+            (Family::TitanV1 | Family::Titan, "taskType") => unmapped.hint("taskType"),
+            (Family::CohereV3 | Family::Cohere, "truncate") => truncate = Some(extra.value),
+            _ => unmapped.param(extra.name.clone().into_owned())?,
+        }
+    }
+    Ok(Settings { normalize, input_type, truncate })
 }
 
 /// A purpose in Gemini's words as Cohere says it.

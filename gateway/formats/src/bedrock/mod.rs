@@ -17,6 +17,7 @@ pub mod embeddings;
 pub mod error;
 pub mod event_stream;
 pub mod invoke;
+mod picture;
 pub mod request;
 pub mod stream;
 mod wire;

@@ -7,8 +7,10 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::answer::ImageSource;
 use super::error;
 use super::event_stream::{Message, MessageKind};
+use super::picture::Picture;
 use super::wire::{AdditionalFields, TokenUsage, stop};
 use crate::error::FormatError;
 use crate::exchange::{Delta, PartStart, Phase, StreamDecoder, StreamEvent, Usage};
@@ -29,6 +31,14 @@ struct BlockStart<'a> {
 struct Start<'a> {
     #[serde(borrow, default)]
     tool_use: Option<ToolUseStart<'a>>,
+    #[serde(borrow, default)]
+    image: Option<ImageStart<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ImageStart<'a> {
+    #[serde(borrow)]
+    format: Str<'a>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +67,14 @@ struct DeltaUnion<'a> {
     tool_use: Option<ToolUseDelta<'a>>,
     #[serde(borrow, default)]
     reasoning_content: Option<ReasoningDelta<'a>>,
+    #[serde(borrow, default)]
+    image: Option<ImageDelta<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ImageDelta<'a> {
+    #[serde(borrow, default)]
+    source: Option<ImageSource<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -135,6 +153,7 @@ pub struct Decoder {
     open: Option<Open>,
     /// Index of the next part.
     next: u32,
+    picture: Option<Picture>,
 }
 
 impl Decoder {
@@ -166,6 +185,7 @@ impl Decoder {
     }
 
     fn close(&mut self, out: Out<'_>) {
+        self.show_picture(out);
         if self.open.take().is_some() {
             out(StreamEvent::PartEnd { index: self.next.saturating_sub(1) });
         }
@@ -194,6 +214,27 @@ impl Decoder {
             let part = PartStart::ToolCall { id: call.tool_use_id.into_text(), name: call.name.into_text() };
             self.start(event.content_block_index, Kind::ToolCall, part, out);
         }
+        if let Some(image) = event.start.image {
+            self.close(out);
+            self.picture = Some(Picture::new(event.content_block_index, &image.format));
+        }
+    }
+
+    /// A picture has come to its end.
+    fn show_picture(&mut self, out: Out<'_>) {
+        let Some(picture) = self.picture.take() else { return };
+        let Some(image) = picture.whole() else { return };
+        let index = self.next;
+        self.next = self.next.saturating_add(1);
+        out(StreamEvent::PartStart { index, part: PartStart::Image(image) });
+        out(StreamEvent::PartEnd { index });
+    }
+
+    fn picture(&mut self, block: u32, data: &str, out: Out<'_>) -> Result<(), FormatError> {
+        if self.picture.as_ref().is_none_or(|picture| !picture.is_of(block)) {
+            self.close(out);
+        }
+        self.picture.get_or_insert_with(|| Picture::new(block, "")).add(data)
     }
 
     fn block_delta(&mut self, event: BlockDelta<'_>, out: Out<'_>) -> Result<(), FormatError> {
@@ -201,6 +242,9 @@ impl Decoder {
         if let Some(text) = event.delta.text {
             let index = self.part(block, Kind::Text, PartStart::Text, out);
             out(StreamEvent::Delta { index, delta: Delta::Text(text.into_text()) });
+        }
+        if let Some(data) = event.delta.image.and_then(|image| image.source?.bytes) {
+            self.picture(block, &data, out)?;
         }
         if let Some(thoughts) = event.delta.reasoning_content {
             self.reasoning(block, thoughts, out);

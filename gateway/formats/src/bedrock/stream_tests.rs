@@ -79,6 +79,39 @@ fn a_block_that_never_stops_ends_where_the_next_begins() {
 }
 
 #[test]
+fn a_picture_that_comes_in_pieces_is_handed_on_whole() {
+    let start = r#"{"contentBlockIndex":1,"start":{"image":{"format":"png"}}}"#;
+    let (seen, done) = read_all(&[
+        ("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"text":"Look:"}}"#),
+        ("contentBlockStart", start),
+        ("contentBlockDelta", r#"{"contentBlockIndex":1,"delta":{"image":{"source":{"bytes":"iVBORw=="}}}}"#),
+        ("contentBlockDelta", r#"{"contentBlockIndex":1,"delta":{"image":{"source":{"bytes":"DQoaCg=="}}}}"#),
+        ("contentBlockStop", r#"{"contentBlockIndex":1}"#),
+        ("contentBlockDelta", r#"{"contentBlockIndex":2,"delta":{"image":{"source":{"bytes":"/9j/4AAQ"}}}}"#),
+        ("messageStop", r#"{"stopReason":"end_turn"}"#),
+    ]);
+    done.unwrap();
+    assert_eq!(seen[3], "PartEnd { index: 0 }");
+    assert!(seen[4].starts_with(r#"PartStart { index: 1, part: Image(Image { media_type: "image/png", source: Base64("iVBORw0KGgo=")"#), "{}", seen[4]);
+    assert_eq!(seen[5], "PartEnd { index: 1 }");
+    assert!(
+        seen[6].starts_with(r#"PartStart { index: 2, part: Image(Image { media_type: "image/jpeg""#),
+        "{}",
+        seen[6]
+    );
+    assert_eq!(seen.last().unwrap(), "End");
+}
+
+#[test]
+fn a_picture_that_is_no_base64_breaks_the_stream() {
+    let (_, done) = read_all(&[
+        ("contentBlockDelta", r#"{"contentBlockIndex":1,"delta":{"image":{"source":{"bytes":"a=b"}}}}"#),
+        ("contentBlockDelta", r#"{"contentBlockIndex":1,"delta":{"image":{"source":{"bytes":"DQoaCg=="}}}}"#),
+    ]);
+    assert!(done.is_err());
+}
+
+#[test]
 fn a_stream_without_message_stop_is_cut_short() {
     let (_, done) = read_all(&[("messageStart", r#"{"role":"assistant"}"#), USAGE]);
     assert_eq!(done, Err(FormatError::CutShort));

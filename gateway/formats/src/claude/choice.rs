@@ -31,7 +31,9 @@ pub(crate) fn choice<'r>(
     let wanted = match request.tool_choice.as_ref()? {
         ToolChoice::Auto => return Some(Choice::Auto),
         ToolChoice::None => return Some(Choice::None),
-        ToolChoice::Required => Choice::Any,
+        // Of the allowed ones alone: no others are told.
+        ToolChoice::Allowed { required: false, .. } => return Some(Choice::Auto),
+        ToolChoice::Required | ToolChoice::Allowed { .. } => Choice::Any,
         ToolChoice::Named(name) => Choice::Named(name),
     };
     if request.tools.is_empty() {

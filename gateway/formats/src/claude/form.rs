@@ -3,7 +3,7 @@
 use tollgate_families::Traits;
 
 use crate::exchange::{OutputForm, Request};
-use crate::schema_repair::{self, Schema};
+use crate::schema::{self, Schema};
 use crate::unmapped::Unmapped;
 
 /// Tells the model to answer with JSON. It is always the same, so that it does not change the prompt between turns.
@@ -27,7 +27,7 @@ pub(crate) fn form<'r>(request: &'r Request<'_>, traits: &Traits, unmapped: &mut
     match &request.output {
         OutputForm::Text => Form::Free,
         OutputForm::JsonSchema { name, description, schema, .. } if structured.json_schema => {
-            let (schema, lost) = schema_repair::answer(schema, &traits.schema, structured.closed_objects);
+            let (schema, lost) = schema::answer(schema, &traits.schema, structured.closed_objects);
             if lost {
                 unmapped.hint("response_format");
             }

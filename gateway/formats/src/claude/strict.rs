@@ -3,7 +3,7 @@
 use tollgate_families::Traits;
 
 use crate::exchange::Tool;
-use crate::schema_repair;
+use crate::schema;
 use crate::unmapped::Unmapped;
 
 /// Decides which tools stay strict.
@@ -24,7 +24,7 @@ impl<'t> StrictTools<'t> {
         if tool.strict != Some(true) {
             return false;
         }
-        let refused = |schema| schema_repair::has_refused_words(schema, &self.traits.schema);
+        let refused = |schema| schema::has_refused_words(schema, &self.traits.schema);
         if self.left == 0 || tool.parameters.is_some_and(refused) {
             unmapped.hint("tools[].strict");
             return false;

@@ -19,8 +19,10 @@ pub fn fit<'a>(request: &mut Request<'a>, name: impl Fn(&str) -> Option<String>)
         *shown = Cow::Owned(sent);
     };
     request.tools.iter_mut().for_each(|tool| changed(&mut tool.name));
-    if let Some(ToolChoice::Named(named)) = &mut request.tool_choice {
-        changed(named);
+    match &mut request.tool_choice {
+        Some(ToolChoice::Named(named)) => changed(named),
+        Some(ToolChoice::Allowed { names, .. }) => names.iter_mut().for_each(&mut changed),
+        _ => {}
     }
     for part in request.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
         if let Part::ToolCall(call) = part {

@@ -54,6 +54,18 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// Tells no tools but those that may be asked for, for a format that tells the one by the other.
+    pub fn offer_allowed_tools(&mut self) {
+        let Some(ToolChoice::Allowed { required, names }) = &mut self.tool_choice else { return };
+        let (required, names) = (*required, std::mem::take(names));
+        self.tools.retain(|tool| names.contains(&tool.name));
+        self.tool_choice = Some(match required {
+            _ if self.tools.is_empty() => ToolChoice::None,
+            true => ToolChoice::Required,
+            false => ToolChoice::Auto,
+        });
+    }
+
     /// Adds instructions of the developer where the conversation has come to: what is first said makes up the
     /// system prompt, and everything later stays in its place, so that a prompt begins as it did a turn ago.
     pub fn instruct(&mut self, parts: impl IntoIterator<Item = Part<'a>>) {
@@ -145,6 +157,14 @@ pub enum ToolChoice<'a> {
     Required,
     /// It must, for this one.
     Named(Text<'a>),
+    /// For these alone, of all that are told: so that the tools of a conversation, with which its prompt begins,
+    /// stay the same.
+    Allowed {
+        /// Whether it must ask for one of them.
+        required: bool,
+        /// Their names.
+        names: Vec<Text<'a>>,
+    },
 }
 
 /// How tokens are chosen.

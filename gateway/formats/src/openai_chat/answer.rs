@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use super::pictures::pictures;
 use super::request::{TIERS, write_call};
 use super::thoughts::{ThinkingBlock, thoughts};
 use super::wire::{CallWire, Content, PartWire, ToolCallWire};
@@ -60,6 +61,8 @@ struct Message<'a> {
     thinking_blocks: Option<Vec<ThinkingBlock<'a>>>,
     #[serde(borrow, default)]
     reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    images: Option<&'a RawValue>,
     #[serde(borrow, default)]
     refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -154,6 +157,7 @@ impl<'a> Message<'a> {
                 parts.extend(items.into_iter().filter_map(|item| PartWire::part(item).ok()))
             }
         }
+        parts.extend(pictures(self.images).map(Part::Image));
         parts.extend(self.refusal.filter(|text| !text.is_empty()).map(|text| Part::Refusal(text.0)));
         for (place, call) in self.tool_calls.into_iter().flatten().enumerate() {
             let id = call.id.map(Str::into_text).filter(|id| !id.is_empty());

@@ -83,6 +83,24 @@ fn answers_of_compatible_servers_are_read() {
 }
 
 #[test]
+fn pictures_beside_the_text_are_parts_of_the_answer() {
+    let body = br#"{"choices":[{"message":{"content":"Look:","images":[
+        {"type":"image_url","index":0,"image_url":{"url":"data:image/png;base64,AAAA"}},
+        {"type":"image_url","image_url":{"url":"https://x.example/a.png"}},{"type":"other"}]}}]}"#;
+    let answer = decode(body).unwrap();
+    let [Part::Text { .. }, Part::Image(here), Part::Image(there)] = &answer.parts[..] else {
+        panic!("{:?}", answer.parts)
+    };
+    assert_eq!(here.media_type, "image/png");
+    assert!(matches!(&here.source, Source::Base64(data) if data == "AAAA"));
+    assert!(matches!(&there.source, Source::Url(url) if url == "https://x.example/a.png"));
+    assert_eq!(
+        decode(br#"{"choices":[{"message":{"content":"a","images":"none"}}]}"#).unwrap().parts.len(),
+        1
+    );
+}
+
+#[test]
 fn all_choices_are_read_for_metering() {
     let body = br#"{"choices":[{"message":{"content":"a"},"finish_reason":"stop"},{"message":{"content":"b"},"finish_reason":"length"}]}"#;
     let answer = decode(body).unwrap();

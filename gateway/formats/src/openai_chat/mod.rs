@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod bound;
+mod pictures;
 pub mod request;
 pub mod stream;
 mod thoughts;

@@ -11,6 +11,7 @@ use crate::exchange::{
     Extra, Image, Media, Part, Request, Source, Text, ToolCall, ToolResult, Turn, TurnRole,
 };
 use crate::json::Str;
+use crate::media::PART_LEFT_OUT;
 use crate::view;
 
 /// Reads the input: a text, or items that become turns.
@@ -120,9 +121,14 @@ fn read_result<'a>(
 
 fn read_message<'a>(item: Item<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
     let content = item.content.ok_or_else(|| FormatError::invalid("a message has no `content`", "input"))?;
-    let parts = read_content(content, request)?;
+    let kept = request.extras.len();
+    let mut parts = read_content(content, request)?;
+    let is_lost = parts.is_empty() && request.extras.len() > kept;
     match item.role.as_deref().unwrap_or("user") {
-        "user" => request.turns.push(Turn { role: TurnRole::User, name: None, parts }),
+        "user" => {
+            parts.extend(is_lost.then(|| Part::text(PART_LEFT_OUT)));
+            request.turns.push(Turn { role: TurnRole::User, name: None, parts });
+        }
         "assistant" => said(request).extend(parts),
         "system" | "developer" => request.instruct(parts),
         other => {

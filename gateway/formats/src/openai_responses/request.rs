@@ -11,6 +11,7 @@ use super::{input, tools};
 use crate::error::{FormatError, request_fault};
 use crate::exchange::{Effort, Extra, OutputForm, Reasoning, Request, Sampling, SystemText, ToolChoice};
 use crate::json::Str;
+use crate::openai::allowed;
 use crate::view;
 
 /// What an answer may be asked to hold that it holds anyway.
@@ -108,14 +109,12 @@ fn read_tool_choice<'a>(
         return Ok(None);
     }
     if let Some(word) = view::text_of(raw) {
+        let wrong = "`tool_choice` must be auto, none, required or a tool";
         return match &*word {
             "auto" => Ok(Some(ToolChoice::Auto)),
             "none" => Ok(Some(ToolChoice::None)),
             "required" => Ok(Some(ToolChoice::Required)),
-            _ => Err(FormatError::invalid(
-                "`tool_choice` must be auto, none, required or a tool",
-                "tool_choice",
-            )),
+            _ => Err(FormatError::invalid(wrong, "tool_choice")),
         };
     }
     let named: Named<'_> = serde_json::from_str(raw.get()).map_err(|error| {
@@ -125,9 +124,12 @@ fn read_tool_choice<'a>(
         ("function" | "custom", Some(name)) => {
             Ok(Some(ToolChoice::Named(tools::called(named.namespace.as_deref(), name.into_text()))))
         }
-        _ => {
-            extras.push(Extra { name: Cow::Borrowed("tool_choice"), value: raw });
-            Ok(None)
+        (kind, _) => {
+            let choice = (kind == "allowed_tools").then(|| allowed(raw, tools::called)).flatten();
+            if choice.is_none() {
+                extras.push(Extra { name: Cow::Borrowed("tool_choice"), value: raw });
+            }
+            Ok(choice)
         }
     }
 }

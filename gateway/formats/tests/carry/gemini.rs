@@ -82,6 +82,11 @@ pub(crate) const PROBES: &[Probe] = &[
         r#"{"tools":[{"functionDeclarations":[{"name":"look","description":"Looks.","parameters":{"type":"OBJECT"},"response":{"type":"OBJECT"}}]}]}"#,
     ),
     on(
+        "`tools`: a function's `responseJsonSchema`",
+        TOOL,
+        r#"{"tools":[{"functionDeclarations":[{"name":"look","description":"Looks.","parameters":{"type":"OBJECT"},"responseJsonSchema":{"type":"object"}}]}]}"#,
+    ),
+    on(
         "`tools`: a function's `behavior`",
         TOOL,
         r#"{"tools":[{"functionDeclarations":[{"name":"look","description":"Looks.","parameters":{"type":"OBJECT"},"behavior":"NON_BLOCKING"}]}]}"#,
@@ -96,6 +101,16 @@ pub(crate) const PROBES: &[Probe] = &[
         "`allowedFunctionNames`",
         TOOL,
         r#"{"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["look"]}}}"#,
+    ),
+    on(
+        "`allowedFunctionNames` with `VALIDATED`",
+        TOOL,
+        r#"{"toolConfig":{"functionCallingConfig":{"mode":"VALIDATED","allowedFunctionNames":["look"]}}}"#,
+    ),
+    on(
+        "`streamFunctionCallArguments`",
+        TOOL,
+        r#"{"toolConfig":{"functionCallingConfig":{"mode":"AUTO","streamFunctionCallArguments":true}}}"#,
     ),
     on("`retrievalConfig`", TOOL, r#"{"toolConfig":{"retrievalConfig":{"languageCode":"de"}}}"#),
     probe(
@@ -126,6 +141,11 @@ pub(crate) const PROBES: &[Probe] = &[
     ),
     part!("a field of a part that is not known", r#"{"text":"b","newField":1}"#),
     probe("a call of a function and its result", CALLED),
+    on(
+        "a field of a call or a result that is not known",
+        CALLED,
+        r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"functionCall":{"name":"look","args":{},"newField":1}}]},{"role":"user","parts":[{"functionResponse":{"name":"look","response":{"a":1},"scheduling":"SILENT"}}]}]}"#,
+    ),
     on(
         "a picture in a function's result",
         CALLED,

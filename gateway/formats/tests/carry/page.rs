@@ -21,8 +21,8 @@ What a backend's format or its model has no place for is treated by what it mean
   `x-tollgate-dropped-parameters`.
 - What has **no effect on the meaning** (labels, hints for a cache, tuning of the provider's service) is *left out* and
   named in the same header, whatever the policy.
-- With `drop` no request is refused for something that a backend has no place for, unless nothing of the
-  conversation would be left.
+- With `drop` no request is refused for something that a backend has no place for. In the place of a message of which
+  nothing would be left stands a text that says what was left out.
 
 | In the tables | Meaning |
 |---|---|

@@ -134,12 +134,6 @@ pub(crate) const SILENT: &[Silent] = &[
     },
     Silent {
         client: MESSAGES,
-        things: &["a document's `title`"],
-        backends: &[TO_GEMINI],
-        why: "A file has no name there; that of a text stands before it.",
-    },
-    Silent {
-        client: MESSAGES,
         things: &["`thinking.display` `omitted`"],
         backends: &[TO_CHAT],
         why: UNSHOWN,

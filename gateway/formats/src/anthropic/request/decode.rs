@@ -10,6 +10,7 @@ use crate::error::FormatError;
 use crate::exchange::{
     Effort, OutputForm, Part, Reasoning, Request, Sampling, Tool, ToolChoice, Turn, TurnRole,
 };
+use crate::media::PART_LEFT_OUT;
 use crate::view;
 
 /// Name for a JSON schema: formats that need one have no other source for it.
@@ -111,7 +112,11 @@ fn read_message<'a>(
             });
         }
     };
-    let parts = parts(message.content, Place::message(index), aside)?;
+    let kept = aside.extras.len();
+    let mut parts = parts(message.content, Place::message(index), aside)?;
+    if parts.is_empty() && role == TurnRole::User && aside.extras.len() > kept {
+        parts.push(Part::text(PART_LEFT_OUT));
+    }
     request.turns.push(Turn { role, name: None, parts });
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::claude::{self, Choice, Form, Thinking};
 use crate::error::FormatError;
 use crate::exchange::{Request, SystemText, Text, Tool};
 use crate::json;
-use crate::schema_repair::{self, Schema};
+use crate::schema::{self, Schema};
 use crate::unmapped::Unmapped;
 
 /// Longest name of a tool, bytes.
@@ -23,8 +23,12 @@ const MAX_USER_BYTES: usize = 256;
 const DEFAULT_MAX_TOKENS: u64 = 4_096;
 
 /// What this API takes, whatever the model.
-pub const PLACE: Place =
-    Place { takes_unmarked_proofs: true, has_system_turns: true, most_name_letters: 128 };
+pub const PLACE: Place = Place {
+    takes_unmarked_proofs: true,
+    has_system_turns: true,
+    most_name_letters: 128,
+    has_allowed_tools: false,
+};
 
 /// Writes a request for `model`. Thoughts of other models are left out in any case: no provider wants them back.
 ///
@@ -197,7 +201,7 @@ fn tools<'r, 'a>(
                 "tools",
             ));
         }
-        let schema = schema_repair::arguments(tool.parameters, &traits.schema);
+        let schema = schema::arguments(tool.parameters, &traits.schema);
         out.push(ToolOut { tool, schema, strict: strict_left.takes(tool, unmapped) });
     }
     Ok(out)

@@ -9,6 +9,7 @@ use super::blocks::{Blocks, obstacle};
 use crate::claude::{GO_ON, OPENING};
 use crate::error::FormatError;
 use crate::exchange::{Part, Request, Turn, TurnRole};
+use crate::media::left_out;
 use crate::unmapped::Unmapped;
 
 /// One message: all that one side says until the other one speaks.
@@ -113,6 +114,9 @@ fn carried<'r, 'a>(
         if Blocks::has_place(part) {
             parts.push(Cow::Borrowed(part));
         }
+    }
+    if parts.is_empty() {
+        parts.extend(left_out(&turn.parts).map(|text| Cow::Owned(Part::text(text))));
     }
     Ok(parts)
 }

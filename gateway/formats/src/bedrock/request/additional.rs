@@ -77,6 +77,18 @@ pub(super) struct Additional<'r> {
     pub(super) has_tool_choice: bool,
 }
 
+impl AdditionalFields<'_> {
+    fn take_top_k(&mut self, top_k: u64, vendor: Vendor, unmapped: &mut Unmapped) -> Result<(), FormatError> {
+        match vendor {
+            Vendor::Claude => self.top_k = Some(top_k),
+            Vendor::Nova | Vendor::Nova2 => self.nova = Some(NovaInference { top_k }),
+            Vendor::Command => self.k = Some(top_k),
+            _ => unmapped.param("top_k")?,
+        }
+        Ok(())
+    }
+}
+
 /// Writes what the family of the model has its own words for. `has_tools` says that tools are declared.
 pub(super) fn additional<'r>(
     request: &'r Request<'_>,
@@ -104,12 +116,7 @@ pub(super) fn additional<'r>(
         _ => {}
     }
     if let Some(top_k) = sampled.top_k {
-        match traits.vendor {
-            Vendor::Claude => fields.top_k = Some(top_k),
-            Vendor::Nova | Vendor::Nova2 => fields.nova = Some(NovaInference { top_k }),
-            Vendor::Command => fields.k = Some(top_k),
-            _ => unmapped.param("top_k")?,
-        }
+        fields.take_top_k(top_k, traits.vendor, unmapped)?;
     }
     if has_tools {
         fields.tool_choice = claude_choice(request, traits, choice, unmapped);

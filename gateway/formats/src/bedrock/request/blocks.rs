@@ -10,6 +10,7 @@ use super::media::{self, MediaBlock, Names};
 use crate::calls::{Arguments, CallId};
 use crate::error::FormatError;
 use crate::exchange::{CacheMark, Part, ToolCall, ToolResult};
+use crate::media::left_out;
 use crate::unmapped::Unmapped;
 
 /// One block; the name of its kind is its only key.
@@ -172,6 +173,9 @@ impl<'u> BlockWriter<'u> {
                 true => Block::Json(json),
                 false => Block::text(json.get()),
             }));
+        }
+        if content.is_empty() && beside.is_empty() {
+            content.extend(left_out(&result.parts).map(Block::text));
         }
         if self.traits.tools.taken {
             out.push(Block::ToolResult(ToolResultBlock {

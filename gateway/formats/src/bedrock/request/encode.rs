@@ -16,8 +16,12 @@ use crate::json;
 use crate::unmapped::Unmapped;
 
 /// What this API takes, whatever the model.
-pub const PLACE: Place =
-    Place { takes_unmarked_proofs: false, has_system_turns: false, most_name_letters: 64 };
+pub const PLACE: Place = Place {
+    takes_unmarked_proofs: false,
+    has_system_turns: false,
+    most_name_letters: 64,
+    has_allowed_tools: false,
+};
 
 /// Writes a request for `model`, which is not part of it but decides what goes into
 /// `additionalModelRequestFields`. Thoughts that Bedrock has not signed are left out in any case.

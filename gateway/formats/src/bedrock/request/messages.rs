@@ -6,7 +6,8 @@ use tollgate_families::{Prefill, SystemNote, Traits};
 use super::blocks::{Block, BlockWriter};
 use crate::claude::{Form, GO_ON, OPENING};
 use crate::error::FormatError;
-use crate::exchange::{Request, TurnRole};
+use crate::exchange::{Request, Turn, TurnRole};
+use crate::media::left_out;
 
 /// Stands beside documents without a text, which the API wants there.
 const BESIDE_DOCUMENTS: &str = "The documents are attached.";
@@ -41,11 +42,7 @@ pub(super) fn messages<'r>(
         if turn.name.is_some() {
             writer.unmapped().hint("messages[].name");
         }
-        let role = match turn.role {
-            TurnRole::User | TurnRole::System => "user",
-            TurnRole::Assistant => "assistant",
-        };
-        let content = writer.content(&turn.parts)?;
+        let Message { role, content } = message(turn, writer)?;
         match messages.last_mut() {
             _ if content.is_empty() => {}
             Some(last) if last.role == role => last.content.extend(content),
@@ -68,6 +65,18 @@ pub(super) fn messages<'r>(
     }
     end_well(&mut messages, writer);
     Ok(messages)
+}
+
+fn message<'r>(turn: &'r Turn<'_>, writer: &mut BlockWriter<'_>) -> Result<Message<'r>, FormatError> {
+    let role = match turn.role {
+        TurnRole::User | TurnRole::System => "user",
+        TurnRole::Assistant => "assistant",
+    };
+    let mut content = writer.content(&turn.parts)?;
+    if content.is_empty() {
+        content.extend(left_out(&turn.parts).map(Block::text));
+    }
+    Ok(Message { role, content })
 }
 
 /// Instructions as a text of the user, for models that have no other place for them.

@@ -7,7 +7,7 @@ use super::blocks::CachePoint;
 use crate::claude::{Choice, StrictTools};
 use crate::error::FormatError;
 use crate::exchange::{Part, Request, Tool};
-use crate::schema_repair::{self, Schema};
+use crate::schema::{self, Schema};
 use crate::unmapped::Unmapped;
 
 /// Name of the tool that is declared for results whose call is not there.
@@ -134,7 +134,7 @@ fn stubs<'r>(request: &'r Request<'_>, traits: &Traits) -> Vec<ToolEntry<'r>> {
         names.push(UNNAMED);
     }
     let stub = |name| {
-        let json = schema_repair::arguments(None, &traits.schema);
+        let json = schema::arguments(None, &traits.schema);
         ToolEntry::ToolSpec(ToolSpec {
             name,
             description: None,
@@ -150,7 +150,7 @@ fn tool_spec<'r>(tool: &'r Tool<'_>, traits: &Traits, strict: Option<bool>) -> T
     ToolSpec {
         name: &tool.name,
         description: tool.description.as_deref().filter(|text| !text.is_empty()),
-        input_schema: InputSchema { json: schema_repair::arguments(tool.parameters, &traits.schema) },
+        input_schema: InputSchema { json: schema::arguments(tool.parameters, &traits.schema) },
         strict,
     }
 }

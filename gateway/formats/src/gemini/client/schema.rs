@@ -119,18 +119,7 @@ impl Schema<'_> {
         let text = text_of(raw);
         match &*camel(name) {
             "nullable" | "example" | "propertyOrdering" => {}
-            "type" => match text {
-                Some(kind) if kind == "TYPE_UNSPECIFIED" => {}
-                Some(kind) if nullable => {
-                    object.put("type", &[kind.to_ascii_lowercase().as_str(), "null"]);
-                }
-                Some(kind) => {
-                    object.put("type", &kind.to_ascii_lowercase());
-                }
-                None => {
-                    object.raw("type", raw.get());
-                }
-            },
+            "type" => write_type(object, raw, nullable),
             "format" if text.as_deref().is_some_and(|format| OWN_FORMATS.contains(&format)) => {}
             "enum" if nullable => list_with_null(object.key("enum"), raw, "null", |raw, out| {
                 out.extend_from_slice(raw.get().as_bytes());
@@ -179,6 +168,15 @@ impl Schema<'_> {
             convert(schema, level + 1, out);
         }
         out.push(b'}');
+    }
+}
+
+fn write_type(object: &mut Object<'_>, raw: &RawValue, nullable: bool) {
+    match text_of(raw) {
+        Some(kind) if kind == "TYPE_UNSPECIFIED" => {}
+        Some(kind) if nullable => _ = object.put("type", &[kind.to_ascii_lowercase().as_str(), "null"]),
+        Some(kind) => _ = object.put("type", &kind.to_ascii_lowercase()),
+        None => _ = object.raw("type", raw.get()),
     }
 }
 

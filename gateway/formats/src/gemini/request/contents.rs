@@ -10,6 +10,7 @@ use super::result::{FunctionResponse, function_response};
 use crate::calls::Arguments;
 use crate::error::FormatError;
 use crate::exchange::{Part, ToolCall, ToolResult, Turn, TurnRole};
+use crate::media::left_out;
 use crate::unmapped::Unmapped;
 
 /// Stands in for the proof of a call's thoughts that is not there: models from Gemini 3 on refuse calls without
@@ -115,6 +116,10 @@ impl<'r> Writer<'r> {
             }
         }
         parts.extend(proof.map(bare_proof));
+        if parts.is_empty() {
+            let text = left_out(&turn.parts);
+            parts.extend(text.map(|text| PartOut { text: Some(text), ..PartOut::default() }));
+        }
         match self.contents.last_mut() {
             _ if parts.is_empty() => {}
             Some(last) if last.role == role => last.parts.extend(parts),

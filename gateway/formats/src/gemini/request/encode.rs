@@ -9,14 +9,18 @@ use super::contents::{Content, contents};
 use super::generation::{GenerationConfig, Json, generation_config, takes_form};
 use crate::adapt::{Place, TargetModel};
 use crate::error::FormatError;
-use crate::exchange::{CUSTOM_PARAMETERS, OutputForm, Request, Tool, ToolChoice};
+use crate::exchange::{CUSTOM_PARAMETERS, OutputForm, Request, Text, Tool, ToolChoice};
 use crate::json;
 use crate::schema::{self, Fitted};
 use crate::unmapped::Unmapped;
 
 /// What this API takes, whatever the model.
-pub const PLACE: Place =
-    Place { takes_unmarked_proofs: false, has_system_turns: false, most_name_letters: 128 };
+pub const PLACE: Place = Place {
+    takes_unmarked_proofs: false,
+    has_system_turns: false,
+    most_name_letters: 128,
+    has_allowed_tools: true,
+};
 
 /// Writes a request for a model, whose name is not part of it. Thoughts of other providers are left out in any case,
 /// and so are cache marks: Google caches by itself.
@@ -186,7 +190,7 @@ struct ToolConfig<'r> {
 struct FunctionCallingConfig<'r> {
     mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    allowed_function_names: Option<[&'r str; 1]>,
+    allowed_function_names: Option<Vec<&'r str>>,
 }
 
 /// `ANY` holds arguments to their schema anyway; `VALIDATED` is `AUTO` that does.
@@ -195,15 +199,21 @@ fn tool_config<'r>(request: &'r Request<'_>, offered: &[Tool<'_>]) -> Option<Too
         return None;
     }
     let is_strict = offered.iter().any(|tool| tool.strict == Some(true));
-    let (mode, name) = match request.tool_choice.as_ref() {
+    let all = |names: &'r [Text<'_>]| Some(names.iter().map(|name| &**name).collect());
+    let (mode, names) = match request.tool_choice.as_ref() {
         None | Some(ToolChoice::Auto) if is_strict => ("VALIDATED", None),
         None => return None,
         Some(ToolChoice::Auto) => ("AUTO", None),
         Some(ToolChoice::None) => ("NONE", None),
         Some(ToolChoice::Required) => ("ANY", None),
-        Some(ToolChoice::Named(name)) => ("ANY", Some([&**name])),
+        Some(ToolChoice::Named(name)) => ("ANY", Some(vec![&**name])),
+        Some(ToolChoice::Allowed { required: true, names }) => ("ANY", all(names)),
+        // `AUTO` takes no names.
+        Some(ToolChoice::Allowed { required: false, names }) => ("VALIDATED", all(names)),
     };
-    Some(ToolConfig { function_calling_config: FunctionCallingConfig { mode, allowed_function_names: name } })
+    Some(ToolConfig {
+        function_calling_config: FunctionCallingConfig { mode, allowed_function_names: names },
+    })
 }
 
 /// OpenAI's `default` is Google's `standard`.

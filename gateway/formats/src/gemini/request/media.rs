@@ -27,30 +27,19 @@ pub(super) struct FileData<'r> {
 
 pub(super) type Medium<'r> = (Option<InlineData<'r>>, Option<FileData<'r>>);
 
-/// A picture, sound or document. Names of documents have no place and no effect.
+/// A picture, sound or document. Names of documents have no place: `displayName` is of Vertex AI's API alone.
 pub(super) fn medium<'r>(
     part: &'r Part<'_>,
     traits: &Traits,
     unmapped: &mut Unmapped,
 ) -> Result<Option<Medium<'r>>, FormatError> {
-    let takes = &traits.media;
-    let (said, source, param) = match part {
-        Part::Image(image) => {
-            if image.detail.as_deref() == Some("low") {
-                unmapped.hint("messages[].content[].image_url.detail");
-            }
-            (&*image.media_type, &image.source, "messages[].content[].image_url")
-        }
-        Part::Audio(media) => typed(media, "messages[].content[].input_audio"),
-        Part::Document { media, .. } => typed(media, "messages[].content[].file"),
-        _ => return Ok(None),
-    };
+    let Some((said, source, param)) = told(part, unmapped) else { return Ok(None) };
     match media::locate(source) {
         Location::Inline { media_type, data } => match media::media_type(said, media_type, data) {
             Some(mime_type) => Ok(Some((Some(InlineData { mime_type, data }), None))),
             None => Err(FormatError::invalid("the type of a picture, sound or file is not said", param)),
         },
-        Location::Address(address) if !takes_address(part, address, takes) => {
+        Location::Address(address) if !takes_address(part, address, &traits.media) => {
             unmapped.param(param).map(|()| None)
         }
         Location::Address(file_uri) => {
@@ -65,6 +54,29 @@ pub(super) fn medium<'r>(
     }
 }
 
+/// The type of a medium, where it is, and the parameter that holds it.
+type Told<'r> = (&'r str, &'r Source<'r>, &'static str);
+
+/// `None` if a part is no medium.
+fn told<'r>(part: &'r Part<'_>, unmapped: &mut Unmapped) -> Option<Told<'r>> {
+    Some(match part {
+        Part::Image(image) => {
+            if image.detail.as_deref() == Some("low") {
+                unmapped.hint("messages[].content[].image_url.detail");
+            }
+            (&*image.media_type, &image.source, "messages[].content[].image_url")
+        }
+        Part::Audio(media) => typed(media, "messages[].content[].input_audio"),
+        Part::Document { media, name } => {
+            if name.is_some() {
+                unmapped.hint("messages[].content[].file.filename");
+            }
+            typed(media, "messages[].content[].file")
+        }
+        _ => return None,
+    })
+}
+
 /// Models that fetch nothing from the web still take what Google keeps itself.
 fn takes_address(part: &Part<'_>, address: &str, takes: &Media) -> bool {
     const OWN: [&str; 4] = [
@@ -77,6 +89,6 @@ fn takes_address(part: &Part<'_>, address: &str, takes: &Media) -> bool {
     is_any || OWN.iter().any(|start| address.starts_with(start))
 }
 
-fn typed<'r>(media: &'r exchange::Media<'_>, param: &'static str) -> (&'r str, &'r Source<'r>, &'static str) {
+fn typed<'r>(media: &'r exchange::Media<'_>, param: &'static str) -> Told<'r> {
     (&media.media_type, &media.source, param)
 }

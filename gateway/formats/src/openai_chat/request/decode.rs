@@ -13,6 +13,7 @@ use crate::exchange::{
     ToolName,
 };
 use crate::json::Str;
+use crate::openai::allowed;
 use crate::openai::custom::Grammar;
 use crate::openai::fields::include_usage;
 use crate::view::{read, text_of};
@@ -145,7 +146,7 @@ fn tool_of<'a>(function: FunctionWire<'a>, cache: Option<CacheControl<'a>>) -> T
     }
 }
 
-/// What the common view has no word for (`allowed_tools`) is kept by its name.
+/// What the common view has no word for is kept by its name.
 fn tool_choice<'a>(
     raw: &'a RawValue,
     param: &'static str,
@@ -167,9 +168,13 @@ fn tool_choice<'a>(
         Choice::Tool(Some(kind), Some(name)) if matches!(&*kind, "function" | "custom") => {
             ToolChoice::Named(name)
         }
-        Choice::Tool(..) => {
-            extras.push(Extra { name: Cow::Borrowed(param), value: raw });
-            return Ok(None);
+        Choice::Tool(kind, _) => {
+            let is_list = kind.as_deref() == Some("allowed_tools");
+            let choice = is_list.then(|| allowed(raw, |_, name| name)).flatten();
+            if choice.is_none() {
+                extras.push(Extra { name: Cow::Borrowed(param), value: raw });
+            }
+            return Ok(choice);
         }
     }))
 }

@@ -8,6 +8,7 @@ use super::message::Message;
 use crate::error::FormatError;
 use crate::exchange::{CacheMark, Extra, Part, Request, Text, ToolCall, ToolResult, Turn, TurnRole};
 use crate::json::Str;
+use crate::media::PART_LEFT_OUT;
 
 /// Reads messages one after the other. Calls of the old form (`function_call`) have no ids: they get some
 /// here, and their results are matched by name.
@@ -36,7 +37,7 @@ impl<'a> Turns<'a> {
                 return instructions(place, message.content, cache, request);
             }
             "user" => {
-                let parts = with_mark(parts(place, message.content, &mut request.extras)?, cache);
+                let parts = with_mark(user(place, message.content, &mut request.extras)?, cache);
                 request.turns.push(Turn { role: TurnRole::User, name, parts });
             }
             "assistant" => {
@@ -44,12 +45,10 @@ impl<'a> Turns<'a> {
                 request.turns.push(Turn { role: TurnRole::Assistant, name, parts });
             }
             "tool" | "function" => {
-                let id = match (&*role, message.tool_call_id.take()) {
-                    ("tool", Some(id)) => id.0,
-                    ("tool", None) => {
-                        return Err(invalid("is missing", format!("messages[{place}].tool_call_id")));
-                    }
-                    _ => self.old_call_id(name.unwrap_or_default()).into(),
+                let id = match message.tool_call_id.take() {
+                    _ if &*role == "function" => self.old_call_id(name.unwrap_or_default()).into(),
+                    Some(id) => id.0,
+                    None => return Err(invalid("is missing", format!("messages[{place}].tool_call_id"))),
                 };
                 let parts = parts(place, message.content, &mut request.extras)?;
                 request.turns.push(result(id, parts, cache));
@@ -140,6 +139,20 @@ fn instructions<'a>(
     }
     request.instruct(parts);
     Ok(())
+}
+
+/// What the user says. Of a message that has nothing but parts of an unknown kind, a word is left.
+fn user<'a>(
+    place: usize,
+    content: Content<'a>,
+    extras: &mut Vec<Extra<'a>>,
+) -> Result<Vec<Part<'a>>, FormatError> {
+    let kept = extras.len();
+    let mut parts = parts(place, content, extras)?;
+    if parts.is_empty() && extras.len() > kept {
+        parts.push(Part::text(PART_LEFT_OUT));
+    }
+    Ok(parts)
 }
 
 fn parts<'a>(

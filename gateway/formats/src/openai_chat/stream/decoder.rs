@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::super::answer::{call_id, refined, stop_of};
+use super::super::pictures::pictures;
 use super::super::thoughts::details;
 use super::super::wire::{CallWire, Content, ToolCallWire, all_text};
 use super::calls::{Calls, Piece, Step};
@@ -62,6 +63,8 @@ struct ChoiceDelta<'a> {
     reasoning: Option<Str<'a>>,
     #[serde(borrow, default)]
     reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    images: Option<&'a RawValue>,
     #[serde(borrow, default)]
     refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -188,15 +191,11 @@ impl Decoder {
         for part in details(delta.reasoning_details) {
             self.thought(choice, part, has_text, out);
         }
-        match delta.content {
-            Content::None => {}
-            Content::Text(text) => self.text(Kind::Text, choice, text, out),
-            Content::Parts(parts) => {
-                for part in parts {
-                    self.text(Kind::Reasoning, choice, all_text(part.thinking), out);
-                    self.text(Kind::Text, choice, part.text.map(Str::into_text).unwrap_or_default(), out);
-                }
-            }
+        self.content(choice, delta.content, out);
+        for image in pictures(delta.images) {
+            self.end_parts(out);
+            self.parts.begin(Kind::Text, choice, PartStart::Image(image), out);
+            self.end_parts(out);
         }
         if let Some(refusal) = delta.refusal {
             self.refused |= !refusal.is_empty();
@@ -209,6 +208,19 @@ impl Decoder {
         match delta.function_call {
             Some(call) => self.call(choice, Some(u32::MAX), "", Some(call), out),
             None => Ok(()),
+        }
+    }
+
+    fn content(&mut self, choice: u32, content: Content<'_>, out: &mut dyn FnMut(StreamEvent<'_>)) {
+        match content {
+            Content::None => {}
+            Content::Text(text) => self.text(Kind::Text, choice, text, out),
+            Content::Parts(parts) => {
+                for part in parts {
+                    self.text(Kind::Reasoning, choice, all_text(part.thinking), out);
+                    self.text(Kind::Text, choice, part.text.map(Str::into_text).unwrap_or_default(), out);
+                }
+            }
         }
     }
 

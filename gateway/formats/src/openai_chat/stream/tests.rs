@@ -81,6 +81,22 @@ fn a_piece_for_a_call_that_was_complete_breaks_the_stream() {
 }
 
 #[test]
+fn a_picture_beside_the_text_is_handed_on_whole() {
+    let (seen, done) = events(&[
+        r#"{"id":"a","choices":[{"delta":{"content":"Look:"}}]}"#,
+        r#"{"choices":[{"delta":{"content":"","images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}}]}"#,
+        r#"{"choices":[{"delta":{"content":"There."},"finish_reason":"stop"}]}"#,
+    ]);
+    done.unwrap();
+    assert_eq!(seen[..4], ["start a", "text", "+look:", "end"].map(|word| word.replace("look", "Look")));
+    assert!(
+        seen[4].starts_with(r#"image(image { media_type: "image/png", source: base64("aaaa")"#),
+        "{seen:?}"
+    );
+    assert_eq!(seen[5..8], ["end", "text", "+There."]);
+}
+
+#[test]
 fn several_choices_are_read_for_metering() {
     let (seen, outcome) = events(&[
         r#"{"id":"a","choices":[{"index":0,"delta":{"content":"x"}},{"index":1,"delta":{"content":"y"}}]}"#,

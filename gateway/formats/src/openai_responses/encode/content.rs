@@ -7,7 +7,7 @@ use tollgate_families::{Media as Takes, Traits};
 use crate::error::FormatError;
 use crate::exchange::{Image, Media, Part};
 use crate::json::{Array, write};
-use crate::media::{Location, locate, media_type};
+use crate::media::{Location, left_out, locate, media_type};
 use crate::unmapped::Unmapped;
 
 /// Who says it.
@@ -54,6 +54,10 @@ pub(super) fn of(
             Ok(()) => count += 1,
             Err(param) => unmapped.param(param)?,
         }
+    }
+    if let (0, Side::User, Some(text)) = (count, side, left_out(parts.iter().copied())) {
+        list.object(|part| _ = part.put("type", "input_text").put("text", text));
+        count += 1;
     }
     list.end();
     Ok((count > 0).then_some(out))

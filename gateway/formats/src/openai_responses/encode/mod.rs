@@ -33,8 +33,12 @@ const MIN_OUTPUT_TOKENS: u64 = 16;
 const MAX_USER_BYTES: usize = 64;
 
 /// What this API takes, whatever the model.
-pub const PLACE: Place =
-    Place { takes_unmarked_proofs: false, has_system_turns: true, most_name_letters: 64 };
+pub const PLACE: Place = Place {
+    takes_unmarked_proofs: false,
+    has_system_turns: true,
+    most_name_letters: 64,
+    has_allowed_tools: true,
+};
 
 /// Writes a request.
 ///

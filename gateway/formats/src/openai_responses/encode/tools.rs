@@ -57,6 +57,19 @@ fn choice(body: &mut Object<'_>, request: &Request<'_>, is_custom: impl Fn(&Tool
                 choice.put("type", kind).put("name", name);
             });
         }
+        Some(ToolChoice::Allowed { required, names }) => {
+            let allowed = request.tools.iter().filter(|tool| names.contains(&tool.name));
+            body.object("tool_choice", |choice| {
+                let mode = if *required { "required" } else { "auto" };
+                choice.put("type", "allowed_tools").put("mode", mode);
+                let mut list = Array::new(choice.key("tools"));
+                for tool in allowed {
+                    let kind = if is_custom(tool) { "custom" } else { "function" };
+                    list.object(|item| _ = item.put("type", kind).put("name", &tool.name));
+                }
+                list.end();
+            });
+        }
     }
 }
 

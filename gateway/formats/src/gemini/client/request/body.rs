@@ -15,6 +15,8 @@ pub(super) type Others<'a> = Vec<Extra<'a>>;
 /// A request.
 #[derive(Debug, Default)]
 pub(super) struct Body<'a> {
+    /// The alias decides the model.
+    model: Option<IgnoredAny>,
     pub(super) contents: Option<Vec<Content<'a>>>,
     pub(super) system_instruction: Option<Content<'a>>,
     pub(super) tools: Option<Vec<Tool<'a>>>,
@@ -68,26 +70,21 @@ pub(super) struct FileData<'a> {
     pub(super) display_name: Option<Str<'a>>,
 }
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct FunctionCall<'a> {
-    #[serde(borrow, default)]
     pub(super) id: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) name: Str<'a>,
-    #[serde(borrow, default)]
+    pub(super) name: Option<Str<'a>>,
     pub(super) args: Option<&'a RawValue>,
+    pub(super) others: Others<'a>,
 }
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct FunctionResponse<'a> {
-    #[serde(borrow, default)]
     pub(super) id: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) name: Str<'a>,
-    #[serde(borrow, default)]
+    pub(super) name: Option<Str<'a>>,
     pub(super) response: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     pub(super) parts: Option<Vec<Part<'a>>>,
+    pub(super) others: Others<'a>,
 }
 
 #[derive(Debug, Default)]
@@ -97,22 +94,16 @@ pub(super) struct Tool<'a> {
     pub(super) others: Others<'a>,
 }
 
-#[derive(Debug, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct Declaration<'a> {
-    #[serde(borrow)]
-    pub(super) name: Str<'a>,
-    #[serde(borrow, default)]
+    pub(super) name: Option<Str<'a>>,
     pub(super) description: Option<Str<'a>>,
     /// JSON Schema by now.
-    #[serde(borrow, default)]
     pub(super) parameters: Option<&'a RawValue>,
-    #[serde(borrow, default, alias = "parameters_json_schema")]
     pub(super) parameters_json_schema: Option<&'a RawValue>,
-    #[serde(default)]
-    pub(super) response: Option<IgnoredAny>,
-    #[serde(default)]
-    pub(super) behavior: Option<IgnoredAny>,
+    /// What has no effect here: what a function gives is seen in its result, and that calls do not wait is of
+    /// Google's live API.
+    pub(super) others: Others<'a>,
 }
 
 #[derive(Debug, Default)]
@@ -121,13 +112,11 @@ pub(super) struct ToolConfig<'a> {
     pub(super) others: Others<'a>,
 }
 
-#[derive(Debug, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct Calling<'a> {
-    #[serde(borrow, default)]
     pub(super) mode: Option<Str<'a>>,
-    #[serde(borrow, default, alias = "allowed_function_names")]
     pub(super) allowed_function_names: Option<Vec<Str<'a>>>,
+    pub(super) others: Others<'a>,
 }
 
 #[derive(Debug, Default)]
@@ -220,42 +209,6 @@ fn keep<'de, A: MapAccess<'de>>(
     Ok(())
 }
 
-impl<'de> Members<'de> for Body<'de> {
-    const EXPECTED: &'static str = "a request";
-
-    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
-        match &*camel(&name) {
-            "model" => drop(map.next_value::<&RawValue>()?),
-            "contents" => self.contents = map.next_value()?,
-            "systemInstruction" => self.system_instruction = map.next_value()?,
-            "tools" => self.tools = map.next_value()?,
-            "toolConfig" => self.tool_config = map.next_value()?,
-            "generationConfig" => self.generation_config = map.next_value()?,
-            "serviceTier" => self.service_tier = map.next_value()?,
-            _ => keep(&mut self.others, name, map)?,
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Members<'de> for Part<'de> {
-    const EXPECTED: &'static str = "a part";
-
-    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
-        match &*camel(&name) {
-            "text" => self.text = map.next_value()?,
-            "thought" => self.thought = map.next_value()?,
-            "thoughtSignature" => self.thought_signature = map.next_value()?,
-            "inlineData" => self.inline_data = map.next_value()?,
-            "fileData" => self.file_data = map.next_value()?,
-            "functionCall" => self.function_call = map.next_value()?,
-            "functionResponse" => self.function_response = map.next_value()?,
-            _ => keep(&mut self.others, name, map)?,
-        }
-        Ok(())
-    }
-}
-
 impl<'de> Members<'de> for Tool<'de> {
     const EXPECTED: &'static str = "a tool";
 
@@ -273,53 +226,94 @@ impl<'de> Members<'de> for Tool<'de> {
     }
 }
 
-impl<'de> Members<'de> for ToolConfig<'de> {
-    const EXPECTED: &'static str = "a configuration of tools";
-
-    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
-        match &*camel(&name) {
-            "functionCallingConfig" => self.calling = map.next_value()?,
-            _ => keep(&mut self.others, name, map)?,
-        }
-        Ok(())
+impl<'de: 'a, 'a> Deserialize<'de> for Tool<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        members::<Tool<'de>, D>(deserializer)
     }
 }
 
-impl<'de> Members<'de> for Config<'de> {
-    const EXPECTED: &'static str = "a configuration of the answer";
-
-    fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
-        match &*camel(&name) {
-            "maxOutputTokens" => self.max_output_tokens = map.next_value()?,
-            "temperature" => self.temperature = map.next_value()?,
-            "topP" => self.top_p = map.next_value()?,
-            "topK" => self.top_k = map.next_value()?,
-            "stopSequences" => self.stop_sequences = map.next_value()?,
-            "seed" => self.seed = map.next_value()?,
-            "frequencyPenalty" => self.frequency_penalty = map.next_value()?,
-            "presencePenalty" => self.presence_penalty = map.next_value()?,
-            "candidateCount" => self.candidate_count = map.next_value()?,
-            "responseLogprobs" => self.response_logprobs = map.next_value()?,
-            "logprobs" => self.logprobs = map.next_value()?,
-            "responseMimeType" => self.response_mime_type = map.next_value()?,
-            "responseSchema" => self.response_schema = map.next_value()?,
-            "responseJsonSchema" | "ResponseJsonSchema" => self.response_json_schema = map.next_value()?,
-            "responseModalities" => self.response_modalities = map.next_value()?,
-            "thinkingConfig" => self.thinking = map.next_value()?,
-            _ => keep(&mut self.others, name, map)?,
-        }
-        Ok(())
-    }
-}
-
+/// Reads the members of an object by their names in either spelling, and keeps the others.
 macro_rules! read_by_members {
-    ($($name:ident),*) => {$(
-        impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
+    ($($kind:ident: $expected:literal { $($($name:literal)|+ => $field:ident),* $(,)? })*) => {$(
+        impl<'de> Members<'de> for $kind<'de> {
+            const EXPECTED: &'static str = $expected;
+
+            fn take<A: MapAccess<'de>>(&mut self, name: Text<'de>, map: &mut A) -> Result<(), A::Error> {
+                match &*camel(&name) {
+                    $($($name)|+ => self.$field = map.next_value()?,)*
+                    _ => keep(&mut self.others, name, map)?,
+                }
+                Ok(())
+            }
+        }
+
+        impl<'de: 'a, 'a> Deserialize<'de> for $kind<'a> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                members::<$name<'de>, D>(deserializer)
+                members::<$kind<'de>, D>(deserializer)
             }
         }
     )*};
 }
 
-read_by_members!(Body, Part, Tool, ToolConfig, Config);
+read_by_members! {
+    Body: "a request" {
+        "model" => model,
+        "contents" => contents,
+        "systemInstruction" => system_instruction,
+        "tools" => tools,
+        "toolConfig" => tool_config,
+        "generationConfig" => generation_config,
+        "serviceTier" => service_tier,
+    }
+    Part: "a part" {
+        "text" => text,
+        "thought" => thought,
+        "thoughtSignature" => thought_signature,
+        "inlineData" => inline_data,
+        "fileData" => file_data,
+        "functionCall" => function_call,
+        "functionResponse" => function_response,
+    }
+    FunctionCall: "a call" {
+        "id" => id,
+        "name" => name,
+        "args" => args,
+    }
+    FunctionResponse: "a result" {
+        "id" => id,
+        "name" => name,
+        "response" => response,
+        "parts" => parts,
+    }
+    Declaration: "a function" {
+        "name" => name,
+        "description" => description,
+        "parameters" => parameters,
+        "parametersJsonSchema" => parameters_json_schema,
+    }
+    ToolConfig: "a configuration of tools" {
+        "functionCallingConfig" => calling,
+    }
+    Calling: "a configuration of calls" {
+        "mode" => mode,
+        "allowedFunctionNames" => allowed_function_names,
+    }
+    Config: "a configuration of the answer" {
+        "maxOutputTokens" => max_output_tokens,
+        "temperature" => temperature,
+        "topP" => top_p,
+        "topK" => top_k,
+        "stopSequences" => stop_sequences,
+        "seed" => seed,
+        "frequencyPenalty" => frequency_penalty,
+        "presencePenalty" => presence_penalty,
+        "candidateCount" => candidate_count,
+        "responseLogprobs" => response_logprobs,
+        "logprobs" => logprobs,
+        "responseMimeType" => response_mime_type,
+        "responseSchema" => response_schema,
+        "responseJsonSchema" | "ResponseJsonSchema" => response_json_schema,
+        "responseModalities" => response_modalities,
+        "thinkingConfig" => thinking,
+    }
+}

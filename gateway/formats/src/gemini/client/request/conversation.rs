@@ -9,12 +9,13 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::body::{Blob, Content, FileData, FunctionCall, FunctionResponse, Part as PartIn};
-use super::others::{extend, take_hints};
+use super::others::{extend, note_hints, take_hints};
 use super::result::result;
 use crate::error::FormatError;
 use crate::exchange::{Extra, Image, Media, Part, Source, Text, ToolCall, Turn, TurnRole};
 use crate::gemini::client::proof;
 use crate::json::Str;
+use crate::media::PART_LEFT_OUT;
 use crate::view::text_of;
 
 /// What is said about a part and does not change what it means.
@@ -52,8 +53,12 @@ impl<'a> Conversation<'a> {
             }
             _ => Vec::new(),
         };
+        let kept = self.extras.len();
         for (at, part) in content.parts.into_iter().flatten().enumerate() {
             self.part(part, role, &mut parts, &|| format!("contents[{index}].parts[{at}]"))?;
+        }
+        if parts.is_empty() && role == TurnRole::User && self.extras.len() > kept {
+            parts.push(Part::text(PART_LEFT_OUT));
         }
         if !parts.is_empty() {
             self.turns.push(Turn { role, name: None, parts });
@@ -88,7 +93,7 @@ impl<'a> Conversation<'a> {
             parts.extend(self.file(file, place));
         }
         if let Some(call) = part.function_call {
-            parts.push(self.call(call));
+            parts.push(self.call(call, place)?);
         }
         if let Some(response) = part.function_response {
             parts.push(self.result(response, place)?);
@@ -96,19 +101,17 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    fn call(&mut self, call: FunctionCall<'a>) -> Part<'a> {
+    fn call(&mut self, call: FunctionCall<'a>, place: &dyn Fn() -> String) -> Result<Part<'a>, FormatError> {
+        note_hints(&mut self.hints, call.others, Some("contents[].parts[].functionCall"));
         self.calls += 1;
         let id = match call.id.filter(|id| !id.is_empty()) {
             Some(id) => id.into_text(),
             None => Cow::Owned(format!("call_{}", self.calls)),
         };
-        let name = call.name.into_text();
+        let name = call.name.ok_or_else(|| nameless(place, "functionCall"))?.into_text();
         self.open.push((id.clone(), name.clone()));
-        Part::ToolCall(ToolCall {
-            id,
-            name,
-            arguments: Cow::Borrowed(call.args.map_or("", |args| args.get())),
-        })
+        let arguments = Cow::Borrowed(call.args.map_or("", |args| args.get()));
+        Ok(Part::ToolCall(ToolCall { id, name, arguments }))
     }
 
     /// A result with the id of its call: its own, else that of the first open call of the function.
@@ -117,10 +120,12 @@ impl<'a> Conversation<'a> {
         response: FunctionResponse<'a>,
         place: &dyn Fn() -> String,
     ) -> Result<Part<'a>, FormatError> {
+        note_hints(&mut self.hints, response.others, Some("contents[].parts[].functionResponse"));
+        let called = response.name.ok_or_else(|| nameless(place, "functionResponse"))?;
         let given = response.id.filter(|id| !id.is_empty()).map(Str::into_text);
         let at = match &given {
             Some(id) => self.open.iter().position(|(open, _)| open == id),
-            None => self.open.iter().position(|(_, name)| *name == *response.name),
+            None => self.open.iter().position(|(_, name)| *name == *called),
         };
         let open = at.map(|at| self.open.remove(at).0);
         let Some(id) = given.or(open) else {
@@ -159,6 +164,11 @@ impl<'a> Conversation<'a> {
         }
         Some(medium(media_type, Source::Url(address), file.display_name.map(Str::into_text)))
     }
+}
+
+fn nameless(place: &dyn Fn() -> String, kind: &str) -> FormatError {
+    let param = format!("{}.{kind}.name", place());
+    FormatError::Invalid { message: format!("`{param}` is missing"), param: Some(param.into()) }
 }
 
 /// Thoughts go on with thoughts as long as nothing proves those before.

@@ -148,13 +148,15 @@ fn what_changes_the_answer_is_kept_by_its_path_and_hints_are_not() {
 }
 
 #[test]
-fn only_the_functions_that_may_be_called_are_passed_on() {
+fn the_functions_that_may_be_called_are_named_by_the_choice() {
     let request = read(
         r#"{"contents":[],"tools":[{"functionDeclarations":[{"name":"a"},{"name":"b"},{"name":"c"}]}],
         "toolConfig":{"functionCallingConfig":{"mode":"any","allowedFunctionNames":["a","c"]}}}"#,
     );
     let names: Vec<_> = request.tools.iter().map(|tool| &*tool.name).collect();
-    assert_eq!((names, request.tool_choice), (vec!["a", "c"], Some(ToolChoice::Required)));
+    assert_eq!(names, ["a", "b", "c"]);
+    let allowed = ToolChoice::Allowed { required: true, names: vec!["a".into(), "c".into()] };
+    assert_eq!(request.tool_choice, Some(allowed));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Functions that the model may call, and whether it may.
 
 use super::body::{Calling, Declaration, Tool as ToolIn, ToolConfig};
-use super::others::{extend, take_hints};
+use super::others::{extend, note_hints, take_hints};
 use crate::error::FormatError;
 use crate::exchange::{Request, Tool, ToolChoice};
 use crate::json::Str;
@@ -18,7 +18,7 @@ pub(super) fn read<'a>(
     for (index, tool) in tools.into_iter().enumerate() {
         extend(&mut request.extras, tool.others, || format!("tools[{index}]"));
         for declaration in tool.function_declarations.into_iter().flatten() {
-            add(declaration, request);
+            add(declaration, request)?;
         }
     }
     let Some(config) = config else { return Ok(()) };
@@ -30,31 +30,34 @@ pub(super) fn read<'a>(
     }
 }
 
-fn add<'a>(declaration: Declaration<'a>, request: &mut Request<'a>) {
-    // What a function gives is seen in its result; that calls do not wait is of Google's live API.
-    let said = [("response", declaration.response), ("behavior", declaration.behavior)];
-    for (name, _) in said.iter().filter(|(_, said)| said.is_some()) {
-        request.hints.push(format!("tools[].functionDeclarations[].{name}").into());
-    }
+fn add<'a>(declaration: Declaration<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
+    note_hints(&mut request.hints, declaration.others, Some("tools[].functionDeclarations[]"));
+    let name = declaration.name.ok_or_else(|| {
+        FormatError::invalid("a function declaration has no `name`", "tools[].functionDeclarations[].name")
+    })?;
     request.tools.push(Tool {
-        name: declaration.name.into_text(),
+        name: name.into_text(),
         description: declaration.description.map(Str::into_text),
         parameters: declaration.parameters_json_schema.or(declaration.parameters),
         ..Tool::default()
     });
+    Ok(())
 }
 
-/// Where only some functions may be called, the others are left out of the request.
+/// Where only some functions may be called, the choice names them.
 fn read_calling<'a>(calling: Calling<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
+    note_hints(&mut request.hints, calling.others, Some("toolConfig.functionCallingConfig"));
     let allowed: Vec<_> = calling.allowed_function_names.into_iter().flatten().map(Str::into_text).collect();
     let mode = calling.mode.as_deref().unwrap_or_default().to_ascii_uppercase();
     request.tool_choice = match mode.as_str() {
         "" | "MODE_UNSPECIFIED" => None,
+        "VALIDATED" if !allowed.is_empty() => Some(ToolChoice::Allowed { required: false, names: allowed }),
         "AUTO" | "VALIDATED" => Some(ToolChoice::Auto),
         "NONE" => Some(ToolChoice::None),
         "ANY" => match allowed.as_slice() {
             [one] => Some(ToolChoice::Named(one.clone())),
-            _ => Some(ToolChoice::Required),
+            [] => Some(ToolChoice::Required),
+            _ => Some(ToolChoice::Allowed { required: true, names: allowed }),
         },
         _ => {
             return Err(FormatError::invalid(
@@ -63,8 +66,5 @@ fn read_calling<'a>(calling: Calling<'a>, request: &mut Request<'a>) -> Result<(
             ));
         }
     };
-    if allowed.len() > 1 || (mode == "VALIDATED" && !allowed.is_empty()) {
-        request.tools.retain(|tool| allowed.contains(&tool.name));
-    }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::calls::fitted_id;
 use crate::error::FormatError;
 use crate::exchange::{Part, Request, Text, ToolCall, ToolResult, Turn, TurnRole};
 use crate::json::{Array, Object};
-use crate::media::document_text;
+use crate::media::{document_text, left_out};
 use crate::unmapped::Unmapped;
 
 /// Writes the instructions and the turns. `instruction` ends the developer's.
@@ -113,6 +113,9 @@ impl Writer<'_> {
         }
         for part in turn.parts.iter().filter(|part| !matches!(part, Part::ToolResult(_))) {
             said.extend(piece(part, self.traits, self.unmapped)?);
+        }
+        if said.is_empty() {
+            said.extend(left_out(&turn.parts).map(|text| Piece::Text(text.into())));
         }
         if said.is_empty() && (has_results || !self.traits.messages.empty_text) {
             return Ok(());

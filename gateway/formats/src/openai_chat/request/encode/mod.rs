@@ -21,8 +21,12 @@ pub(in super::super) use labels::TIERS;
 pub(in super::super) use tools::write_call;
 
 /// What this API takes, whatever the model.
-pub const PLACE: Place =
-    Place { takes_unmarked_proofs: false, has_system_turns: true, most_name_letters: 64 };
+pub const PLACE: Place = Place {
+    takes_unmarked_proofs: false,
+    has_system_turns: true,
+    most_name_letters: 64,
+    has_allowed_tools: false,
+};
 
 /// Writes a request for a model. A stream is always asked for its usage.
 ///

@@ -79,7 +79,10 @@ fn choice(
     let Some(wanted) = request.tool_choice.as_ref().map(|choice| nearest(choice, traits, thinks)) else {
         return;
     };
-    let is_forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    let is_forced = !matches!(
+        request.tool_choice,
+        Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Allowed { required: false, .. })
+    );
     if is_forced && wanted == Choice::Auto {
         unmapped.hint("tool_choice");
     }
@@ -109,10 +112,16 @@ fn nearest(wanted: &ToolChoice<'_>, traits: &Traits, thinks: bool) -> Choice {
     match wanted {
         ToolChoice::None => Choice::None,
         ToolChoice::Named(_) if can_force && takes.has_choice(Choice::Named) => Choice::Named,
-        ToolChoice::Required | ToolChoice::Named(_) if can_force && takes.has_choice(Choice::Required) => {
+        // Of the allowed ones alone: no others are told.
+        ToolChoice::Allowed { required: false, .. } => Choice::Auto,
+        ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Allowed { .. }
+            if can_force && takes.has_choice(Choice::Required) =>
+        {
             Choice::Required
         }
-        ToolChoice::Auto | ToolChoice::Required | ToolChoice::Named(_) => Choice::Auto,
+        ToolChoice::Auto | ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Allowed { .. } => {
+            Choice::Auto
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Schemas in the dialects of models.
 
 use super::*;
+use crate::schema::testing::raw;
 
 fn openai() -> SchemaDialect {
     SchemaDialect {
@@ -14,10 +15,6 @@ fn openai() -> SchemaDialect {
         strict_all_required: true,
         ..SchemaDialect::default()
     }
-}
-
-fn raw(json: &str) -> Box<RawValue> {
-    RawValue::from_string(json.to_owned()).unwrap()
 }
 
 fn told(json: &str, dialect: &SchemaDialect) -> String {
@@ -62,7 +59,7 @@ fn alternatives_at_the_top_become_one_object() {
     let given = r#"{"description":"d","oneOf":[{"properties":{"a":{"type":"string"},"k":{}},"required":["k","a"]},{"properties":{"b":{},"k":{"type":"number"}},"required":["k"]}]}"#;
     assert_eq!(
         told(given, &openai()),
-        r#"{"description":"d","type":"object","properties":{"a":{"type":"string"},"k":{},"b":{}},"required":["k"]}"#
+        r#"{"type":"object","description":"d","properties":{"a":{"type":"string"},"k":{"anyOf":[{},{"type":"number"}]},"b":{}},"required":["k"]}"#
     );
     let all = r#"{"type":"object","allOf":[{"properties":{"a":{}},"required":["a"]},{"properties":{"b":{}},"required":["b"]}]}"#;
     assert_eq!(
@@ -82,6 +79,27 @@ fn references_are_replaced_by_what_they_name() {
 }
 
 #[test]
+fn a_property_may_be_called_like_the_place_of_definitions() {
+    let dialect = SchemaDialect { refs: false, ..SchemaDialect::default() };
+    let given = r##"{"properties":{"definitions":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"string"}}}"##;
+    assert_eq!(told(given, &dialect), r#"{"properties":{"definitions":{"type":"string"}}}"#);
+}
+
+#[test]
+fn references_that_double_at_each_step_are_followed_up_to_a_bound() {
+    let dialect = SchemaDialect { refs: false, ..SchemaDialect::default() };
+    let step = |at: usize| {
+        let next = format!(r##"{{"$ref":"#/$defs/{}"}}"##, at + 1);
+        format!(r#""{at}":{{"anyOf":[{next},{next}]}}"#)
+    };
+    let steps: Vec<String> = (0..40).map(step).collect();
+    let given =
+        format!(r##"{{"properties":{{"a":{{"$ref":"#/$defs/0"}}}},"$defs":{{{}}}}}"##, steps.join(","));
+    let told = told(&given, &dialect);
+    assert!(told.len() < 512 * 1024 && !told.contains("$ref"), "{}", told.len());
+}
+
+#[test]
 fn a_schema_outside_the_bounds_of_strict_ones_is_told_apart() {
     let strict = |json: &str| fitted(&raw(json), &openai()).may_be_strict;
     assert!(strict(
@@ -92,12 +110,4 @@ fn a_schema_outside_the_bounds_of_strict_ones_is_told_apart() {
     assert!(!strict(
         r#"{"type":"object","properties":{"a":{"allOf":[]}},"required":["a"],"additionalProperties":false}"#
     ));
-}
-
-#[test]
-fn names_of_forms_are_words() {
-    assert_eq!(form_name("my-form_1"), "my-form_1");
-    assert_eq!(form_name("my form"), "my_form");
-    assert_eq!(form_name(""), "response");
-    assert_eq!(form_name(&"é".repeat(80)).len(), 64);
 }
