@@ -14,7 +14,7 @@ use crate::sim::Options;
 use crate::sim::body::Step;
 use crate::sim::faults::{FaultBook, Faults};
 use crate::sim::port::Port;
-use crate::sim::providers::Store;
+use crate::sim::providers::{PromptCache, Store};
 use crate::sim::tokens::Usage;
 use crate::sim::traffic::Traffic;
 
@@ -32,6 +32,7 @@ pub struct State {
     pub options: Options,
     /// Responses that the Responses API keeps.
     pub(super) responses: Store,
+    pub(super) prompt_cache: PromptCache,
     port: watch::Sender<Port>,
     inner: Mutex<Inner>,
 }
@@ -111,7 +112,13 @@ impl State {
             rendered: HashMap::new(),
         };
         let port = watch::Sender::new(options.port);
-        Self { port, responses: Store::default(), inner: Mutex::new(inner), options }
+        Self {
+            port,
+            responses: Store::default(),
+            prompt_cache: PromptCache::default(),
+            inner: Mutex::new(inner),
+            options,
+        }
     }
 
     /// Opens the port, closes it, or makes it deaf; cuts every connection.
@@ -170,6 +177,12 @@ impl State {
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         self.inner.lock().seen.iter().cloned().collect()
+    }
+
+    /// The same, and forgets them.
+    #[must_use]
+    pub fn take_seen(&self) -> Vec<Seen> {
+        self.inner.lock().seen.drain(..).collect()
     }
 
     /// Counts a request, which is under way until the guard is dropped.

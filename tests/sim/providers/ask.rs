@@ -27,8 +27,6 @@ pub(super) struct Ask {
     pub(super) talks_first: bool,
     /// Whether the answer is streamed.
     pub(super) stream: bool,
-    /// Whether the prompt cache is looked at.
-    pub(super) caches: bool,
 }
 
 /// Who speaks.

@@ -31,6 +31,7 @@ mod gemini;
 mod kept;
 mod mind;
 mod openai;
+mod prompt_cache;
 mod refuse;
 mod route;
 mod serve;
@@ -40,6 +41,7 @@ mod steps;
 pub use sigv4::ACCESS_KEY_ID;
 
 pub(super) use openai::store::Store;
+pub(super) use prompt_cache::PromptCache;
 pub(super) use serve::serve;
 
 use self::refuse::{Dialect, Refusal};

@@ -15,20 +15,16 @@ use super::catalogue::{self, Kind, Offer};
 use super::check::{Checked, Node};
 use super::mind::{self, Said};
 use super::openai::store::Kept;
+use super::prompt_cache::Prompt;
 use super::refuse::{Dialect, Refusal};
 use super::route::{self, Endpoint, Target};
 use super::steps::{steps, whole};
 use super::{anthropic, bedrock, gemini, kept, openai};
-use crate::sim::answer;
 use crate::sim::body::SimBody;
 use crate::sim::faults::Faults;
 use crate::sim::routes::{refusal, wait};
 use crate::sim::state::State;
-use crate::sim::tokens::cached_part;
 use crate::sim::wire::json_response;
-
-/// Bytes of a prompt that its place in the prompt cache depends on.
-const CACHE_PREFIX: usize = 2048;
 
 /// Answers a request at a provider's path.
 pub(in crate::sim) async fn serve(
@@ -56,8 +52,8 @@ pub(in crate::sim) async fn serve(
         return refused(Refusal::new(400, "anthropic-version: header is required"));
     }
     match serde_json::from_slice(body).map(|body| in_one_spelling(&target, body)) {
-        Ok(body) => {
-            let exchange = Exchange { target, state, root: Node::root(&body) };
+        Ok(value) => {
+            let exchange = Exchange { target, state, root: Node::root(&value), body };
             exchange.answer(connection).await.unwrap_or_else(refused)
         }
         Err(reason) => refused(Refusal::new(400, format!("The body is no JSON: {reason}"))),
@@ -86,6 +82,7 @@ struct Exchange<'a> {
     target: Target,
     state: &'a Arc<State>,
     root: Node<'a>,
+    body: &'a [u8],
 }
 
 /// What is sent.
@@ -196,8 +193,8 @@ impl Exchange<'_> {
         let earlier = self.earlier()?;
         let (ask, extras) = self.read(offer, &earlier)?;
         let mut said = mind::answer(&ask, &offer.model, self.state.options.tokens, self.call_ids());
-        self.use_cache(&ask, &mut said);
         let model = offer.model.name;
+        self.use_cache(model, &mut said);
         self.state.count_tokens(model, said.used.prompt(), said.used.answer());
         let response = match self.form(&ask, &said, model, &extras) {
             Form::Whole(value) => {
@@ -267,22 +264,13 @@ impl Exchange<'_> {
         }
     }
 
-    /// Long prompts come from the prompt cache in part; some providers count what they put there.
-    fn use_cache(&self, ask: &Ask, said: &mut Said) {
-        let part = cached_part(said.used.fresh);
-        if part == 0 || !ask.caches {
-            return;
-        }
-        let prompt = ask.prompt();
-        let known =
-            self.state.knows_prompt(answer::hash(&prompt.as_bytes()[..CACHE_PREFIX.min(prompt.len())]));
-        let counts_writes = matches!(self.target.dialect, Dialect::Anthropic | Dialect::Bedrock);
-        match (known, counts_writes) {
-            (true, _) => said.used.cached = part,
-            (false, true) => said.used.kept = part,
-            (false, false) => return,
-        }
-        said.used.fresh -= part;
+    /// Takes what the prompt cache knows from what is read anew.
+    fn use_cache(&self, model: &str, said: &mut Said) {
+        let prompt = Prompt::of(&self.target, self.body);
+        let found = self.state.prompt_cache.look(&self.target, model, &prompt, said.used.fresh);
+        said.used.cached = found.cached;
+        said.used.kept = found.kept;
+        said.used.fresh -= found.cached + found.kept;
     }
 
     fn form(&self, ask: &Ask, said: &Said, model: &str, extras: &Extras) -> Form {

@@ -68,7 +68,6 @@ pub(in super::super) fn read(root: &Node<'_>, counts: bool) -> Checked<Ask> {
     }
     root.get("service_tier").map(|tier| tier.word(&["auto", "standard_only"])).transpose()?;
     messages(&root.need("messages")?, &mut ask)?;
-    ask.caches = root.raw().to_string().contains("\"cache_control\":{");
     Ok(ask)
 }
 
@@ -174,7 +173,9 @@ fn messages(messages: &Node<'_>, ask: &mut Ask) -> Checked<()> {
             return Err(content.wrong("tool_result blocks must come first"));
         }
         let calls = parts.iter().any(|part| matches!(part, Part::Call { .. }));
-        if ask.thinks && calls && !matches!(parts.first(), Some(Part::Thought)) {
+        // Only of the calls whose results come now: earlier ones may be another model's.
+        let is_open = at + 2 == list.len();
+        if ask.thinks && calls && is_open && !matches!(parts.first(), Some(Part::Thought)) {
             return Err(content.wrong("expected `thinking` or `redacted_thinking` before `tool_use`"));
         }
         if at + 1 == list.len() && role == Role::Model && content.text().is_ok_and(|text| text.ends_with(' '))
@@ -289,5 +290,27 @@ mod tests {
         let thought = json!([{ "role": "user", "content": "Hi" }, { "role": "assistant", "content":
             [{ "type": "thinking", "thinking": "Hm.", "signature": "forged" }] }]);
         assert!(refused(|body| body["messages"] = thought).contains("Invalid `signature`"));
+    }
+
+    #[test]
+    fn thoughts_are_missed_before_the_calls_that_are_answered_now_alone() {
+        let round = |id: &str| {
+            [
+                json!({ "role": "assistant", "content": [{ "type": "tool_use", "id": id, "name": "t", "input": {} }] }),
+                json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": id, "content": "r" }] }),
+            ]
+        };
+        let thinking = |more: &[Value]| {
+            let mut messages = vec![json!({ "role": "user", "content": "Hi" })];
+            messages.extend(round("a"));
+            messages.extend_from_slice(more);
+            let body = json!({ "model": "m", "max_tokens": 4096, "messages": messages,
+                "thinking": { "type": "enabled", "budget_tokens": 1024 } });
+            read(&Node::root(&body), false).map(|_| ())
+        };
+        assert!(thinking(&[]).unwrap_err().what.contains("before `tool_use`"));
+        let answered =
+            [json!({ "role": "assistant", "content": "r" }), json!({ "role": "user", "content": "So?" })];
+        assert_eq!(thinking(&answered), Ok(()));
     }
 }

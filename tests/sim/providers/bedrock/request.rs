@@ -65,7 +65,6 @@ pub(in super::super) fn read(root: &Node<'_>, offer: &Offer) -> Checked<(Ask, Ex
         tier.need("type")?.word(&["default", "flex", "priority", "reserved"])?;
     }
     messages(root, &mut ask)?;
-    ask.caches = root.raw().to_string().contains("\"cachePoint\":{");
     let paths = root.get("additionalModelResponseFieldPaths").map_or(Ok(Vec::new()), |node| node.texts())?;
     Ok((ask, Extras { shows_stop_text: paths.iter().any(|path| path == "/stop_sequence") }))
 }

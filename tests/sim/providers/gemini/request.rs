@@ -38,7 +38,7 @@ const CONFIG: [&str; 16] = [
 /// Reads a request for this model.
 pub(in super::super) fn read(root: &Node<'_>, offer: &Offer) -> Checked<Ask> {
     root.only(&FIELDS)?;
-    let mut ask = Ask { caches: true, ..Ask::default() };
+    let mut ask = Ask::default();
     if let Some(system) = root.get("systemInstruction") {
         system.only(&["parts", "role"])?;
         for part in system.need("parts")?.filled_list()? {

@@ -53,7 +53,7 @@ pub(in super::super) fn read(root: &Node<'_>, offer: &Offer, azure: bool) -> Che
         let what = "is only supported in v1/responses and not in v1/chat/completions";
         return Err(root.need("model")?.wrong(what));
     }
-    let mut ask = Ask { caches: true, ..Ask::default() };
+    let mut ask = Ask::default();
     sampling(root, offer, &mut ask)?;
     ask.stream = root.get("stream").map_or(Ok(false), |node| node.flag())?;
     let mut extras = Extras { filters: azure, ..Extras::default() };

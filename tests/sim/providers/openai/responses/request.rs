@@ -57,7 +57,7 @@ const INCLUDES: [&str; 8] = [
 /// Reads a request for this model that goes on after `earlier`.
 pub(in super::super::super) fn read(root: &Node<'_>, offer: &Offer, earlier: &[Turn]) -> Checked<Ask> {
     root.only(&FIELDS)?;
-    let mut ask = Ask { caches: true, ..Ask::default() };
+    let mut ask = Ask::default();
     if let Some(instructions) = root.get("instructions") {
         ask.system.push(instructions.text()?.to_owned());
     }
