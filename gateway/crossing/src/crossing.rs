@@ -11,6 +11,7 @@ use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder, ToolName
 use tollgate_formats::view::{Change, View};
 use tollgate_formats::{
     Answer, FormatError, OnUnmappable, TargetModel, Unmapped, anthropic, openai_chat, openai_media,
+    openai_responses,
 };
 
 use super::client::ClientFormat;
@@ -117,6 +118,11 @@ impl Crossing {
                 body = anthropic::request::own_thoughts(known, target);
                 return Ok(Outgoing::of(body, changed.into_iter().map(Cow::Borrowed).collect()));
             }
+            body = match self.client {
+                ClientFormat::Chat => openai_chat::request::own_thoughts(body),
+                ClientFormat::Responses => openai_responses::own_thoughts(body),
+                _ => body,
+            };
             return Ok(Outgoing::of(body, Vec::new()));
         }
         let mut unmapped = Unmapped::new(policy.on_unmappable);

@@ -19,6 +19,7 @@ mod cache_marks;
 mod calls;
 mod claude;
 mod custom_text;
+mod cuts;
 mod error;
 pub mod exchange;
 pub mod gemini;

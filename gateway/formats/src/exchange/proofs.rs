@@ -14,6 +14,9 @@ use super::{Answer, Text};
 
 /// Begins every marked proof.
 pub const MARK: &str = "tg1.";
+/// How unmarked proofs begin that no Claude made: Gemini's of earlier releases, and what OpenAI seals (Fernet tokens),
+/// which comes from clients whose bytes passed.
+const OF_OTHERS: [&str; 2] = ["gemini#", "gAAAA"];
 
 /// Which proofs a target takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +35,8 @@ impl Accepts<'_> {
         }
         let Some(marked) = proof.strip_prefix(MARK) else {
             // The mark of earlier releases, for proofs of Gemini.
-            return Some(proof).filter(|proof| self.unmarked && !proof.starts_with("gemini#"));
+            let is_anothers = OF_OTHERS.iter().any(|start| proof.starts_with(start));
+            return Some(proof).filter(|_| self.unmarked && !is_anothers);
         };
         let (origin, bare) = marked.split_once('.')?;
         if origin != self.origin || bare.is_empty() {
@@ -131,7 +135,7 @@ mod tests {
     fn a_proof_without_a_mark_is_for_those_who_take_such() {
         assert_eq!(kept("c2ln", Accepts { origin: "a1", unmarked: true }).as_deref(), Some("c2ln"));
         assert_eq!(kept("c2ln", Accepts { origin: "a1", unmarked: false }), None);
-        for nobodys in ["", "gemini#c2ln"] {
+        for nobodys in ["", "gemini#c2ln", "gAAAAAc2ln"] {
             assert_eq!(kept(nobodys, Accepts { origin: "a1", unmarked: true }), None, "{nobodys}");
         }
     }

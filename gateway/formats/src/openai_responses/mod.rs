@@ -12,6 +12,7 @@ mod input;
 mod items;
 mod logprobs;
 mod output;
+mod own_thoughts;
 pub mod request;
 pub mod stream;
 mod stream_decoder;
@@ -19,3 +20,5 @@ mod tools;
 mod usage;
 pub mod view;
 pub mod work;
+
+pub use own_thoughts::own_thoughts;

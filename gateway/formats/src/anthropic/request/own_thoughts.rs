@@ -5,12 +5,13 @@
 
 use std::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::memmem;
 use serde_json::value::RawValue;
 use tollgate_families::Vendor;
 
 use crate::adapt::TargetModel;
+use crate::cuts::{cut_elements, without};
 use crate::exchange::proofs::{Accepts, MARK};
 use crate::json::Str;
 use crate::view::range_in;
@@ -143,33 +144,6 @@ impl Rules<'_> {
             mark => Fate::LosesMark(start..start + mark),
         }
     }
-}
-
-/// Ranges that take elements out of a list together with one comma each; none if no element stays.
-fn cut_elements(body: &[u8], elements: &[&RawValue], stays: &[bool]) -> Vec<Range<usize>> {
-    let mut cuts = Vec::new();
-    let Some(first) = stays.iter().position(|stays| *stays) else { return cuts };
-    let at = |index: usize| elements.get(index).map_or(0..0, |element| range_in(body, element));
-    if first > 0 {
-        cuts.push(at(0).start..at(first).start);
-    }
-    for (index, stays) in stays.iter().enumerate().skip(first + 1) {
-        if !stays {
-            cuts.push(at(index - 1).end..at(index).end);
-        }
-    }
-    cuts
-}
-
-fn without(body: &Bytes, cuts: &[Range<usize>]) -> Bytes {
-    let mut out = BytesMut::with_capacity(body.len());
-    let mut copied = 0;
-    for cut in cuts {
-        out.put_slice(body.get(copied..cut.start).unwrap_or_default());
-        copied = cut.end;
-    }
-    out.put_slice(body.get(copied..).unwrap_or_default());
-    out.freeze()
 }
 
 #[cfg(test)]
