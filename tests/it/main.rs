@@ -27,6 +27,7 @@ mod real_sdk;
 mod replicas;
 mod resiliency;
 mod sdk_matrix;
+mod sessions;
 mod simulated_backend;
 mod streaming;
 mod support;
