@@ -123,6 +123,10 @@ impl Crossing {
                 ClientFormat::Responses => openai_responses::own_thoughts(body),
                 _ => body,
             };
+            if self.client == ClientFormat::Responses && view.field(openai_responses::view::LABEL).is_some() {
+                let label = vec![Cow::Borrowed(openai_responses::view::LABEL)];
+                return Ok(Outgoing::of(openai_responses::view::without_label(&body), label));
+            }
             return Ok(Outgoing::of(body, Vec::new()));
         }
         let mut unmapped = Unmapped::new(policy.on_unmappable);

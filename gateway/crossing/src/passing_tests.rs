@@ -34,6 +34,28 @@ fn a_client_s_bound_has_the_word_of_the_model_where_bytes_pass() {
 }
 
 #[test]
+fn a_label_that_only_an_agent_knows_does_not_reach_a_provider_of_the_same_format() {
+    let client = ClientFormat::Responses;
+    let cases = [
+        (
+            r#"{"model":"a","client_metadata":{"x-codex":"1"}, "input":"hi"}"#,
+            r#"{"model":"gemini-3-pro", "input":"hi"}"#,
+        ),
+        (
+            r#"{"model":"a","input":"hi","x":{"client_metadata":1}, "client_metadata" : null}"#,
+            r#"{"model":"gemini-3-pro","input":"hi","x":{"client_metadata":1}}"#,
+        ),
+        (
+            r#"{"model":"a", "input":"client_metadata"}"#,
+            r#"{"model":"gemini-3-pro", "input":"client_metadata"}"#,
+        ),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(sent(client, Wire::Responses, body), expected);
+    }
+}
+
+#[test]
 fn gemini_s_own_models_get_the_bytes_of_its_clients_which_name_no_model() {
     let client = ClientFormat::Gemini { stream: true };
     let body = r#"{ "contents":[ {"parts":[{"text":"a", "new_field":1}]} ] }"#;

@@ -256,6 +256,24 @@ pub(crate) fn range_in(body: &[u8], raw: &RawValue) -> Range<usize> {
     start..start + raw.get().len()
 }
 
+/// Where the name of the member stands whose value begins at `value`; `None` if it is written with escapes.
+pub(crate) fn name_before(text: &str, value: usize, name: &str) -> Option<Range<usize>> {
+    let before = text.get(..value)?.trim_ascii_end().strip_suffix(':')?.trim_ascii_end();
+    let start = before.strip_suffix('"')?.strip_suffix(name)?.strip_suffix('"')?.len() + 1;
+    Some(start..start + name.len())
+}
+
+/// A whole member with the comma that would be left over.
+pub(crate) fn member(text: &str, name: Range<usize>, value: Range<usize>) -> Range<usize> {
+    let (start, behind) = (name.start - 1, text.get(value.end..).unwrap_or_default());
+    let rest = behind.trim_ascii_start();
+    if rest.starts_with(',') {
+        return start..value.end + (behind.len() - rest.len()) + 1;
+    }
+    let before = text.get(..start).unwrap_or_default().trim_ascii_end();
+    before.strip_suffix(',').map_or(start, str::len)..value.end
+}
+
 fn apply(body: &Bytes, mut splices: SmallVec<[Splice<'_>; 4]>) -> Bytes {
     if splices.is_empty() {
         return body.clone();

@@ -1,13 +1,11 @@
 //! The bound of the answer in the word that the model knows, in a body that else passes as it came.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tollgate_families::OutputWord;
 
-use crate::view::{View, as_written, range_in, spliced};
+use crate::view::{View, as_written, member, name_before, range_in, spliced};
 
 const OLDER: &str = "max_tokens";
 const NEWER: &str = "max_completion_tokens";
@@ -55,24 +53,6 @@ pub fn worded(body: &Bytes, word: OutputWord) -> Bytes {
         })
     };
     changed().unwrap_or_else(|| body.clone())
-}
-
-/// Where the name of the member stands whose value begins at `value`; `None` if it is written with escapes.
-fn name_before(text: &str, value: usize, name: &str) -> Option<Range<usize>> {
-    let before = text.get(..value)?.trim_ascii_end().strip_suffix(':')?.trim_ascii_end();
-    let start = before.strip_suffix('"')?.strip_suffix(name)?.strip_suffix('"')?.len() + 1;
-    Some(start..start + name.len())
-}
-
-/// A whole member with the comma that would be left over.
-fn member(text: &str, name: Range<usize>, value: Range<usize>) -> Range<usize> {
-    let (start, behind) = (name.start - 1, text.get(value.end..).unwrap_or_default());
-    let rest = behind.trim_ascii_start();
-    if rest.starts_with(',') {
-        return start..value.end + (behind.len() - rest.len()) + 1;
-    }
-    let before = text.get(..start).unwrap_or_default().trim_ascii_end();
-    before.strip_suffix(',').map_or(start, str::len)..value.end
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! A Responses request, read no further than the gateway has to.
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::FormatError;
 use crate::json::Str;
-use crate::view::{self, View, as_written};
+use crate::view::{self, View, as_written, member, name_before, range_in, spliced};
+
+/// A label that Codex gives to its requests. No reference of OpenAI's API has it, and servers that are strict refuse it
+/// (`Unknown parameter: 'client_metadata'`).
+pub const LABEL: &str = "client_metadata";
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -23,6 +28,8 @@ struct Body<'a> {
     previous_response_id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     background: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "as_written")]
+    client_metadata: Option<&'a RawValue>,
 }
 
 /// Reads a body.
@@ -50,6 +57,7 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
         ("max_output_tokens", seen.max_output_tokens),
         ("temperature", seen.temperature),
         ("previous_response_id", seen.previous_response_id),
+        (LABEL, seen.client_metadata),
     ]
     .into_iter()
     .filter_map(|(name, raw)| Some((name, raw?)))
@@ -64,6 +72,19 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
         fields,
         ..View::default()
     })
+}
+
+/// The body without [`LABEL`], else as it came.
+#[must_use]
+pub fn without_label(body: &Bytes) -> Bytes {
+    let changed = || {
+        let text = std::str::from_utf8(body).ok()?;
+        let read: Body<'_> = serde_json::from_str(text).ok()?;
+        let value = range_in(body, read.client_metadata?);
+        let name = name_before(text, value.start, LABEL)?;
+        Some(spliced(body, [(member(text, name, value), "".into())]))
+    };
+    changed().unwrap_or_else(|| body.clone())
 }
 
 #[cfg(test)]

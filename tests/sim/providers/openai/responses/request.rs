@@ -8,7 +8,7 @@ use super::super::super::check::{Checked, Node};
 use super::super::request::{function, is_declared, named_schema, word_choice};
 use super::{items, resume};
 
-const FIELDS: [&str; 30] = [
+const FIELDS: [&str; 29] = [
     "model",
     "input",
     "instructions",
@@ -38,8 +38,6 @@ const FIELDS: [&str; 30] = [
     "top_logprobs",
     "prompt",
     "context_management",
-    // In no reference, but in every request of Codex, which OpenAI's own API answers.
-    "client_metadata",
 ];
 
 /// What an answer may be asked to hold besides.
