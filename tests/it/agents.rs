@@ -2,8 +2,11 @@
 //! of every backend format, with the default policy.
 //!
 //! The task is four calls of a model: look at a file, two calls at a time, change the file, say so. What counts: the
-//! file is changed, the agent ends well, every call is one row of the ledger, and the agent's own sums are the ledger's.
+//! file is changed, the agent ends well, every attempt is one row of the ledger, and the agent's own sums are the
+//! ledger's. `tests/agents` runs more of them.
 
+mod alone;
+mod more;
 mod program;
 mod said;
 
@@ -39,43 +42,85 @@ const AT_ONCE: usize = 2;
 /// Longest time for one task.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_agent_does_its_task_on_every_backend_format_with_the_default_policy() {
-    let home = install::home().join("agents/node");
-    if !install::available("agents", home.join(".pins").is_file(), "run tests/setup/agents") {
+/// Names of the agents that run instead of the usual ones.
+const CHOICE: &str = "TOLLGATE_AGENTS";
+
+fn chosen() -> Vec<&'static Agent> {
+    let choice = std::env::var(CHOICE).unwrap_or_default();
+    let names: Vec<&str> = choice.split_whitespace().collect();
+    let is_chosen = |agent: &&Agent| match names.is_empty() {
+        true => agent.is_usual,
+        false => names.contains(&agent.name),
+    };
+    let chosen: Vec<_> = AGENTS.iter().filter(is_chosen).collect();
+    assert!(chosen.len() >= names.len(), "{CHOICE} names an agent that does not exist: {choice}");
+    chosen
+}
+
+#[test]
+fn every_agent_does_its_task_on_every_backend_format_with_the_default_policy() {
+    let agents = chosen();
+    let is_installed = |agent: &&Agent| install::home().join("agents").join(agent.program).exists();
+    if !install::available("agents", agents.iter().all(is_installed), "run tests/setup/agents") {
         return;
     }
+    alone::run("agents::every_agent_does_its_task_on_every_backend_format_with_the_default_policy", || {
+        tokio::runtime::Runtime::new().unwrap().block_on(all(&agents));
+    });
+}
+
+async fn all(agents: &[&'static Agent]) {
     let folder = tempfile::tempdir().unwrap();
     let sim: Sim = sim(Options::default()).await;
-    let config = config(folder.path(), &sim);
+    let config = config(folder.path(), &sim, agents);
     let mut gateway = config.start().await.unwrap();
-    let tasks = AGENTS.iter().flat_map(|agent| BACKENDS.map(|(backend, _)| (agent, backend)));
+    let tasks = agents.iter().flat_map(|agent| BACKENDS.map(|(backend, _)| (agent, backend)));
     let (running, place) = (&gateway, folder.path());
-    let runs = tasks.map(|(agent, backend)| async move {
-        (agent.name, backend, run(agent, backend, running, place).await)
-    });
+    let runs = tasks
+        .map(|(agent, backend)| async move { (*agent, backend, run(agent, backend, running, place).await) });
     let done: Vec<_> = futures_util::stream::iter(runs).buffered(AT_ONCE).collect().await;
     gateway.stop().await.unwrap();
     let records = log::usage(&config.folder().join("log")).unwrap();
+    // What providers have seen of requests: an attempt that is no row would show here.
+    let attempts = sim.state().stats().requests;
+    let wrong = table(done, &records, attempts);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What an agent has done at a backend.
+type Done = (&'static Agent, &'static str, Result<Option<Tokens>, String>);
+
+/// Prints a line for each, and gives what is wrong.
+fn table(done: Vec<Done>, records: &Records, attempts: u64) -> Vec<String> {
     let mut wrong = Vec::new();
-    println!("{:<12} {:<12} {:>5} {:>8} {:>8}  verdict", "agent", "backend", "rows", "input", "output");
+    let mut all_rows = 0;
+    println!("agent     backend     done rows        client        ledger  sums");
     for (agent, backend, said) in done {
-        let (rows, ledger) = ledger(&records, &subscription(agent, backend));
-        let verdict = said.and_then(|said| judge(rows, ledger, said));
-        let shown = verdict.as_deref().unwrap_or_else(|error| error);
-        println!("{agent:<12} {backend:<12} {rows:>5} {:>8} {:>8}  {shown}", ledger.input, ledger.output);
+        let name = agent.name;
+        let (rows, ledger) = ledger(records, &subscription(name, backend));
+        all_rows += rows as u64;
+        let task = if said.is_ok() { "yes" } else { "no" };
+        let client =
+            said.as_ref().ok().and_then(|said| *said).map_or("-".to_owned(), |said| said.to_string());
+        let verdict = said.and_then(|said| judge(agent, rows, ledger, said));
+        let shown = verdict.as_deref().unwrap_or("WRONG");
+        println!("{name:<9} {backend:<11} {task:<4} {rows:>4} {client:>13} {ledger:>13}  {shown}");
         if let Err(error) = verdict {
-            wrong.push(format!("{agent} on {backend}: {error}"));
+            wrong.push(format!("{name} on {backend}: {error}"));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    println!("{attempts} attempts at the providers, {all_rows} rows in the ledger");
+    if attempts != all_rows {
+        wrong.push(format!("{attempts} attempts at the providers are {all_rows} rows in the ledger"));
+    }
+    wrong
 }
 
 fn subscription(agent: &str, backend: &str) -> String {
     format!("{agent}-{backend}")
 }
 
-fn config(folder: &Path, sim: &Sim) -> GatewayConfig {
+fn config(folder: &Path, sim: &Sim, agents: &[&Agent]) -> GatewayConfig {
     let mut config = GatewayConfig::new(folder).unwrap();
     for (backend, model) in BACKENDS {
         // All calls are of one tenant, so an account may be shared.
@@ -83,7 +128,7 @@ fn config(folder: &Path, sim: &Sim) -> GatewayConfig {
         config = config.set(&format!("backends.{backend}"), connection).alias(backend, backend, model);
     }
     config = config.product("gold", &BACKENDS.map(|(backend, _)| backend));
-    for agent in &AGENTS {
+    for agent in agents {
         for (backend, _) in BACKENDS {
             let name = subscription(agent.name, backend);
             let (product, tenant, cost_center, team) = ("gold", "acme", "4711", "agents");
@@ -108,14 +153,15 @@ async fn run(
     std::fs::write(work.join("notes.txt"), "nothing yet").unwrap();
     let url = format!("http://{}", gateway.addr());
     let key = keys::text(&subscription(agent.name, backend));
-    let mut command = Command::new(install::home().join("agents/node/node_modules/.bin").join(agent.program));
+    let mut command = Command::new(install::home().join("agents").join(agent.program));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &home);
-    command.env("NO_COLOR", "1").env("CI", "1").current_dir(&work).kill_on_drop(true);
-    command.stdin(std::process::Stdio::null());
+    command.env("NO_COLOR", "1").env("CI", "1").current_dir(&work);
+    alone::without_internet(&mut command);
     (agent.prepare)(
         &mut command,
         &program::Asked { url: &url, key: &key, alias: backend, task: TASK, home: &home },
     );
+    command.stdin(std::process::Stdio::null()).kill_on_drop(true);
     let Ok(ended) = tokio::time::timeout(PATIENCE, command.output()).await else {
         return Err(format!("was not done after {PATIENCE:?}"));
     };
@@ -128,7 +174,7 @@ async fn run(
         return Err(format!("ended with {}: {} {}", ended.status, tail(&text), tail(&errors)));
     }
     let notes = std::fs::read_to_string(work.join("notes.txt")).unwrap();
-    if notes != CHANGED {
+    if notes.trim_end() != CHANGED {
         return Err(format!("has not changed the file: {} {}", tail(&text), tail(&errors)));
     }
     Ok((agent.tokens)(&text))
@@ -146,13 +192,14 @@ fn ledger(records: &Records, subscription: &str) -> (usize, Tokens) {
     (rows, sum)
 }
 
-fn judge(rows: usize, ledger: Tokens, said: Option<Tokens>) -> Result<String, String> {
-    if rows < 4 {
-        return Err(format!("{rows} rows for four calls of the model"));
+fn judge(agent: &Agent, rows: usize, ledger: Tokens, said: Option<Tokens>) -> Result<String, String> {
+    if rows < agent.calls {
+        return Err(format!("{rows} rows for {} calls of the model", agent.calls));
     }
     match said {
-        Some(said) if said != ledger => Err(format!("says {said:?}, the ledger says {ledger:?}")),
-        Some(_) => Ok("done, sums equal".to_owned()),
-        None => Ok("done, says no sums".to_owned()),
+        Some(said) if said != ledger => Err(format!("says {said}, the ledger says {ledger}")),
+        Some(_) => Ok("equal".to_owned()),
+        None if agent.says_sums => Err("does not say its sums".to_owned()),
+        None => Ok("says none".to_owned()),
     }
 }

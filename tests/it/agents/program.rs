@@ -6,16 +6,23 @@ use std::path::Path;
 use serde_json::json;
 use tokio::process::Command;
 
+use super::more;
 use super::said::{self, Tokens};
 
 /// An agent.
 pub(super) struct Agent {
     pub(super) name: &'static str,
-    /// Its program among those that npm has installed.
+    /// Its program below the folder where agents are installed.
     pub(super) program: &'static str,
     pub(super) prepare: fn(&mut Command, &Asked<'_>),
     /// What it says that it has used.
     pub(super) tokens: fn(&str) -> Option<Tokens>,
+    /// Whether it says them, exactly.
+    pub(super) says_sums: bool,
+    /// Calls of a model that the task is at least.
+    pub(super) calls: usize,
+    /// Whether it is one of those that every run of the tests has.
+    pub(super) is_usual: bool,
 }
 
 /// What it is to do, and where.
@@ -28,12 +35,74 @@ pub(super) struct Asked<'a> {
     pub(super) home: &'a Path,
 }
 
+const USUAL: Agent = Agent {
+    name: "codex",
+    program: "node/node_modules/.bin/codex",
+    prepare: codex,
+    tokens: said::codex,
+    says_sums: true,
+    calls: 4,
+    is_usual: true,
+};
+const OTHER: Agent = Agent { is_usual: false, ..USUAL };
+
 /// All of them.
-pub(super) const AGENTS: [Agent; 4] = [
-    Agent { name: "codex", program: "codex", prepare: codex, tokens: said::codex },
-    Agent { name: "claude", program: "claude", prepare: claude, tokens: said::claude },
-    Agent { name: "opencode", program: "opencode", prepare: opencode, tokens: said::opencode },
-    Agent { name: "qwen", program: "qwen", prepare: qwen, tokens: said::qwen },
+pub(super) const AGENTS: [Agent; 9] = [
+    USUAL,
+    Agent {
+        name: "claude",
+        program: "node/node_modules/.bin/claude",
+        prepare: claude,
+        tokens: said::claude,
+        ..USUAL
+    },
+    Agent {
+        name: "opencode",
+        program: "node/node_modules/.bin/opencode",
+        prepare: opencode,
+        tokens: said::opencode,
+        ..USUAL
+    },
+    Agent {
+        name: "qwen",
+        program: "node/node_modules/.bin/qwen",
+        prepare: qwen,
+        tokens: said::qwen,
+        ..USUAL
+    },
+    Agent {
+        name: "gemini",
+        program: "more/node_modules/.bin/gemini",
+        prepare: more::gemini,
+        tokens: said::gemini,
+        ..OTHER
+    },
+    Agent { name: "pi", program: "more/node_modules/.bin/pi", prepare: more::pi, tokens: said::pi, ..OTHER },
+    Agent {
+        name: "cline",
+        program: "more/node_modules/.bin/cline",
+        prepare: more::cline,
+        tokens: said::cline,
+        ..OTHER
+    },
+    Agent {
+        name: "continue",
+        program: "more/node_modules/.bin/cn",
+        prepare: more::continues,
+        tokens: said::nothing,
+        says_sums: false,
+        ..OTHER
+    },
+    // It has no tools: it writes the file from one answer.
+    Agent {
+        name: "aider",
+        program: "python/bin/aider",
+        prepare: more::aider,
+        tokens: said::nothing,
+        says_sums: false,
+        calls: 1,
+        ..OTHER
+    },
 ];
 
 /// The Responses API.
@@ -81,7 +150,8 @@ fn opencode(command: &mut Command, asked: &Asked<'_>) {
     });
     write(&asked.home.join(".config/opencode/opencode.json"), &config.to_string());
     command.env("OPENCODE_DISABLE_MODELS_FETCH", "1").env("OPENCODE_DISABLE_AUTOUPDATE", "1");
-    command.args(["run", "--format", "json", "--model", &model, asked.task]);
+    // A task with a title needs no call of a model for one, which its sums would not have.
+    command.args(["run", "--format", "json", "--title", "task", "--model", &model, asked.task]);
 }
 
 /// Chat Completions.
@@ -97,7 +167,7 @@ fn qwen(command: &mut Command, asked: &Asked<'_>) {
     command.args(["--auth-type", "openai", "--yolo", "--output-format", "json", "--prompt", asked.task]);
 }
 
-fn write(path: &Path, text: &str) {
+pub(super) fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }

@@ -8,13 +8,29 @@ use super::mind::{Call, sample};
 /// What the prompt of such a task holds.
 const TASK: &str = "AGENT TASK";
 /// What is said when everything is done.
-pub(super) const DONE: &str = "I have changed notes.txt.";
+const DONE: &str = "I have changed notes.txt.";
 /// Commands of each step.
 const STEPS: [&[&str]; 3] =
     [&["cat notes.txt"], &["wc -c notes.txt", "ls"], &["printf 'changed by an agent' > notes.txt"]];
 /// What agents call the tool that runs commands.
-const SHELLS: [&str; 6] =
-    ["exec_command", "shell_command", "shell", "bash", "run_shell_command", "execute_command"];
+const SHELLS: [&str; 7] = [
+    "exec_command",
+    "shell_command",
+    "shell",
+    "bash",
+    "run_shell_command",
+    "execute_command",
+    "run_commands",
+];
+/// What the prompt of an agent holds that has no tools and reads whole files out of an answer.
+const LISTING: &str = "*file listing*";
+/// The file in such an answer.
+const LISTED: &str = "notes.txt\n```\nchanged by an agent\n```\n";
+
+/// What is said where no tool is called any more.
+pub(super) fn last_words(ask: &Ask) -> &'static str {
+    if ask.tools.is_empty() && ask.prompt().contains(LISTING) { LISTED } else { DONE }
+}
 
 /// What the model does next; `None` if it was given no such task, or has no tool for it.
 pub(super) fn next(ask: &Ask, call_id: fn() -> String) -> Option<Vec<Call>> {
@@ -23,6 +39,9 @@ pub(super) fn next(ask: &Ask, call_id: fn() -> String) -> Option<Vec<Call>> {
     let began = ask.turns.iter().position(asked)?;
     let calls = |turn: &&super::ask::Turn| turn.parts.iter().any(|part| matches!(part, Part::Call { .. }));
     let done = ask.turns[began..].iter().filter(calls).count();
+    if ask.tools.is_empty() && ask.prompt().contains(LISTING) {
+        return Some(Vec::new());
+    }
     let shell = SHELLS.iter().find_map(|name| {
         ask.tools
             .iter()
@@ -46,8 +65,10 @@ fn arguments(shell: &Tool, command: &str) -> Value {
         fields.retain(|name, _| required.iter().any(|required| required == name.as_str()));
     }
     let properties = &shell.schema["properties"];
-    let field = if properties.get("cmd").is_some() { "cmd" } else { "command" };
+    let field =
+        ["cmd", "commands"].into_iter().find(|field| properties.get(field).is_some()).unwrap_or("command");
     arguments[field] = match properties[field]["type"].as_str() {
+        Some("array" | "ARRAY") if field == "commands" => json!([command]),
         Some("array" | "ARRAY") => json!(["bash", "-lc", command]),
         _ => json!(command),
     };

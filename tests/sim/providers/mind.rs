@@ -90,7 +90,7 @@ pub(super) fn answer(ask: &Ask, model: &Model, tokens: TokenMode, call_id: fn() 
     let is_done = task.as_ref().is_some_and(Vec::is_empty);
     let calls = task.unwrap_or_else(|| calls(ask, call_id));
     let mut text = match calls.is_empty() {
-        true if is_done => agent::DONE.to_owned(),
+        true if is_done => agent::last_words(ask).to_owned(),
         true => text(ask, model),
         false => String::new(),
     };
