@@ -14,6 +14,11 @@ const SCHEMA_NAME: &str = "response";
 /// Fields that do not change what an answer means.
 const HINTS: [&str; 2] = ["mediaResolution", "media_resolution"];
 
+/// What Gemini's models do unless they are told otherwise (Google's pages of its models). Its command-line agent writes
+/// them in every request; to the models of others they are no wish that could be refused.
+const OWN_TOP_P: f64 = 0.95;
+const OWN_TOP_K: u64 = 64;
+
 pub(super) fn read<'a>(mut config: Config<'a>, request: &mut Request<'a>) -> Result<(), FormatError> {
     let others = std::mem::take(&mut config.others);
     let others = take_hints(&mut request.hints, others, &HINTS, || "generationConfig".to_owned());
@@ -25,8 +30,15 @@ pub(super) fn read<'a>(mut config: Config<'a>, request: &mut Request<'a>) -> Res
     let sampling = &mut request.sampling;
     sampling.max_output_tokens = count(config.max_output_tokens, "maxOutputTokens")?;
     sampling.temperature = config.temperature;
-    sampling.top_p = config.top_p;
-    sampling.top_k = count(config.top_k, "topK")?;
+    sampling.top_p = config.top_p.filter(|wanted| *wanted != OWN_TOP_P);
+    if sampling.top_p != config.top_p {
+        request.hints.push("generationConfig.topP".into());
+    }
+    let top_k = count(config.top_k, "topK")?;
+    sampling.top_k = top_k.filter(|wanted| *wanted != OWN_TOP_K);
+    if sampling.top_k != top_k {
+        request.hints.push("generationConfig.topK".into());
+    }
     sampling.stop = config.stop_sequences.unwrap_or_default().into_iter().map(Str::into_text).collect();
     sampling.seed = config.seed.map(|seed| seed.0);
     sampling.frequency_penalty = config.frequency_penalty;

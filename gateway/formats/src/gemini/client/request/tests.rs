@@ -175,3 +175,14 @@ proptest! {
         let _ = decode(body.as_bytes(), true);
     }
 }
+
+#[test]
+fn what_gemini_s_models_do_by_themselves_is_no_wish_to_the_models_of_others() {
+    let body = br#"{"contents":[],"generationConfig":{"temperature":1,"topP":0.95,"topK":64}}"#;
+    let request = decode(body, false).unwrap();
+    assert_eq!((request.sampling.top_p, request.sampling.top_k), (None, None));
+    assert_eq!(request.hints, ["generationConfig.topP", "generationConfig.topK"]);
+    let request = decode(br#"{"contents":[],"generationConfig":{"topP":0.9,"topK":40}}"#, false).unwrap();
+    assert_eq!((request.sampling.top_p, request.sampling.top_k), (Some(0.9), Some(40)));
+    assert!(request.hints.is_empty());
+}
