@@ -6,6 +6,7 @@
 //! ledger's. `tests/agents` runs more of them.
 
 mod alone;
+mod list;
 mod more;
 mod program;
 mod said;
@@ -20,7 +21,7 @@ use tollgate_tests::harness::topic::Records;
 use tollgate_tests::harness::{install, keys, log};
 use tollgate_tests::sim::{Options, Sim};
 
-use self::program::{AGENTS, Agent};
+use self::list::{AGENTS, Agent};
 use self::said::Tokens;
 use crate::sdk_matrix::plan::connection;
 use crate::support::sim;

@@ -118,16 +118,14 @@ impl Crossing {
                 body = anthropic::request::own_thoughts(known, target);
                 return Ok(Outgoing::of(body, changed.into_iter().map(Cow::Borrowed).collect()));
             }
-            body = match self.client {
-                ClientFormat::Chat => openai_chat::request::own_thoughts(body),
-                ClientFormat::Responses => openai_responses::own_thoughts(body),
-                _ => body,
+            let (body, label) = match self.client {
+                ClientFormat::Chat => (openai_chat::request::own_thoughts(body), Vec::new()),
+                ClientFormat::Responses => {
+                    openai_responses::view::without_label(view, openai_responses::own_thoughts(body))
+                }
+                _ => (body, Vec::new()),
             };
-            if self.client == ClientFormat::Responses && view.field(openai_responses::view::LABEL).is_some() {
-                let label = vec![Cow::Borrowed(openai_responses::view::LABEL)];
-                return Ok(Outgoing::of(openai_responses::view::without_label(&body), label));
-            }
-            return Ok(Outgoing::of(body, Vec::new()));
+            return Ok(Outgoing::of(body, label));
         }
         let mut unmapped = Unmapped::new(policy.on_unmappable);
         if self.client.embeds() {

@@ -6,25 +6,6 @@ use std::path::Path;
 use serde_json::json;
 use tokio::process::Command;
 
-use super::more;
-use super::said::{self, Tokens};
-
-/// An agent.
-pub(super) struct Agent {
-    pub(super) name: &'static str,
-    /// Its program below the folder where agents are installed.
-    pub(super) program: &'static str,
-    pub(super) prepare: fn(&mut Command, &Asked<'_>),
-    /// What it says that it has used.
-    pub(super) tokens: fn(&str) -> Option<Tokens>,
-    /// Whether it says them, exactly.
-    pub(super) says_sums: bool,
-    /// Calls of a model that the task is at least.
-    pub(super) calls: usize,
-    /// Whether it is one of those that every run of the tests has.
-    pub(super) is_usual: bool,
-}
-
 /// What it is to do, and where.
 pub(super) struct Asked<'a> {
     /// Address of the gateway, without a path.
@@ -35,78 +16,8 @@ pub(super) struct Asked<'a> {
     pub(super) home: &'a Path,
 }
 
-const USUAL: Agent = Agent {
-    name: "codex",
-    program: "node/node_modules/.bin/codex",
-    prepare: codex,
-    tokens: said::codex,
-    says_sums: true,
-    calls: 4,
-    is_usual: true,
-};
-const OTHER: Agent = Agent { is_usual: false, ..USUAL };
-
-/// All of them.
-pub(super) const AGENTS: [Agent; 9] = [
-    USUAL,
-    Agent {
-        name: "claude",
-        program: "node/node_modules/.bin/claude",
-        prepare: claude,
-        tokens: said::claude,
-        ..USUAL
-    },
-    Agent {
-        name: "opencode",
-        program: "node/node_modules/.bin/opencode",
-        prepare: opencode,
-        tokens: said::opencode,
-        ..USUAL
-    },
-    Agent {
-        name: "qwen",
-        program: "node/node_modules/.bin/qwen",
-        prepare: qwen,
-        tokens: said::qwen,
-        ..USUAL
-    },
-    Agent {
-        name: "gemini",
-        program: "more/node_modules/.bin/gemini",
-        prepare: more::gemini,
-        tokens: said::gemini,
-        ..OTHER
-    },
-    Agent { name: "pi", program: "more/node_modules/.bin/pi", prepare: more::pi, tokens: said::pi, ..OTHER },
-    Agent {
-        name: "cline",
-        program: "more/node_modules/.bin/cline",
-        prepare: more::cline,
-        tokens: said::cline,
-        ..OTHER
-    },
-    Agent {
-        name: "continue",
-        program: "more/node_modules/.bin/cn",
-        prepare: more::continues,
-        tokens: said::nothing,
-        says_sums: false,
-        ..OTHER
-    },
-    // It has no tools: it writes the file from one answer.
-    Agent {
-        name: "aider",
-        program: "python/bin/aider",
-        prepare: more::aider,
-        tokens: said::nothing,
-        says_sums: false,
-        calls: 1,
-        ..OTHER
-    },
-];
-
 /// The Responses API.
-fn codex(command: &mut Command, asked: &Asked<'_>) {
+pub(super) fn codex(command: &mut Command, asked: &Asked<'_>) {
     let folder = asked.home.join(".codex");
     let config = format!(
         "model = \"{}\"\nmodel_provider = \"tollgate\"\n[analytics]\nenabled = false\n[model_providers.tollgate]\n\
@@ -120,7 +31,7 @@ fn codex(command: &mut Command, asked: &Asked<'_>) {
 }
 
 /// The Messages API.
-fn claude(command: &mut Command, asked: &Asked<'_>) {
+pub(super) fn claude(command: &mut Command, asked: &Asked<'_>) {
     command.env("CLAUDE_CONFIG_DIR", asked.home.join(".claude"));
     command.env("ANTHROPIC_BASE_URL", asked.url).env("ANTHROPIC_AUTH_TOKEN", asked.key);
     command.env("ANTHROPIC_MODEL", asked.alias).env("ANTHROPIC_DEFAULT_HAIKU_MODEL", asked.alias);
@@ -132,7 +43,7 @@ fn claude(command: &mut Command, asked: &Asked<'_>) {
 }
 
 /// Chat Completions.
-fn opencode(command: &mut Command, asked: &Asked<'_>) {
+pub(super) fn opencode(command: &mut Command, asked: &Asked<'_>) {
     let provider = json!({
         "npm": "@ai-sdk/openai-compatible",
         "name": "Tollgate",
@@ -155,7 +66,7 @@ fn opencode(command: &mut Command, asked: &Asked<'_>) {
 }
 
 /// Chat Completions.
-fn qwen(command: &mut Command, asked: &Asked<'_>) {
+pub(super) fn qwen(command: &mut Command, asked: &Asked<'_>) {
     let settings = json!({
         "privacy": { "usageStatisticsEnabled": false },
         "telemetry": { "enabled": false },

@@ -1,5 +1,7 @@
 //! A Responses request, read no further than the gateway has to.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,7 +12,7 @@ use crate::view::{self, View, as_written, member, name_before, range_in, spliced
 
 /// A label that Codex gives to its requests. No reference of OpenAI's API has it, and servers that are strict refuse it
 /// (`Unknown parameter: 'client_metadata'`).
-pub const LABEL: &str = "client_metadata";
+const LABEL: &str = "client_metadata";
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -74,17 +76,21 @@ pub fn view(body: &[u8]) -> Result<View<'_>, FormatError> {
     })
 }
 
-/// The body without [`LABEL`], else as it came.
+/// The body without [`LABEL`] where `view` has it, and what was left out.
 #[must_use]
-pub fn without_label(body: &Bytes) -> Bytes {
+pub fn without_label(view: &View<'_>, body: Bytes) -> (Bytes, Vec<Cow<'static, str>>) {
     let changed = || {
-        let text = std::str::from_utf8(body).ok()?;
+        view.field(LABEL)?;
+        let text = std::str::from_utf8(&body).ok()?;
         let read: Body<'_> = serde_json::from_str(text).ok()?;
-        let value = range_in(body, read.client_metadata?);
+        let value = range_in(&body, read.client_metadata?);
         let name = name_before(text, value.start, LABEL)?;
-        Some(spliced(body, [(member(text, name, value), "".into())]))
+        Some(spliced(&body, [(member(text, name, value), "".into())]))
     };
-    changed().unwrap_or_else(|| body.clone())
+    match changed() {
+        Some(changed) => (changed, vec![Cow::Borrowed(LABEL)]),
+        None => (body, Vec::new()),
+    }
 }
 
 #[cfg(test)]
@@ -119,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_change_takes_the_place_of_null() {
-        let body = bytes::Bytes::from_static(br#"{"model":null,"input":"hi","max_output_tokens":null}"#);
+        let body = Bytes::from_static(br#"{"model":null,"input":"hi","max_output_tokens":null}"#);
         let view = view(&body).unwrap();
         assert_eq!(view.max_output_tokens, None);
         let changes = [view::Change::new("model", &"m"), view::Change::new("max_output_tokens", &9)];
