@@ -1,5 +1,7 @@
 //! The API formats that clients speak: one enum, every question that the rest of the gateway has about them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use tollgate_formats::exchange::{AnswerHead, StreamEncoder};
 use tollgate_formats::gemini::client as gemini;
@@ -316,6 +318,17 @@ impl ClientFormat {
             Self::Gemini { .. } => Ok(gemini::proof::without_foreign(&body, model)),
             Self::GeminiEmbeddings(call) => gemini::embeddings::for_model(&body, call, model),
             _ => Ok(body),
+        }
+    }
+
+    /// A body that passes to OpenAI's APIs without what others put into it, and what of it is to be named.
+    pub(crate) fn without_foreign(self, view: &View<'_>, body: Bytes) -> (Bytes, Vec<Cow<'static, str>>) {
+        match self {
+            Self::Chat => (openai_chat::request::own_thoughts(body), Vec::new()),
+            Self::Responses => {
+                openai_responses::view::without_label(view, openai_responses::own_thoughts(body))
+            }
+            _ => (body, Vec::new()),
         }
     }
 

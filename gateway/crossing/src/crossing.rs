@@ -11,7 +11,6 @@ use tollgate_formats::exchange::{AnswerHead, Part, Stop, StreamEncoder, ToolName
 use tollgate_formats::view::{Change, View};
 use tollgate_formats::{
     Answer, FormatError, OnUnmappable, TargetModel, Unmapped, anthropic, openai_chat, openai_media,
-    openai_responses,
 };
 
 use super::client::ClientFormat;
@@ -118,13 +117,7 @@ impl Crossing {
                 body = anthropic::request::own_thoughts(known, target);
                 return Ok(Outgoing::of(body, changed.into_iter().map(Cow::Borrowed).collect()));
             }
-            let (body, label) = match self.client {
-                ClientFormat::Chat => (openai_chat::request::own_thoughts(body), Vec::new()),
-                ClientFormat::Responses => {
-                    openai_responses::view::without_label(view, openai_responses::own_thoughts(body))
-                }
-                _ => (body, Vec::new()),
-            };
+            let (body, label) = self.client.without_foreign(view, body);
             return Ok(Outgoing::of(body, label));
         }
         let mut unmapped = Unmapped::new(policy.on_unmappable);
