@@ -5,6 +5,8 @@
 //! file is changed, the agent ends well, every attempt is one row of the ledger, and the agent's own sums are the
 //! ledger's. `tests/agents` runs more of them.
 
+#![expect(clippy::print_stdout, reason = "the table is what is looked at")]
+
 mod alone;
 mod list;
 mod more;

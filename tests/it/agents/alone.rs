@@ -4,6 +4,8 @@
 //! loopback, for the gateway, the simulated providers and the agents alike. Where the system allows no user namespaces,
 //! agents are told of a proxy that refuses everything, which they may ignore.
 
+#![expect(clippy::print_stdout, reason = "what the test inside the namespace says belongs to this one")]
+
 use std::net::TcpStream;
 use std::process::Command;
 

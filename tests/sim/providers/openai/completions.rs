@@ -41,8 +41,8 @@ pub(in super::super) fn read(root: &Node<'_>) -> Checked<(Ask, Extras)> {
     let texts = prompt.text().map_or_else(|_| prompt.texts(), |text| Ok(vec![text.to_owned()]))?;
     let [text] = texts.as_slice() else { return Err(prompt.wrong("must be one text here")) };
     root.get("temperature").map(|node| node.number(0.0, 2.0)).transpose()?;
-    let mut ask = Ask::default();
-    ask.max_tokens = Some(root.get("max_tokens").map_or(Ok(DEFAULT_MAX_TOKENS), |node| node.count())?);
+    let max_tokens = root.get("max_tokens").map_or(Ok(DEFAULT_MAX_TOKENS), |node| node.count())?;
+    let mut ask = Ask { max_tokens: Some(max_tokens), ..Ask::default() };
     ask.stream = root.get("stream").map_or(Ok(false), |node| node.flag())?;
     let mut extras = Extras::default();
     if let Some(options) = root.get("stream_options") {
