@@ -16,7 +16,7 @@ use tollgate_schemas::json_schema;
 use tollgate_schemas::usage::{BootClosed, UsageEvent};
 
 fn room(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join(path)
 }
 
 fn files_in(folder: &str) -> Vec<(String, Value)> {

@@ -21,7 +21,11 @@ pub fn home() -> PathBuf {
 /// The repository.
 #[must_use]
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/")).to_owned()
+    // What cargo says now comes first: a program in a target folder that several clones share may have been built in
+    // another one of them.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = here.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    here.ancestors().find(|folder| folder.join("Cargo.lock").exists()).unwrap_or(Path::new("/")).to_owned()
 }
 
 /// A program of this workspace, built before.

@@ -195,10 +195,7 @@ async fn session(bed: &Bed, http: &Http, client: Box<dyn Client>, backend: &'sta
             let last = talk.session.bodies.last().unwrap();
             let proofs = backend.thought.map(|thought| last.matches(thought).count());
             let had = talk.session.thoughts - usize::from(!backend.proves_calls_alone);
-            // Chat Completions has no place for a proof at a call.
-            let is_lost = backend.proves_calls_alone && talk.client.name() == "chat";
-            let came = if is_lost { 0 } else { had };
-            assert_eq!(proofs.unwrap_or(came), came, "{}: thoughts in {last}", talk.way());
+            assert_eq!(proofs.unwrap_or(had), had, "{}: thoughts in {last}", talk.way());
         }
     }
     assert_grow_at_the_end(&talk.way(), &talk.session.bodies);

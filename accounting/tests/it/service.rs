@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn config_text(turn: &Turn, http_listen: bool) -> String {
     let folder = turn.folder.path();
-    let prices = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/config/prices.yaml");
+    let prices = format!("{}/../deploy/config/prices.yaml", std::env::var("CARGO_MANIFEST_DIR").unwrap());
     let http = if http_listen { ", http_listen: 127.0.0.1:0" } else { "" };
     format!(
         "listen: 127.0.0.1:0

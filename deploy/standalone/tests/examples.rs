@@ -13,7 +13,7 @@ use tollgate_schemas::tokens::TokenClass;
 use tollgate_settings::load::read_yaml;
 
 fn deploy(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("..").join(path)
 }
 
 fn read(path: &str) -> String {

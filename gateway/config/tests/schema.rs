@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tollgate_config::{reference, schema};
 
 fn file(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../..").join(path)
 }
 
 fn assert_written(path: &str, text: &str) {

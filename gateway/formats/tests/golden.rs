@@ -177,7 +177,7 @@ fn format(name: &str) -> &'static Format {
 }
 
 fn cases() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("tests/golden");
     let mut files: Vec<PathBuf> = entries(&root)
         .filter(|path| path.is_dir())
         .flat_map(|pair| entries(&pair).collect::<Vec<_>>())

@@ -48,6 +48,7 @@ pub struct StoredAt {
     pub backend: String,
     /// The model's name there.
     pub model: String,
+    /// The id that the provider knows it by.
     pub id: String,
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Ask {
     pub(super) schema: Option<Value>,
     /// Whether it thinks first.
     pub(super) thinks: bool,
+    /// Whether it keeps its thoughts to itself; their proof comes all the same.
+    pub(super) hides_thoughts: bool,
     /// Whether it says something before it calls a tool, as some models do.
     pub(super) talks_first: bool,
     /// Whether the answer is streamed.

@@ -69,7 +69,7 @@ fn usage(used: Used) -> Value {
 
 fn parts(said: &Said) -> Vec<Value> {
     let mut parts = Vec::new();
-    if let Some(thought) = &said.thought {
+    if let Some(thought) = said.thought.as_ref().filter(|_| !said.hides_thought) {
         parts.push(json!({ "text": thought, "thought": true }));
     }
     if !said.text.is_empty() || said.calls.is_empty() {

@@ -24,6 +24,8 @@ use crate::sim::tokens::TokenMode;
 pub(super) struct Said {
     /// What was thought first.
     pub(super) thought: Option<String>,
+    /// Whether that is not shown.
+    pub(super) hides_thought: bool,
     /// What is said.
     pub(super) text: String,
     /// Tools that are called.
@@ -119,7 +121,7 @@ pub(super) fn answer(ask: &Ask, model: &Model, tokens: TokenMode, call_id: fn() 
         tokens.count(&ask.prompt()) + 3 * ask.turns.len() as u64 + IMAGE_TOKENS * images.count() as u64;
     let used =
         Used { fresh, said: tokens.count(&text) + written, thought: thought_tokens, ..Used::default() };
-    Said { thought, text, calls, end, used }
+    Said { thought, hides_thought: ask.hides_thoughts, text, calls, end, used }
 }
 
 fn calls(ask: &Ask, call_id: fn() -> String) -> Vec<Call> {

@@ -90,7 +90,8 @@ fn generation(config: &Node<'_>, offer: &Offer, ask: &mut Ask) -> Checked<()> {
         thinking.only(&["includeThoughts", "thinkingBudget"])?;
         let shows = thinking.get("includeThoughts").map_or(Ok(false), |node| node.flag())?;
         let budget = thinking.get("thinkingBudget").map(|node| node.number(-1.0, 24_576.0)).transpose()?;
-        ask.thinks = shows && budget != Some(0.0);
+        ask.thinks = budget != Some(0.0);
+        ask.hides_thoughts = !shows;
     }
     Ok(())
 }
