@@ -79,8 +79,11 @@ pub(super) fn continues(command: &mut Command, asked: &Asked<'_>) {
     command.arg("--config").arg(path).args(["--auto", "--print", asked.task]);
 }
 
-/// Chat Completions.
+/// Chat Completions. It sends `temperature: 0` to every model whose name it does not know; its settings are where a user
+/// says that the model behind an alias takes none.
 pub(super) fn aider(command: &mut Command, asked: &Asked<'_>) {
+    let settings = asked.home.join(".aider.model.settings.yml");
+    write(&settings, &format!("- name: openai/{}\n  use_temperature: false\n", asked.alias));
     command.env("OPENAI_API_BASE", format!("{}/v1", asked.url)).env("OPENAI_API_KEY", asked.key);
     command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
     let quiet =
