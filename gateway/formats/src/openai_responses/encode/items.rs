@@ -29,9 +29,7 @@ pub(super) fn write(
         traits,
         unmapped,
     };
-    // The model looks for it in messages, not in the instructions beside them.
-    let needs_word = request.output.is_any_json() && traits.structured.json_word;
-    if needs_word && !json_word::is_in_first_turn(request) {
+    if adds_json_word(request, traits) {
         instruction(&mut items.list, json_word::INSTRUCTION);
     }
     for turn in &request.turns {
@@ -50,6 +48,13 @@ pub(super) fn write(
     }
     items.list.end();
     Ok(())
+}
+
+/// Whether the items begin with the word that asks for JSON: the model looks for it in messages, not in the instructions
+/// beside them.
+pub(super) fn adds_json_word(request: &Request<'_>, traits: &Traits) -> bool {
+    let needs_word = request.output.is_any_json() && traits.structured.json_word;
+    needs_word && !json_word::is_in_first_turn(request)
 }
 
 /// An instruction in its place.

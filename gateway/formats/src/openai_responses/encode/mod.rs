@@ -14,9 +14,9 @@ use tollgate_families::{Fate, Off, Returned, Style, Traits};
 use crate::adapt::{Place, TargetModel};
 use crate::calls::fingerprint;
 use crate::error::FormatError;
-use crate::exchange::{Effort, Extra, OutputForm, Reasoning, Request, SystemText, Text};
+use crate::exchange::{Effort, Extra, OutputForm, Reasoning, Request, Text};
 use crate::json::{Array, Object};
-use crate::openai::form;
+use crate::openai::{form, json_word};
 use crate::schema::form_name;
 use crate::unmapped::Unmapped;
 
@@ -92,19 +92,19 @@ fn conversation(
         list.end();
         return Ok(());
     }
-    body.given("instructions", joined(&request.system));
+    // What the items say stands there once: a request that this encoder wrote is written again as it was.
+    let is_said = |text: &str| text == json_word::INSTRUCTION && items::adds_json_word(request, traits);
+    body.given(
+        "instructions",
+        joined(request.system.iter().map(|one| &*one.text).filter(|text| !is_said(text))),
+    );
     items::write(body.key("input"), request, traits, unmapped)
 }
 
-fn joined<'r>(texts: &'r [SystemText<'_>]) -> Option<Cow<'r, str>> {
-    match texts {
-        [] => None,
-        [one] => Some(Cow::Borrowed(&one.text)),
-        several => {
-            let texts: Vec<&str> = several.iter().map(|one| &*one.text).collect();
-            Some(texts.join("\n\n").into())
-        }
-    }
+fn joined<'r>(mut texts: impl Iterator<Item = &'r str>) -> Option<Cow<'r, str>> {
+    let first = texts.next()?;
+    let others: String = texts.flat_map(|text| ["\n\n", text]).collect();
+    Some(if others.is_empty() { Cow::Borrowed(first) } else { (first.to_owned() + &others).into() })
 }
 
 /// Writes how tokens are chosen. Gives whether the answer is to tell them.

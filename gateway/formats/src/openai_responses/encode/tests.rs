@@ -4,7 +4,7 @@ use tollgate_families::ApiFormat;
 
 use super::*;
 use crate::exchange::{
-    CustomTool, Image, Media, Part, Sampling, Source, Tool, ToolCall, ToolResult, Turn, TurnRole,
+    CustomTool, Image, Media, Part, Sampling, Source, SystemText, Tool, ToolCall, ToolResult, Turn, TurnRole,
 };
 use crate::testing::target;
 use crate::unmapped::OnUnmappable;
@@ -48,6 +48,20 @@ fn instructions_alone_are_the_conversation() {
     let json = encoded(&Request { system, ..Request::default() });
     assert_eq!(json["input"][0]["role"], "developer");
     assert!(json.get("instructions").is_none());
+}
+
+#[test]
+fn the_word_that_asks_for_json_is_said_once_however_often_a_request_is_written() {
+    let turns = vec![turn(TurnRole::User, vec![Part::text("Ann, 31")])];
+    let request = |system: &[&'static str]| Request {
+        system: system.iter().map(|text| SystemText { text: (*text).into(), cache: None }).collect(),
+        turns: turns.clone(),
+        output: OutputForm::JsonObject,
+        ..Request::default()
+    };
+    let first = encoded(&request(&["Be brief."]));
+    assert_eq!(first["input"][0]["content"], "Answer with JSON.");
+    assert_eq!(encoded(&request(&["Be brief.", "Answer with JSON."])), first);
 }
 
 #[test]
