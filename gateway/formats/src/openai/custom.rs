@@ -7,6 +7,9 @@ use serde_json::value::RawValue;
 use crate::exchange::Text;
 use crate::json::{Object, Str};
 
+/// Stands between a tool's description and its grammar in words.
+const BETWEEN: &str = "\n\n";
+
 /// A grammar that the text must match.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Grammar<'a> {
@@ -35,10 +38,22 @@ impl<'a> Grammar<'a> {
 
     /// In words, behind the description of the tool: for models that are not bound to it.
     pub(crate) fn described<'d>(&self, description: Option<Text<'d>>) -> Text<'d> {
-        let said = description.unwrap_or_default();
+        let words = self.in_words();
+        match description.filter(|said| !said.is_empty()) {
+            Some(said) => (said.into_owned() + BETWEEN + &words).into(),
+            None => words.into(),
+        }
+    }
+
+    /// The description without those words: for models that are bound to the grammar. `None` if nothing else is said.
+    pub(crate) fn undescribed<'d>(&self, description: &'d str) -> Option<&'d str> {
+        let Some(said) = description.strip_suffix(&*self.in_words()) else { return Some(description) };
+        Some(said.strip_suffix(BETWEEN).unwrap_or(said)).filter(|said| !said.is_empty())
+    }
+
+    fn in_words(&self) -> String {
         let syntax = if &*self.syntax == "regex" { "regular expression" } else { "Lark grammar" };
-        let form = format!("{said}\n\n`input` must match this {syntax}:\n{}", &*self.definition);
-        form.trim_start().to_owned().into()
+        format!("`input` must match this {syntax}:\n{}", &*self.definition)
     }
 }
 
@@ -56,6 +71,9 @@ mod tests {
             let grammar = Grammar::of(raw).unwrap();
             let told = "Patches.\n\n`input` must match this regular expression:\na+";
             assert_eq!(grammar.described(Some("Patches.".into())), told);
+            assert_eq!(grammar.undescribed(told), Some("Patches."));
+            assert_eq!(grammar.undescribed(&grammar.described(None)), None);
+            assert_eq!(grammar.undescribed("Patches."), Some("Patches."));
             let mut out = Vec::new();
             let mut object = Object::new(&mut out);
             grammar.write(&mut object);

@@ -23,11 +23,16 @@ pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, traits: &Trait
         list.object(|item| match tool.custom.filter(|_| traits.tools.custom) {
             Some(CustomTool { format }) => {
                 item.put("type", "custom").put("name", &tool.name);
-                item.given("description", tool.description.as_ref());
+                let description = tool.description.as_deref();
                 match format.map(|format| (format, Grammar::of(format))) {
-                    Some((_, Some(grammar))) => _ = item.object("format", |format| grammar.write(format)),
-                    Some((format, None)) => _ = item.raw("format", format.get()),
-                    None => {}
+                    Some((_, Some(grammar))) => {
+                        item.given("description", description.and_then(|said| grammar.undescribed(said)));
+                        item.object("format", |format| grammar.write(format));
+                    }
+                    Some((format, None)) => {
+                        item.given("description", description).raw("format", format.get());
+                    }
+                    None => _ = item.given("description", description),
                 }
             }
             None => function(item, tool, traits, unmapped),
