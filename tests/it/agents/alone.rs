@@ -25,7 +25,9 @@ pub(super) fn run(name: &str, test: impl FnOnce()) {
     let up = "ip link set lo up && exec \"$@\"";
     let namespace = |program: &std::ffi::OsStr| {
         let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--net", "sh", "-c", up, "sh"]).arg(program);
+        // Some agents leave a process of theirs behind: all end with the first one of their namespace.
+        let apart = ["--map-root-user", "--net", "--pid", "--fork", "--kill-child"];
+        command.args(apart).args(["sh", "-c", up, "sh"]).arg(program);
         command
     };
     if !namespace("true".as_ref()).output().is_ok_and(|tried| tried.status.success()) {
