@@ -29,9 +29,9 @@ fuzz_target!(|data: &[u8]| {
     let Some(([model, policy], body)) = head(data) else { return };
     let policy = if policy % 2 == 0 { OnUnmappable::Drop } else { OnUnmappable::Reject };
     for client in CLIENTS {
-        let asked_names = names(std::str::from_utf8(body).expect("a request is of UTF-8"));
         for backend in BACKENDS {
             let Ok(mut request) = (client.decode_request)(body) else { continue };
+            let asked_names = names(std::str::from_utf8(body).expect("what was read is of UTF-8"));
             let name = pick(backend.models, model);
             let traits = Families::built_in().resolve(&Lookup::new(name, backend.format));
             let target = TargetModel { name, origin: "fuzz", traits: &traits };
