@@ -112,6 +112,8 @@ fn schema(text: Cow<'_, str>) -> Cow<'_, str> {
         #[serde(default)]
         properties: Option<IgnoredAny>,
     }
+    // A list would be read as the members in their order.
+    let Some(rest) = text.trim_start().strip_prefix('{').map(str::trim_start) else { return text };
     let Ok(Shape { kind, properties }) = serde_json::from_str(&text) else { return text };
     let missing = match (kind, properties) {
         (Some(_), Some(_)) => return text,
@@ -119,7 +121,6 @@ fn schema(text: Cow<'_, str>) -> Cow<'_, str> {
         (None, Some(_)) => r#""type":"object""#,
         (None, None) => r#""type":"object","properties":{}"#,
     };
-    let rest = text.trim_start().strip_prefix('{').unwrap_or_default().trim_start();
     let comma = if rest.starts_with('}') { "" } else { "," };
     format!("{{{missing}{comma}{rest}").into()
 }
@@ -136,5 +137,6 @@ mod tests {
         assert_eq!(told(r#"{"properties":{"a":{}}}"#), r#"{"type":"object","properties":{"a":{}}}"#);
         assert_eq!(told(NO_ARGUMENTS), NO_ARGUMENTS);
         assert_eq!(told("true"), "true");
+        assert_eq!(told(r#"[{"type":"object"}]"#), r#"[{"type":"object"}]"#);
     }
 }
